@@ -1,0 +1,57 @@
+"""JSON text to and from values: orjson where it is installed, the standard library otherwise.
+
+orjson is several times faster and stricter: it refuses NaN and Infinity (vLLM's log
+probabilities hold -Infinity), lone surrogates and a byte order mark. Whatever it refuses is
+tried again with `json`, so that both give the same values.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+try:
+    import orjson
+except ImportError:  # llama-index-core doesn't bring it
+    _fast_loads = None
+    _fast_dumps = None
+else:
+    _fast_loads = orjson.loads
+    _fast_dumps = orjson.dumps
+
+
+def _plain_loads(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
+    return json.loads(data.decode("utf-8-sig", "replace"))
+
+
+def _careful_loads(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
+    try:
+        return _fast_loads(data)  # type: ignore[misc] # only used where orjson is there
+    except ValueError:
+        return _plain_loads(data)
+
+
+loads = _careful_loads if _fast_loads else _plain_loads
+"""Parse UTF-8 JSON; bytes that aren't UTF-8 become U+FFFD.
+
+Raises:
+    ValueError: The text isn't JSON. RecursionError: it is nested too deep.
+"""
+
+
+def dumps(value: object) -> bytes:
+    """Return `value` as UTF-8 JSON.
+
+    Raises:
+        TypeError: It holds something that JSON can't express.
+        ValueError: It holds NaN or an infinity.
+    """
+    if _fast_dumps is not None:
+        try:
+            return _fast_dumps(value)
+        except TypeError:
+            pass  # a lone surrogate, a huge integer or an odd type: let json decide
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate travels as its escape
+        return json.dumps(value, allow_nan=False).encode()

@@ -1,0 +1,113 @@
+"""Many prompts in few requests: which prompts share one, and what a failure means for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from .completions import complete_flow, refuses_lists
+from .errors import APIResponseError, APIStatusError, BadRequestError, ConfigurationError, XDMError
+from .results import Completion, Usage
+
+if TYPE_CHECKING:
+    from .completions import Call, Memory
+    from .flow import Flow
+    from .retry import Chance
+
+Outcome: TypeAlias = "Completion | XDMError"
+
+
+class Pack(NamedTuple):
+    """Prompts that share a request.
+
+    Attributes:
+        positions: Their numbers in the batch.
+        alone: True if a request for several prompts, this one among them, was refused before.
+        why: That refusal.
+    """
+
+    positions: range | list[int]
+    alone: bool = False
+    why: XDMError | None = None
+
+
+class PackResult(NamedTuple):
+    """What came of a pack.
+
+    Attributes:
+        outcomes: Per prompt, in order; empty if the prompts must be asked alone.
+        usage: Token counts of the request, which the server doesn't split by prompt.
+        ask_alone: The packs to ask instead.
+    """
+
+    outcomes: list[Outcome]
+    usage: Usage | None = None
+    ask_alone: tuple[Pack, ...] = ()
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """A whole batch: the call, checked once, and its packs."""
+
+    call: Call
+    memory: Memory
+    chance: Chance
+    packs: list[Pack]
+
+    def flow(self, pack: Pack) -> Flow[PackResult]:
+        """Return the flow that asks for one pack. It raises no `XDMError`: outcomes hold them."""
+        prompts = [self.call.prompts[i] for i in pack.positions]
+        return _pack_flow(replace(self.call, prompts=prompts), pack, self.memory, self.chance)
+
+
+def pack_prompts(call: Call, memory: Memory, chance: Chance, batch_size: int) -> BatchPlan:
+    """Share the prompts of `call` out into requests of at most `batch_size`.
+
+    Raises:
+        ConfigurationError: `batch_size` isn't at least 1.
+    """
+    check_at_least_one("batch_size", batch_size)
+    if call.model in memory.single_prompt_models:
+        batch_size = 1
+    count = len(call.prompts)
+    packs = [Pack(range(i, min(i + batch_size, count))) for i in range(0, count, batch_size)]
+    return BatchPlan(call, memory, chance, packs)
+
+
+def check_at_least_one(name: str, value: int) -> None:
+    """Refuse a count that isn't an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}: {value!r} must be an integer of at least 1.")
+
+
+def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[PackResult]:
+    packed = len(call.prompts) > 1
+    try:
+        completion = yield from complete_flow(call, memory, chance, one_by_one=False)
+    except XDMError as error:
+        if packed and _may_be_one_prompts_fault(error):
+            return PackResult([], ask_alone=tuple(Pack([i], alone=True, why=error) for i in pack.positions))
+        return PackResult([error] * len(call.prompts))
+    if pack.alone and pack.why is not None and refuses_lists(pack.why):
+        memory.single_prompt_models.add(call.model)
+    return PackResult(_split(completion, len(call.prompts)), completion.usage)
+
+
+def _may_be_one_prompts_fault(error: XDMError) -> bool:
+    if isinstance(error, APIStatusError) and error.scope != "request":
+        return False
+    return isinstance(error, (BadRequestError, APIResponseError)) or refuses_lists(error)
+
+
+def _split(completion: Completion, count: int) -> list[Outcome]:
+    """Return a completion per prompt. The counts stay with the request where it had several."""
+    if count == 1:
+        return [completion]
+    return [
+        replace(
+            completion,
+            choices=tuple(choice._replace(index=j) for j, choice in enumerate(choices)),
+            usage=None,
+        )
+        for choices in completion.by_prompt()
+    ]

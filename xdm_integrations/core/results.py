@@ -1,0 +1,234 @@
+"""What comes back: completions, chunks, log probabilities, token counts.
+
+Plain values without behaviour that could fail. `CompletionChunk` and `Choice` are made once
+per token and per answer, so they are tuples: no validation, no dictionary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of a request, summed by the server over all prompts and choices.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens generated, `best_of` candidates included.
+        total_tokens: Their sum, as the server gives it.
+        details: Whatever else the server counts, as it was sent (`prompt_tokens_details`,
+            `completion_tokens_details`, `cost`, ...).
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: object) -> Usage | None:
+        """Read a `usage` object of any server; None if it isn't one or is empty."""
+        if not isinstance(value, dict) or not value:
+            return None
+        counts = {name: _count(value.get(name)) for name in _COUNTS}
+        prompt = counts["prompt_tokens"] or _count(value.get("input_tokens"))
+        completion = counts["completion_tokens"] or _count(value.get("output_tokens"))
+        details = {name: v for name, v in value.items() if name not in _COUNTS and v is not None}
+        return cls(prompt, completion, counts["total_tokens"] or prompt + completion, details)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the usage in the API's own form, as a new dictionary."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+            **self.details,
+        }
+
+    def __add__(self, other: Usage) -> Usage:
+        """Sum the counts, nested details included."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+            _sum(self.details, other.details),
+        )
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+
+
+def _sum(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    total = dict(left)
+    for name, value in right.items():
+        old = total.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            total[name] = _sum(old, value)
+        elif _is_number(old) and _is_number(value):
+            total[name] = old + value
+        else:
+            total[name] = value
+    return total
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def total_usage(parts: list[Usage | None]) -> Usage | None:
+    """Sum what is known; None if nothing is."""
+    known = [part for part in parts if part is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Log probabilities, one entry per token, whichever of the two shapes was sent.
+
+    Attributes:
+        tokens: The tokens as text.
+        token_logprobs: Their natural log probabilities; None where there is none (the first
+            token of an echoed prompt).
+        top_logprobs: The likeliest alternatives at each position, the sampled token among
+            them; {} where the server gave none.
+        text_offset: Character offsets into the text; empty where the server gave none.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, value: object) -> Logprobs | None:
+        """Read the legacy shape (four arrays) or the chat shape (`content`); None if neither."""
+        if not isinstance(value, dict):
+            return None
+        if isinstance(value.get("tokens"), list):
+            tokens = [str(token) for token in value["tokens"]]
+            return cls(
+                tokens,
+                _padded(value.get("token_logprobs"), len(tokens)),
+                [t if isinstance(t, dict) else {} for t in _padded(value.get("top_logprobs"), len(tokens))],
+                [offset for offset in value.get("text_offset") or [] if isinstance(offset, int)],
+            )
+        if isinstance(value.get("content"), list):
+            items = [item for item in value["content"] if isinstance(item, dict)]
+            return cls(
+                [str(item.get("token", "")) for item in items],
+                [item.get("logprob") for item in items],
+                [
+                    {str(t.get("token", "")): t.get("logprob", 0.0) for t in item.get("top_logprobs") or []}
+                    for item in items
+                ],
+            )
+        return None
+
+    def __add__(self, other: Logprobs) -> Logprobs:
+        """Concatenate, as the parts of a stream are."""
+        return Logprobs(
+            self.tokens + other.tokens,
+            self.token_logprobs + other.token_logprobs,
+            self.top_logprobs + other.top_logprobs,
+            self.text_offset + other.text_offset,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the legacy shape, as a new dictionary."""
+        return {
+            "tokens": self.tokens,
+            "token_logprobs": self.token_logprobs,
+            "top_logprobs": self.top_logprobs,
+            "text_offset": self.text_offset,
+        }
+
+
+def _padded(value: object, length: int) -> list[Any]:
+    values = list(value[:length]) if isinstance(value, list) else []
+    return values + [None] * (length - len(values))
+
+
+class Choice(NamedTuple):
+    """One answer.
+
+    Attributes:
+        text: The generated text.
+        index: `prompt_number * n + choice_number`.
+        finish_reason: "stop", "length", "content_filter" or a server's own; None if not given.
+        logprobs: Log probabilities, if they were asked for and given.
+    """
+
+    text: str
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class CompletionChunk(NamedTuple):
+    """One piece of a stream, for one choice.
+
+    Attributes:
+        text: The new text; may be "" (the piece with the finish reason often is).
+        index: The choice it belongs to, `prompt_number * n + choice_number`.
+        finish_reason: Given once for each choice, on its last piece; else None.
+        logprobs: Log probabilities of the tokens in this piece, if asked for and given.
+    """
+
+    text: str
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer, of a call or of a stream that has ended.
+
+    Attributes:
+        choices: `len(prompts) * n` choices, ordered by index.
+        n: Choices per prompt.
+        usage: Token counts, or None if the server gave none.
+        model: The model that served, as the server names it; "" if it doesn't.
+        id: The server's id of the completion; "" if it gave none.
+        created: Seconds since 1970, or None.
+        system_fingerprint: The backend's configuration, or None.
+        request_id: The gateway's id of the request, or None.
+        headers: The reply's headers, names in lower case.
+        raw: The body as it was parsed; for a stream, its last event.
+    """
+
+    choices: tuple[Choice, ...]
+    n: int = 1
+    usage: Usage | None = None
+    model: str = ""
+    id: str = ""
+    created: int | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" if there is none (yet)."""
+        return self.choices[0].text if self.choices else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The finish reason of the first choice."""
+        return self.choices[0].finish_reason if self.choices else None
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """The log probabilities of the first choice."""
+        return self.choices[0].logprobs if self.choices else None
+
+    def by_prompt(self) -> list[tuple[Choice, ...]]:
+        """Group the choices by prompt, in the order of the prompts."""
+        return [self.choices[i : i + self.n] for i in range(0, len(self.choices), self.n)]

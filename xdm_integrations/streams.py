@@ -1,0 +1,143 @@
+"""Streams as users hold them: iterators that own the open reply and give it back.
+
+Dropping, closing or leaving a stream closes its connection at once: nothing here is part of a
+reference cycle, so that this holds without the garbage collector too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core.errors import XDMError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .core.completions import Streaming
+    from .core.results import Completion, CompletionChunk
+
+
+class _Stream:
+    """What both streams share: the chunks at hand, and the end."""
+
+    def __init__(self, streaming: Streaming) -> None:
+        self._streaming = streaming
+        self._body = streaming.body
+        self._decoder = streaming.decoder
+        self._chunks = iter(streaming.chunks)
+        self._closed = False
+
+    @property
+    def completion(self) -> Completion:
+        """The answer as far as it has come; whole, with usage, once the stream has ended."""
+        return self._decoder.result()
+
+    def _read_on(self) -> bool:
+        """Say whether to read; raise what ended the stream if that was an error."""
+        if self._closed:
+            return False
+        if self._decoder.ended:
+            error = self._decoder.failure
+            if error is not None:
+                self._close()
+                raise error
+            return False
+        return True
+
+    def _interrupted(self, error: XDMError) -> None:
+        self._decoder.interrupt(error)
+
+    def _close(self) -> None:
+        self._closed = True
+        self._chunks = iter(())
+        self._body.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self._close()
+
+
+class CompletionStream(_Stream):
+    """An iterator over the `CompletionChunk`s of an answer."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> CompletionChunk:
+        while True:
+            for chunk in self._chunks:
+                return chunk
+            if not self._read_on():
+                self._finish()
+                raise StopIteration
+            try:
+                block = self._body.read(self._streaming.within)
+            except XDMError as error:
+                self._interrupted(error)
+            except BaseException:
+                self._close()
+                raise
+            else:
+                self._chunks = iter(self._streaming.take(block))
+
+    def close(self) -> None:
+        """End the stream and give its connection up. May be called twice."""
+        if not self._closed:
+            self._close()
+
+    def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._body.drain()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncCompletionStream(_Stream):
+    """An async iterator over the `CompletionChunk`s of an answer."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> CompletionChunk:
+        while True:
+            for chunk in self._chunks:
+                return chunk
+            if not self._read_on():
+                await self._finish()
+                raise StopAsyncIteration
+            try:
+                block = await self._body.read(self._streaming.within)
+            except XDMError as error:
+                self._interrupted(error)
+            except BaseException:
+                self._close()
+                raise
+            else:
+                self._chunks = iter(self._streaming.take(block))
+
+    async def aclose(self) -> None:
+        """End the stream and give its connection up. May be called twice."""
+        if not self._closed:
+            self._close()
+
+    async def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._body.drain()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
