@@ -16,18 +16,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .catalogue_rows import (
-    CHALLENGE,
-    DIRECT,
-    EMPTY,
-    GATEWAY,
-    HTML,
-    OTHER,
-    ROWS,
-    STATUS_OF,
-    UPSTREAM,
-    Row,
-)
+from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS, STATUS_OF, UPSTREAM, Row
 from .config import normalize_base_url
 from .errors import APIResponseError, APIStatusError, ConfigurationError, Retry
 from .retry import retry_after
@@ -63,7 +52,7 @@ def error_for(
         return _redirect(status, headers, body, partial)
     said = read(headers, body)
     passed_on = said.type in _PASSED_ON or said.code in _PASSED_ON
-    upstream = int(said.param) if passed_on and said.param and _STATUS.fullmatch(said.param) else None
+    upstream = said.status if passed_on and said.param == str(said.status) else None
     return _error(upstream or status, status, said, headers, body, partial)
 
 
@@ -75,7 +64,7 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
     body: bytes = b"",
     kind: str = "",
     partial: Completion | None = None,
-) -> APIStatusError | None:
+) -> APIStatusError | APIResponseError | None:
     """Return the error that a 2xx body or the event of a stream holds, or None if it holds none.
 
     Args:
@@ -122,7 +111,8 @@ def not_an_answer(
         what = "The server sent text that isn't JSON"
     request_id = request_id_of(headers) or said.request_id
     words = said.words if said.form else clean(excerpt(body))
-    message = _message(what, words, "It said", status, headers.get("content-type"), request_id=request_id)
+    kind = cut(clean(headers.get("content-type", "")), 80)
+    message = _message(what, words, "It said", status, kind, request_id=request_id)
     return APIResponseError(
         message,
         status_code=status,
@@ -135,6 +125,7 @@ def not_an_answer(
 
 
 def _is_error(payload: object) -> bool:
+    """Tell an error from an answer, and both from what is neither."""
     if isinstance(payload, list):
         payload = payload[0] if payload else None
     if not isinstance(payload, dict):
@@ -145,10 +136,9 @@ def _is_error(payload: object) -> bool:
         return False
     if payload.get("success") is False or payload.get("object") == "error":
         return True
-    detail = payload.get("detail")
-    return bool(detail and isinstance(detail, (str, list, dict))) or any(
-        payload.get(name) and isinstance(payload.get(name), str) for name in ("message", "msg")
-    )
+    # A `message` that is an object is a chat answer (Ollama's own shape).
+    texts = [payload.get(name) for name in ("message", "msg")]
+    return bool(payload.get("detail")) or any(text and isinstance(text, str) for text in texts)
 
 
 def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
@@ -192,9 +182,7 @@ def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
     )
 
 
-def _find(
-    status: int | None, said: Said, speaker: str, headers: Mapping[str, str]
-) -> tuple[Row, re.Match[str] | None]:
+def _find(status: int | None, said: Said, speaker: str, headers: Mapping[str, str]) -> tuple[Row, re.Match[str] | None]:
     """Return the first row that fits, by the rules that `catalogue_rows` begins with."""
     signs = {sign.lower() for sign in (said.type, said.code, said.form) if sign}
     if "cf-mitigated" in headers:

@@ -76,13 +76,14 @@ _BASE_URL = "base_url must be the root of the API, ending in /v1 just once."
 _LATE = "The work may have been done, and billed; stream the answer or ask for less in one request."
 _SUFFIX = "A key with a `-` inside asks for a fixed channel: remove what follows the key itself."
 
-# fmt: off - a table, to be read by row
+# A table, to be read by row.
+# fmt: off
 ROWS: tuple[Row, ...] = (
     # G5: a page that a browser must pass may come with any of these statuses, so it is asked for first.
     Row("G5", PermissionDeniedError, "gateway", "never", status=(401, 403, 429, 503), signs=CHALLENGE,
         text=r"^just a moment|^attention required! \| cloudflare",
         hint="A bot check in front of the gateway blocks this address: try another network, or ask the site."),
-    # A7, Q: somebody's budget, whatever the status. 用户额度不足 comes with the token's code too, so Q2 is before Q5.
+    # A7, Q: somebody's budget, whatever the status. 用户额度不足 comes with the token's code too, so it is before Q5.
     Row("A7", InsufficientQuotaError, "token", "never", text=r"额度已用尽|quota is exhausted|TokenStatusExhausted",
         hint="The key's own budget is used up: raise it on the site, or use another key."),
     Row("Q3", InsufficientQuotaError, "account", "never", text=r"订阅额度不足|未配置订阅|subscription quota",
@@ -115,9 +116,8 @@ ROWS: tuple[Row, ...] = (
         hint="The key is disabled: enable it on the site."),
     Row("A2", AuthenticationError, "token", "never", text=r"无效的令牌|^invalid token\b",
         hint=f"{_KEY} Newer gateways say this of an expired, disabled or used-up key too."),
-    Row("A8", ServerError, "upstream", "once", status=(401,), by=UPSTREAM,
-        signs="invalid_api_key authentication_error", text=r"api.?key",
-        hint="The provider refused the gateway's own key, not yours: try again, or tell the site."),
+    Row("A8", ServerError, "upstream", "once", status=(401,), by=UPSTREAM, signs="invalid_api_key authentication_error",
+        text=r"api.?key", hint="The provider refused the gateway's own key, not yours: try again, or tell the site."),
     Row("", AuthenticationError, "token", "never", signs="no_db_connection",
         hint="LiteLLM doesn't know this key, and has no database to look it up in."),
     # P: a valid key that may not do this.
@@ -130,8 +130,7 @@ ROWS: tuple[Row, ...] = (
     Row("P4", PermissionDeniedError, "token", "never",
         text=r"令牌无权(?:使用|访问)|token has no access to (?:model|any model)",
         hint="The key isn't allowed this model: add it to the key's models on the site, or name another model."),
-    Row("P5", PermissionDeniedError, "token", "never",
-        text=r"分组 .{0,80}已被(?:禁用|弃用)|无权访问 .{0,80}分组|"
+    Row("P5", PermissionDeniedError, "token", "never", text=r"分组 .{0,80}已被(?:禁用|弃用)|无权访问 .{0,80}分组|"
         r"no permission to access this group|group .{0,80}deprecated",
         hint="The key's group is closed to it: choose another group for the key on the site."),
     Row("P6", PermissionDeniedError, "token", "never", hint=_SUFFIX,
@@ -147,8 +146,7 @@ ROWS: tuple[Row, ...] = (
         hint="The gateway couldn't look up who serves this model."),
     Row("M1 M2 M4", ModelUnavailableError, "model", "never", text=r"无可用渠道|no available channels?",
         hint="Nobody serves this model to the key's group: see GET /v1/models, or change the key's group on the site."),
-    Row("M7", ModelUnavailableError, "model", "never",
-        text=r"this is a chat model|not supported in the v1/completions",
+    Row("M7", ModelUnavailableError, "model", "never", text=r"this is a chat model|not supported in the v1/completions",
         hint="A chat model can't be used at this endpoint: name a completions model such as gpt-3.5-turbo-instruct."),
     Row("M8", ModelUnavailableError, "model", "never", signs="model_not_found",
         text=r"model .{0,200}(?:does not exist|not found)|model not support|模型不存在|unknown model",
@@ -168,14 +166,15 @@ ROWS: tuple[Row, ...] = (
         text=r"the '(?P<param>stream_options)' parameter is only allowed when"),
     Row("B6", ContextLengthExceededError, "request", "never",
         signs="context_length_exceeded exceed_context_size_error contextwindowexceedederror",
-        text=r"maximum (?:context|model) length|(?:exceeds?|larger than) (?:the |this |model'?s? )*(?:available |maximum )?"
-        r"context|prompt is too long|input is too long|上下文长度|range of input length",
+        text=r"maximum (?:context|model) length|exceeds? (?:the |model'?s? |available |maximum ){0,4}context|"
+        r"prompt is too long|input is too long|上下文长度|range of input length",
         hint="Shorten the prompt or use a smaller max_tokens: together they must fit into the model's context."),
     Row("B5", ContentFilterError, "request", "never", signs="sensitive_words_detected",
         text=r"sensitive.words.detected|敏感词", hint="The gateway's word filter refuses the prompt: rephrase it."),
     Row("B7", ContentFilterError, "request", "never", signs="content_filter content_policy_violation prompt_blocked "
         "responsibleaipolicyviolation data_inspection_failed datainspectionfailed",
-        text=r"content management policy|inappropriate content", hint="The provider refuses the content: rephrase it."),
+        text=r"content management policy|inappropriate content",
+        hint="The provider refuses the content: rephrase it."),
     Row("B4", BadRequestError, "request", "never", hint="Pass `model`.",
         text=r"未指定模型名称|model name not specified"),
     Row("B2", BadRequestError, "request", "never",
@@ -207,31 +206,31 @@ ROWS: tuple[Row, ...] = (
     # G2, G4: the status may be the upstream's own, out of `param`.
     Row("G2 G4", GatewayTimeoutError, "gateway", "once", status=(504, 524), hint=_LATE),
     # L: too many requests. L3 says how long to wait; L2 is a 429 whose `param` holds another status, so it isn't here.
-    Row("L3", RateLimitError, "account", "backoff",
-        text=r"请求数限制：\s?(?P<minutes>\d{1,6})\s?分钟", hint="Send requests more slowly: failed ones count too."),
+    Row("L3", RateLimitError, "account", "backoff", text=r"请求数限制：\s?(?P<minutes>\d{1,6})\s?分钟",
+        hint="Send requests more slowly: failed ones count too."),
     Row("L1 L5", RateLimitError, "upstream", "backoff", status=(429,), signs="system_error", text=r"上游负载已饱和",
         hint="The providers behind the gateway are busy; the real cause may be hidden."),
     Row("L6", ServerError, "gateway", "backoff", signs="rate_limit_check_failed"),
     # U: the provider, or the way to it. A 500 counts before the refusals, which need the provider's own status.
     Row("U1", ServerError, "upstream", "backoff", signs="do_request_failed", text=r"do request failed|请求上游地址失败",
         hint="The gateway couldn't reach the provider."),
-    Row("U3", ServerError, "upstream", "once", signs="read_response_body_failed unmarshal_response_body_failed "
-        "bad_response_body bad_response empty_response",
+    Row("U3", ServerError, "upstream", "once",
+        signs="read_response_body_failed unmarshal_response_body_failed bad_response_body bad_response empty_response",
         hint="The provider's answer was broken; it may have been billed."),
     Row("U4", ServerError, "upstream", "backoff", signs="channel:no_available_key channel:invalid_key "
         "channel:response_time_exceeded channel:aws_client_error aws_invoke_error",
         hint="The gateway's way to the provider is in trouble."),
     Row("U2", ServerError, "upstream", "backoff", status=range(500, 600),
         signs="bad_response_status_code upstream_error",
-        hint="The provider failed, and the gateway doesn't pass on what it said."),
+        hint="The provider behind the gateway failed."),
     Row("U2 L2", ServerError, "upstream", "once", status=(401, 403), signs="bad_response_status_code",
         hint="The provider refused the gateway's own key, not yours: try again, or tell the site."),
     Row("U2 L2", NotFoundError, "upstream", "never", status=(404,), signs="bad_response_status_code",
         hint="The provider has no such model or endpoint."),
     Row("U2 L2", BadRequestError, "request", "never", status=(400, 413, 422), signs="bad_response_status_code",
-        hint="The provider refuses the request, and the gateway doesn't pass on what it said."),
-    Row("U5", ServerError, "gateway", "once",
-        signs="one_api_panic new_api_panic one_hub_panic", text=r"^panic detected", hint="The gateway has a bug."),
+        hint="The provider refuses the request."),
+    Row("U5", ServerError, "gateway", "once", signs="one_api_panic new_api_panic one_hub_panic",
+        text=r"^panic detected", hint="The gateway has a bug."),
     Row("U6", ServerError, "gateway", "backoff", hint="The gateway is busy.",
         signs="system_cpu_overloaded system_memory_overloaded system_disk_overloaded",
         text=r"^system (?:cpu|memory|disk) overloaded"),

@@ -2,8 +2,8 @@
 
 JSON of every shape that gateways and servers send (whatever the content type claims), web
 pages, text, nothing: all become a `Said`. Nothing here raises, whatever the bytes; patterns run
-over a bounded start of a text, and each takes linear time. What comes out is masked: no key,
-and what looks like one, gets past `clean` and `excerpt`.
+over a bounded start of a text, and each takes linear time. What comes out is masked: nothing
+that looks like a key gets past `clean` and `excerpt`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_payload(payload: object, body: bytes) -> Said:
     named = next((int(label) for label in labels if _STATUS.fullmatch(label)), None)
     return Said(
         words,
-        type=_label(fields.get("type")) or (_label(fields.get("status")) if fields is not payload else None),
+        type=_label(fields.get("type")) or _label(fields.get("status") if fields is not payload else None),
         code=_label(fields.get("code")),
         param=_label(fields.get("param")) or _place(fields.get("detail")),
         status=named,
@@ -139,10 +139,11 @@ def _split(text: str) -> tuple[str, str | None]:
     """Part the words from the request ids that relays append; the last one is the nearest gateway's."""
     words = clean(text)
     ids = _REQUEST_ID.findall(words)
-    return _REQUEST_ID.sub("", words).strip(), _label(ids[-1]) if ids else None
+    return clean(_REQUEST_ID.sub(" ", words)), _label(ids[-1]) if ids else None
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of `headers` with names in lower case and values without keys."""
     return {name.lower(): _mask(value) for name, value in headers.items()}
 
 
@@ -157,18 +158,22 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
+    """Return `text`, or its start and an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def excerpt(body: bytes) -> str:
+    """Return the start of a body as text without keys."""
     return _mask(body[:_READ].decode("utf-8", "replace"))
 
 
 def kept(body: bytes) -> str:
+    """Return what an error keeps of a body: text without keys, of at most 4 kB."""
     return excerpt(body).encode()[:_KEPT].decode("utf-8", "ignore")
 
 
 def dump(payload: object) -> bytes:
+    """Return a payload as JSON, or text as it is; b"" for what JSON can't express."""
     if isinstance(payload, str):
         return payload.encode("utf-8", "replace")
     try:

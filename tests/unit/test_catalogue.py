@@ -1,0 +1,325 @@
+"""The error catalogue: every row of it, and what becomes of what it doesn't know."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+import time
+
+import pytest
+
+from tests.gateway_errors import CASES, ID, KEY, Case
+from xdm_integrations.core.catalogue import error_for, error_in, not_an_answer
+from xdm_integrations.core.catalogue_rows import ROWS
+from xdm_integrations.core.errors import (
+    APIResponseError,
+    APIStatusError,
+    AuthenticationError,
+    ContentFilterError,
+    GatewayTimeoutError,
+    InsufficientQuotaError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    XDMError,
+)
+from xdm_integrations.core.results import Choice, Completion
+
+COUNTS = {"A": 8, "P": 7, "Q": 6, "M": 8, "L": 6, "B": 11, "N": 4, "U": 7, "G": 6, "S": 6}
+IN_STREAM_TESTS = {"S2", "S3", "S4"}  # tests/unit/test_stream.py
+CATALOGUE = {f"{letter}{number}" for letter, count in COUNTS.items() for number in range(1, count + 1)}
+KEY_LIKE = re.compile(r"sk-[A-Za-z0-9_-]{8,}|Bearer [^*]")
+
+
+def error_of(case: Case) -> XDMError:
+    if not case.stream:
+        return error_for(case.status, case.headers, case.body)
+    (line,) = [line for line in case.body.splitlines() if b"{" in line]
+    kind = "error" if b"event: error" in case.body else ""
+    error = error_in(json.loads(line.removeprefix(b"data: ")), headers=case.headers, body=line, kind=kind)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_reply_becomes_the_error_that_the_catalogue_names(case):
+    error = error_of(case)
+    assert type(error) is case.error
+    assert error.retry == case.retry
+    assert error.retryable == (case.retry != "never")
+    assert error.request_id == case.request_id
+    assert case.says in error.message
+    if isinstance(error, APIStatusError):
+        assert error.scope == case.scope
+        assert (error.type, error.code, error.param) == (case.type, case.code, case.param)
+        assert error.retry_after == case.retry_after
+    assert error.status_code == (case.status_code or case.status)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_message_is_one_line_without_keys_and_request_id_suffix(case):
+    error = error_of(case)
+    assert str(error) == error.message
+    assert "\n" not in error.message
+    assert "(request id:" not in error.message
+    assert error.message.count("request id") <= 1
+    assert f"(HTTP {case.status}" in error.message
+    for shown in (error.message, error.body, repr(error.headers), repr(error)):
+        assert not KEY_LIKE.search(shown)
+        assert KEY not in shown
+    assert len(error.body.encode()) <= 4096
+
+
+@pytest.mark.parametrize("case", CASES[::10], ids=lambda case: case.id)
+def test_errors_survive_pickling_and_copying(case):
+    error = error_of(case)
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):  # noqa: S301 - our own bytes
+        assert type(twin) is type(error)
+        assert vars(twin) == vars(error)
+
+
+def test_every_row_of_the_catalogue_has_a_case():
+    tested = {case.id.split(maxsplit=1)[0] for case in CASES if not case.id.startswith("other")}
+    assert tested | IN_STREAM_TESTS == CATALOGUE
+
+
+def test_case_ids_are_unique():
+    assert len({case.id for case in CASES}) == len(CASES)
+
+
+def test_the_table_names_only_rows_of_the_catalogue():
+    assert {name for row in ROWS for name in row.ids.split()} <= CATALOGUE
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.ids or "other")
+def test_a_row_is_well_made(row):
+    re.compile(row.text)
+    assert row.signs == row.signs.lower()
+    assert row.hint == "" or row.hint.endswith(".")
+    assert row.signs or row.text or row.status, "it would fit everything"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.ids or "other")
+def test_no_row_is_dead(row, monkeypatch):
+    """Without the row, some case ends elsewhere: in another class, scope, retry or hint."""
+    before = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
+    monkeypatch.setattr("xdm_integrations.core.catalogue.ROWS", tuple(other for other in ROWS if other is not row))
+    after = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
+    assert before != after
+
+
+EXTRA = [
+    Case("quota code alone", 403, {}, b'{"error":{"code":"insufficient_user_quota"}}', InsufficientQuotaError, "never"),
+    Case("challenge", 401, {}, b"<html>firewall</html>", PermissionDeniedError, "never"),
+    Case("firewall", 403, {"content-type": "text/html"}, b"<html>blocked</html>", PermissionDeniedError, "never"),
+    *(
+        Case(f"stream {kind}", 200, {}, json.dumps({"error": {"type": kind}}).encode(), XDMError, "never", stream=True)
+        for kind in ("invalid_request_error", "authentication_error", "permission_error", "not_found_error")
+    ),
+    Case("stream 501", 200, {}, b'{"error":{"code":"api_not_implemented"}}', ServerError, "never", stream=True),
+    Case("stream text", 200, {}, b'{"error":"Rate limit reached"}', RateLimitError, "backoff", stream=True),
+    Case("bad request as 500", 500, {}, b'{"error":{"code":"invalid_request","message":"x"}}', XDMError, "never"),
+    Case("limiter", 500, {}, b'{"error":{"code":"rate_limit_check_failed","message":"x"}}', ServerError, "backoff"),
+    Case(
+        "denied", 200, {}, b'{"error":{"type":"new_api_error","code":"access_denied"}}', XDMError, "never", stream=True
+    ),
+    Case("parameter", 400, {}, b'{"error":{"code":"unsupported_parameter","message":"x"}}', XDMError, "never"),
+]
+
+
+class TestErrorIn:
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            None,
+            1,
+            "text",
+            [],
+            [1],
+            {},
+            {"choices": [{"text": "x"}]},
+            {"choices": [], "usage": {}},
+            {"error": None, "choices": []},
+            {"error": {}},
+            {"error": ""},
+            {"message": {"content": "chat"}},
+            {"message": ""},
+            {"success": True, "message": "ok"},
+            {"choices": [{}], "message": "aside"},
+        ],
+    )
+    def test_no_error(self, payload):
+        assert error_in(payload) is None
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {"error": {"message": "m"}},
+            {"error": "m"},
+            {"error": True},
+            {"error": {"message": "m"}, "choices": [{}]},
+            {"success": False},
+            {"success": False, "message": "m"},
+            {"message": "m"},
+            {"msg": "m"},
+            {"detail": "m"},
+            {"detail": [{"msg": "m"}]},
+            {"object": "error"},
+            [{"error": {"message": "m"}}],
+        ],
+    )
+    def test_unknown_errors_are_errors_of_the_server(self, payload):
+        error = error_in(payload)
+        assert type(error) is ServerError
+        assert error.status_code == 500
+        assert error.retry == "backoff"
+
+    @pytest.mark.parametrize("payload", [None, 1, "boom", "", [], {}, {"choices": [{"text": "x"}]}, [[[]]]])
+    def test_an_event_named_error_is_one_whatever_it_holds(self, payload):
+        assert type(error_in(payload, kind="error")) is ServerError
+
+    @pytest.mark.parametrize(
+        ("payload", "status"),
+        [
+            ({"error": {"code": 429}}, 429),
+            ({"error": {"code": "503"}}, 503),
+            ({"error": {"code": "bad_response_status_code", "param": "524"}}, 524),
+            ({"message": "m", "status": 404}, 404),
+            ({"error": {"code": 200}}, 500),
+            ({"error": {"code": 10**30}}, 500),
+            ({"error": {"code": {"a": 1}, "type": ["x"], "param": True}}, 500),
+        ],
+    )
+    def test_the_payload_may_name_its_status(self, payload, status):
+        assert error_in(payload).status_code == status
+
+    @pytest.mark.parametrize(
+        ("payload", "kind", "status"),
+        [
+            ({"error": {"message": "无效的令牌"}}, AuthenticationError, 401),
+            ({"error": {"code": "insufficient_user_quota"}}, InsufficientQuotaError, 403),
+            ({"error": {"code": "sensitive_words_detected"}}, ContentFilterError, 400),
+            ({"error": {"message": "当前分组上游负载已饱和"}}, RateLimitError, 429),
+            ({"error": {"type": "rate_limit_error"}}, RateLimitError, 429),
+            ({"error": {"code": "bad_response_status_code"}}, ServerError, 500),
+            ({"error": {"param": "504"}}, GatewayTimeoutError, 504),
+        ],
+    )
+    def test_a_known_error_without_a_status_gets_that_of_its_class(self, payload, kind, status):
+        error = error_in(payload)
+        assert type(error) is kind
+        assert error.status_code == status
+
+    def test_it_keeps_everything(self):
+        partial = Completion((Choice("so far"),))
+        error = error_in({"error": {"message": "m"}}, headers={"X-Request-Id": ID}, body=b"raw", partial=partial)
+        assert (error.request_id, error.body, error.partial, error.text) == (ID, "raw", partial, "so far")
+        assert error.headers == {"x-request-id": ID}
+        assert json.loads(error_in({"error": "m"}).body) == {"error": "m"}
+
+
+class TestNotAnAnswer:
+    @pytest.mark.parametrize(
+        ("body", "retry", "says"),
+        [
+            (b"", "backoff", "empty body"),
+            (b"\n\n\n", "backoff", "empty body"),
+            (b"<!DOCTYPE html><title>X</title>", "never", "did you forget /v1 at the end of base_url?"),
+            (b"plain", "once", "text that isn't JSON"),
+            (b'{"a"', "once", "broken JSON"),
+            (b'{"choices": []}', "once", "no choices"),
+            (b'{"object": "list", "data": []}', "once", "no choices"),
+            (b'{"choices": [3]}', "once", "isn't a completion"),
+            (b"[1]", "once", "isn't a completion"),
+        ],
+    )
+    def test_what_came_and_whether_to_try_again(self, body, retry, says):
+        partial = Completion((Choice("x"),))
+        error = not_an_answer(200, {"content-type": "text/x", "x-oneapi-request-id": ID}, body, partial)
+        assert type(error) is APIResponseError
+        assert error.retry == retry
+        assert says in error.message
+        assert f"(HTTP 200, text/x, request id {ID})" in error.message
+        assert error.partial is partial
+
+
+def test_a_2xx_is_taken_too():
+    assert type(error_for(200, {}, b'{"error":"m"}')) is ServerError
+    assert type(error_for(204, {}, b"")) is APIResponseError
+
+
+def test_an_own_key_in_every_place_is_masked():
+    inner = {"message": f"m {KEY}", "type": KEY, "code": KEY, "param": KEY}
+    for body in (json.dumps({"error": inner}).encode(), f"<html>{KEY}".encode(), KEY.encode() * 500):
+        error = error_for(400, {"X-Key": KEY, "x-request-id": KEY}, body)
+        assert KEY[3:] not in repr(vars(error))
+
+
+def test_a_key_at_the_cut_is_masked():
+    for size in range(16_384 - len(KEY), 16_384 + 1):
+        error = error_for(500, {}, b" " * size + KEY.encode())
+        assert KEY[:6] not in error.body + error.message
+
+
+def test_long_words_are_cut_and_long_bodies_too():
+    error = error_for(400, {}, json.dumps({"error": {"message": "长" * 50_000}}, ensure_ascii=False).encode())
+    assert len(error.message) < 400
+    assert len(error.body.encode()) <= 4096
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "",
+        "https://x.example/v1/completions/",
+        "//x.example",
+        "https://[bad",
+        "https://me:secret@x.example/v1/completions",
+        "ftp://x",
+        "https://x.example/?token=secret",
+        "\x00",
+    ],
+)
+def test_redirects_say_where_to_without_secrets(location):
+    error = error_for(302, {"location": location}, b"")
+    assert type(error) is APIStatusError
+    assert "secret" not in error.message
+    assert "base_url" in error.message
+
+
+@pytest.mark.parametrize("status", [-1, 0, 100, 600, 999])
+def test_no_status_at_all(status):
+    error = error_for(status, {}, b"{}")
+    assert (type(error), error.retry, error.status_code) == (APIStatusError, "never", status)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"<",
+        b"sk-",
+        b"bearer ",
+        b" ",
+        b"model ",
+        b"group ",
+        b"\xe5\x88\x86\xe7\xbb\x84 ",
+        b"(request id: ",
+        b"<title",
+        b"[",
+        b'{"a":',
+        b"exceeds the ",
+        b"cannot unmarshal ",
+        b"a" * 50,
+        b"unknown parameter ",
+        b"data:",
+        b"{",
+    ],
+)
+def test_time_is_linear(piece):
+    body = piece * (2_000_000 // len(piece))
+    start = time.perf_counter()
+    for reply in (body, b'{"error":{"message":"' + body.replace(b'"', b"") + b'"}}'):
+        error_for(500, {}, reply)
+    assert time.perf_counter() - start < 2
