@@ -1,0 +1,153 @@
+"""Both worlds of LlamaIndex: each test that uses `world` runs with the blocking and the awaited methods."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core import Settings
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+from llama_index.core.llms import ChatMessage
+from pydantic import Field
+
+from xdm_integrations.llama_index import XDM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.scripted import ScriptedServer
+
+
+class World:
+    """Calls a method of an LLM, or the method with an "a" in front from an event loop."""
+
+    def __init__(self, *, is_async: bool) -> None:
+        self.is_async = is_async
+        self.loop = asyncio.new_event_loop()
+
+    def call(self, target: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_async:
+            return getattr(target, name)(*args, **kwargs)
+        return self.loop.run_until_complete(getattr(target, "a" + name)(*args, **kwargs))
+
+    def items(self, target: Any, name: str, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return all items of a stream."""
+        if not self.is_async:
+            return list(getattr(target, name)(*args, **kwargs))
+
+        async def consume() -> list[Any]:
+            return [item async for item in await getattr(target, "a" + name)(*args, **kwargs)]
+
+        return self.loop.run_until_complete(consume())
+
+    def ask(self, llm: Any, method: str, text: str = "hi", **kwargs: Any) -> Any:
+        """Ask by any of the eight methods (named without their "a"); return the last response."""
+        return self.ask_messages(llm, method, [ChatMessage(text)] if method.endswith("chat") else text, **kwargs)
+
+    def ask_messages(self, llm: Any, method: str, asked: Any, **kwargs: Any) -> Any:
+        """See `ask`."""
+        if method.startswith("stream"):
+            return self.items(llm, method, asked, **kwargs)[-1]
+        return self.call(llm, method, asked, **kwargs)
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+CORE = tuple(int(part) for part in version("llama-index-core").split(".")[:3])
+"""The version of llama-index-core: older ones lack what some tests are about."""
+
+METHODS = ["complete", "stream_complete", "chat", "stream_chat"]
+STREAMS = ["stream_complete", "stream_chat"]
+
+
+@pytest.fixture(params=["sync", "async"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(is_async=request.param == "async")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def llm(server: ScriptedServer) -> XDM:
+    """An LLM of the scripted server, without retries."""
+    return XDM(api_base=server.url, max_retries=0)
+
+
+@pytest.fixture(autouse=True)
+def clean_settings() -> Iterator[None]:
+    """LlamaIndex's global settings are as new before and after each test."""
+    Settings._llm = None
+    Settings._embed_model = None
+    Settings.callback_manager = CallbackManager([])
+    yield
+    Settings._llm = None
+    Settings._embed_model = None
+    Settings.callback_manager = CallbackManager([])
+
+
+@pytest.fixture(autouse=True)
+def idle_loop() -> Iterator[None]:
+    """A current loop that isn't running: LlamaIndex's blocking methods would make one and leave it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
+class Recorder(BaseEventHandler):
+    """Keeps every event of LlamaIndex's instrumentation."""
+
+    events: list[Any] = Field(default_factory=list)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Recorder"
+
+    def handle(self, event: Any, **_: Any) -> None:
+        self.events.append(event)
+
+    def names(self) -> list[str]:
+        return [event.class_name() for event in self.events]
+
+
+class Spans(SimpleSpanHandler):
+    """Keeps the ids of the spans it has seen."""
+
+    def ids(self) -> list[str]:
+        return [span.id_.rsplit("-", 5)[0] for span in [*self.completed_spans, *self.dropped_spans]]
+
+
+@pytest.fixture
+def seen() -> Iterator[Recorder]:
+    root = get_dispatcher()
+    recorder = Recorder(events=[])
+    root.add_event_handler(recorder)
+    yield recorder
+    root.event_handlers.remove(recorder)
+
+
+@pytest.fixture
+def spans() -> Iterator[Spans]:
+    root = get_dispatcher()
+    handler = Spans()
+    root.add_span_handler(handler)
+    yield handler
+    root.span_handlers.remove(handler)
+
+
+def counting() -> TokenCountingHandler:
+    """Return a token counter that estimates nothing: it shows what the server counted, or 0."""
+    return TokenCountingHandler(tokenizer=lambda _text: [])
+
+
+async def joined(generator: Any) -> str:
+    return "".join([token async for token in generator])

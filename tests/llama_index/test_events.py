@@ -1,0 +1,216 @@
+"""What LlamaIndex's callbacks, token counters and tracers see."""
+
+# ruff: noqa: PLR0913, PLR0917 # fixtures and parameters of a test
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core import Document, Settings, VectorStoreIndex
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.llms import ChatMessage
+
+from tests.llama_index.conftest import METHODS, STREAMS, Recorder, Spans, World, counting, joined
+from tests.scripted import ScriptedServer, completion, http, tokens
+from xdm_integrations import APIStatusError
+from xdm_integrations.llama_index import XDM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "key-that-nobody-may-see"
+
+
+def answer(method: str) -> Any:
+    return tokens("a", "b", "c") if method.startswith("stream") else http(completion("abc"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a6_a7_a8_token_counters_have_the_servers_counts_once(
+    world: World, server: ScriptedServer, method: str
+) -> None:
+    counter = counting()
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([counter]))
+    server.script = [answer(method)]
+    world.ask(llm, method)
+    assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (7, 3)
+    assert len(counter.llm_token_counts) == 1
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a9_token_counts_through_a_query_engine(world: World, server: ScriptedServer, streaming: bool) -> None:
+    counter = counting()
+    Settings.callback_manager = CallbackManager([counter])
+    server.script = lambda seen: answer("stream" if seen.json.get("stream") else "complete")
+    llm = XDM(api_base=server.url)
+    index = VectorStoreIndex.from_documents([Document(text="bees")], embed_model=MockEmbedding(3))
+    engine = index.as_query_engine(llm=llm, streaming=streaming)
+    response = world.call(engine, "query", "what?")
+    if streaming and world.is_async:
+        text = world.loop.run_until_complete(joined(response.async_response_gen()))
+    elif streaming:
+        text = "".join(response.response_gen)
+    else:
+        text = str(response)
+    assert text == "abc"
+    assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (7, 3)
+    assert len(counter.llm_token_counts) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a10_a11_one_start_n_progress_one_end_and_one_span(
+    world: World, server: ScriptedServer, llm: XDM, seen: Recorder, spans: Spans, method: str
+) -> None:
+    server.script = [answer(method)]
+    world.ask(llm, method)
+    kind = "LLMChat" if method.endswith("chat") else "LLMCompletion"
+    progress = [f"{kind}InProgressEvent"] * (4 if method.startswith("stream") else 0)
+    assert seen.names() == [f"{kind}StartEvent", *progress, f"{kind}EndEvent"]
+    assert spans.ids() == [f"XDM.{'a' if world.is_async else ''}{method}"]
+    assert len({event.span_id for event in seen.events}) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a10_one_legacy_event_with_the_parameters_of_the_call(
+    world: World, server: ScriptedServer, method: str
+) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([debug]))
+    world.ask(llm, method, max_tokens=5)
+    ((start, end),) = debug.get_llm_inputs_outputs()
+    assert start.payload["additional_kwargs"] == {"max_tokens": 5}
+    assert ("response" if method.endswith("chat") else "completion") in end.payload
+
+
+@pytest.mark.parametrize("method", ["complete", "stream_complete"])
+def test_a12_the_event_shows_the_prompt_as_it_is_sent(
+    world: World, server: ScriptedServer, seen: Recorder, method: str
+) -> None:
+    llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]")
+    world.ask(llm, method)
+    assert server.requests[0].json["prompt"] == "[hi]"
+    assert {event.prompt for event in seen.events} == {"[hi]"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a13_no_key_in_events_payloads_dumps_or_errors(
+    world: World, server: ScriptedServer, seen: Recorder, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="xdm_integrations")
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(
+        api_base=server.url,
+        api_key=KEY,
+        default_headers={"X-Secret": KEY},
+        callback_manager=CallbackManager([debug]),
+        max_retries=0,
+    )
+    world.ask(llm, method)
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    server.script = [http({"error": {"message": f"Incorrect API key provided: {KEY}"}}, 401)]
+    with pytest.raises(APIStatusError) as caught:
+        world.ask(llm, method)
+    shown = [
+        repr(llm), str(llm), llm.to_json(), repr(llm.to_dict()), repr(getattr(llm, "to_payload", dict)()),
+        repr(llm.model_dump()),
+        json.dumps(llm.to_dict(), default=str), repr(seen.events), str([e.model_dump() for e in seen.events]),
+        repr(debug.get_events()), str(caught.value), repr(caught.value), repr(caught.value.__dict__), caplog.text,
+    ]  # fmt: skip
+    assert not [text for text in shown if KEY in text]
+
+
+def test_a13_a_refused_key_is_not_in_the_error() -> None:
+    for wrong in (f"{KEY} {KEY}", f"{KEY}\n{KEY}"):
+        with pytest.raises(ValueError, match="api_key") as caught:
+            XDM(api_key=wrong)
+        assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_error_ends_the_event_and_drops_the_span(
+    world: World, server: ScriptedServer, seen: Recorder, spans: Spans, method: str
+) -> None:
+    """Also for streams: they are opened by the call, not by the first look at an item."""
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([debug]), max_retries=0)
+    server.script = [http({"error": {"message": "no"}}, 400)]
+    with pytest.raises(APIStatusError) as caught:
+        world.ask(llm, method)
+    ends = [event for event in debug.get_events(CBEventType.LLM) if "exception" in (event.payload or {})]
+    assert [end.payload["exception"] for end in ends] == [caught.value]
+    assert "SpanDropEvent" in seen.names()
+    assert [span.id_.rsplit("-", 5)[0] for span in spans.dropped_spans] == [
+        f"XDM.{'a' if world.is_async else ''}{method}"
+    ]
+
+
+def test_dumping_an_event_leaves_raw_as_it_is(world: World, server: ScriptedServer, llm: XDM, seen: Recorder) -> None:
+    response = world.call(llm, "complete", "hi")
+    before = json.dumps(response.raw)
+    for event in seen.events:
+        event.model_dump()
+    assert json.dumps(response.raw) == before
+
+
+@pytest.fixture
+def exported() -> Iterator[Any]:
+    """Spans as the OpenInference instrumentor exports them."""
+    pytest.importorskip("openinference.instrumentation.llama_index")
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = LlamaIndexInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    yield exporter
+    instrumentor.uninstrument()
+
+
+@pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # the instrumentor calls it on LLMMetadata
+@pytest.mark.parametrize("method", METHODS)
+def test_openinference_sees_model_prompt_answer_and_tokens(
+    world: World, server: ScriptedServer, exported: Any, method: str
+) -> None:
+    llm = XDM(api_base=server.url, api_key=KEY, model="my-model")
+    server.script = [answer(method)]
+    world.ask(llm, method)
+    (span,) = exported.get_finished_spans()
+    found = dict(span.attributes)
+    assert found["openinference.span.kind"] == "LLM"
+    assert found["llm.model_name"] == "my-model"
+    assert (found["llm.token_count.prompt"], found["llm.token_count.completion"]) == (7, 3)
+    assert "hi" in str(
+        found.get("llm.prompts") or found.get("llm.input_messages.0.message.content") or found["input.value"]
+    )
+    assert "abc" in found["output.value"]
+    assert span.status.is_ok or span.status.is_unset
+    assert KEY not in span.to_json()
+
+
+@pytest.mark.parametrize("method", STREAMS)
+def test_a_stream_that_is_left_early_ends_its_event(world: World, server: ScriptedServer, method: str) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([debug]))
+    server.script = [tokens("a", "b", "c")]
+    asked: Any = [ChatMessage("hi")] if method == "stream_chat" else "hi"
+    if world.is_async:
+
+        async def leave() -> None:
+            items = await getattr(llm, "a" + method)(asked)
+            await items.__anext__()
+            await items.aclose()
+
+        world.loop.run_until_complete(leave())
+    else:
+        items = getattr(llm, method)(asked)
+        next(items)
+        items.close()
+    assert len(debug.get_llm_inputs_outputs()) == 1

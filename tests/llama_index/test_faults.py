@@ -1,0 +1,216 @@
+"""Errors, retries, early ends, cancellation: the same from all eight methods."""
+
+# ruff: noqa: PLR0913, PLR0917 # fixtures and parameters of a test
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from typing import Any
+
+import pytest
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.llms import ChatMessage
+
+from tests.llama_index.conftest import METHODS, STREAMS, World
+from tests.scripted import CLOSE, DONE, HANG, RESET, ScriptedServer, chunk, completion, http, stream, tokens
+from xdm_integrations import (
+    APIConnectionError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    RateLimitError,
+    ServerError,
+    StreamInterruptedError,
+    XDMError,
+)
+from xdm_integrations.llama_index import XDM
+
+
+@pytest.mark.parametrize("method", STREAMS)
+@pytest.mark.parametrize("kind", ["data: ", "event: error\ndata: "])
+def test_a27_an_error_event_is_a_typed_error_with_the_text_so_far(
+    world: World, server: ScriptedServer, llm: XDM, method: str, kind: str
+) -> None:
+    event = kind + '{"error": {"message": "upstream is full", "code": "server_error", "type": "server_error"}}\n\n'
+    server.script = [stream(chunk("half"), event, DONE)]
+    with pytest.raises(APIStatusError, match="upstream is full") as caught:
+        world.ask(llm, method)
+    assert caught.value.code == "server_error"
+    assert caught.value.text == "half"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", [CLOSE, RESET])
+def test_a29_a_cut_before_the_answer_is_a_connection_error_of_ours(
+    world: World, server: ScriptedServer, llm: XDM, method: str, how: str
+) -> None:
+    server.script = [[how]]
+    with pytest.raises(APIConnectionError) as caught:
+        world.ask(llm, method)
+    assert isinstance(caught.value, ConnectionError)
+
+
+@pytest.mark.parametrize("method", STREAMS)
+@pytest.mark.parametrize("how", [CLOSE, RESET])
+def test_a29_a_cut_within_the_answer_is_an_interruption_with_the_text_so_far(
+    world: World, server: ScriptedServer, llm: XDM, method: str, how: str
+) -> None:
+    server.script = [stream(chunk("half"), how, end=False)]
+    with pytest.raises(StreamInterruptedError) as caught:
+        world.ask(llm, method)
+    assert isinstance(caught.value, ConnectionError)
+    assert caught.value.text == "half"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, BadRequestError), (401, AuthenticationError), (429, RateLimitError), (500, ServerError)]
+)
+def test_a33_http_errors_are_typed(
+    world: World, server: ScriptedServer, llm: XDM, method: str, status: int, kind: type[XDMError]
+) -> None:
+    body = {"error": {"message": "the server's own words"}}
+    server.script = [http(body, status, {"X-Oneapi-Request-Id": "req-9"})]
+    with pytest.raises(kind, match="the server's own words") as caught:
+        world.ask(llm, method)
+    assert caught.value.status_code == status
+    assert caught.value.request_id == "req-9"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("status", [400, 401])
+def test_a33_the_callers_mistakes_are_not_retried(
+    world: World, server: ScriptedServer, method: str, status: int
+) -> None:
+    server.script = [http({"error": {"message": "no"}}, status)]
+    with pytest.raises(APIStatusError):
+        world.ask(XDM(api_base=server.url, max_retries=3), method)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a34_max_retries_is_the_number_of_retries(
+    world: World, server: ScriptedServer, method: str, status: int
+) -> None:
+    server.script = [http({"error": {"message": "busy"}}, status, {"Retry-After": "0"})]
+    with pytest.raises(APIStatusError):
+        world.ask(XDM(api_base=server.url, max_retries=2), method)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a34_a_retry_that_succeeds_gives_the_answer_once(world: World, server: ScriptedServer, method: str) -> None:
+    good = tokens("ok") if method.startswith("stream") else http(completion("ok"))
+    server.script = [http({"error": {"message": "busy"}}, 429, {"Retry-After": "0"}), good]
+    last = world.ask(XDM(api_base=server.url), method)
+    assert "ok" in str(last)
+    assert len(server.requests) == 2
+
+
+def opened(llm: XDM, method: str) -> Any:
+    return getattr(llm, method)([ChatMessage("hi")] if method.endswith("chat") else "hi")
+
+
+@pytest.fixture(params=["no handler", "a handler that keeps exceptions"])
+def endless(request: pytest.FixtureRequest, server: ScriptedServer) -> XDM:
+    """An LLM whose streams never end, with and without a callback handler that keeps what it sees."""
+    server.script = [stream(chunk("a"), chunk("b"), HANG, end=False)]
+    handlers = [LlamaDebugHandler(print_trace_on_end=False)] if "keeps" in request.param else []
+    return XDM(api_base=server.url, callback_manager=CallbackManager(handlers), max_retries=0)
+
+
+def let_go(server: ScriptedServer) -> bool:
+    """Whether the server has seen the client go within a second, without the garbage collector."""
+    return server.wait_until(lambda: server.open_connections == 0, 1.0)
+
+
+@pytest.mark.parametrize("method", STREAMS)
+@pytest.mark.parametrize("how", ["close", "drop", "drop unread", "leave the loop"])
+def test_a35_leaving_a_stream_frees_its_connection(server: ScriptedServer, endless: XDM, method: str, how: str) -> None:
+    gc.disable()
+    try:
+        items = opened(endless, method)
+        if how == "close":
+            next(items)
+            items.close()
+        elif how == "drop":
+            next(items)
+            del items
+        elif how == "drop unread":
+            del items
+        else:
+            for _ in items:
+                break
+            del items
+        assert let_go(server)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("method", STREAMS)
+@pytest.mark.parametrize("how", ["close", "drop", "drop unread", "cancel"])
+def test_a35_leaving_an_async_stream_frees_its_connection(
+    server: ScriptedServer, endless: XDM, method: str, how: str
+) -> None:
+    async def main() -> bool:
+        if how == "cancel":
+            reading = asyncio.Event()
+
+            async def consume() -> None:
+                async for _ in await opened(endless, "a" + method):
+                    reading.set()
+
+            task = asyncio.ensure_future(consume())
+            await reading.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            items = await opened(endless, "a" + method)
+            if how != "drop unread":
+                await items.__anext__()
+            if how == "close":
+                await items.aclose()
+            del items
+        return await asyncio.to_thread(let_go, server)
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a36_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServer, llm: XDM, method: str) -> None:
+    server.script = [[HANG]]
+
+    async def main() -> bool:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(opened(llm, "a" + method), 0.05)
+        return await asyncio.to_thread(let_go, server)
+
+    assert asyncio.run(main())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a37_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM, method: str) -> None:
+    """No answer comes before all six requests have: blocked calls would wait for ever."""
+    all_here = threading.Barrier(6, timeout=10)
+    good = tokens("ok") if method.startswith("stream") else http(completion("ok"))
+    server.script = lambda _seen: [lambda: all_here.wait() and None, *good]
+
+    async def one() -> str:
+        if method.startswith("stream"):
+            return [str(item) async for item in await opened(llm, "a" + method)][-1]
+        return str(await opened(llm, "a" + method))
+
+    async def main() -> list[str]:
+        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 10)
+
+    assert all("ok" in text for text in asyncio.run(main()))
+    assert len(server.requests) == 6

@@ -1,0 +1,316 @@
+"""The constructor, its checks, precedence, copies and dumps."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.llms import CustomLLM, LLMMetadata
+from llama_index.core.llms.loading import load_llm
+
+from tests.llama_index.conftest import METHODS, World
+from xdm_integrations import ConfigurationError
+from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.llama_index import XDM
+
+if TYPE_CHECKING:
+    from tests.scripted import ScriptedServer
+
+EVERYTHING: dict[str, Any] = {
+    "best_of": 3,
+    "echo": True,
+    "frequency_penalty": 0.5,
+    "logit_bias": {"50256": -100.0},
+    "logprobs": 2,
+    "max_tokens": 17,
+    "model": "m",
+    "n": 2,
+    "presence_penalty": -0.5,
+    "seed": 7,
+    "stop": ["\n"],
+    "suffix": "end",
+    "temperature": 0.3,
+    "top_p": 0.9,
+    "user": "u",
+}
+
+
+def shout(prompt: str) -> str:
+    return prompt.upper()
+
+
+def test_it_is_a_llama_index_llm() -> None:
+    assert issubclass(XDM, CustomLLM)
+    assert issubclass(XDM, BaseLLM)
+    assert XDM.class_name() == "XDM"
+
+
+def test_a19_every_parameter_is_a_described_field_and_reaches_the_wire(world: World, server: ScriptedServer) -> None:
+    assert set(EVERYTHING) == set(PARAMETERS)
+    llm = XDM(api_base=server.url, **EVERYTHING)
+    world.call(llm, "complete", "hi")
+    sent = server.requests[0].json
+    assert {name: sent[name] for name in EVERYTHING} == EVERYTHING
+    for name, parameter in PARAMETERS.items():
+        field = XDM.model_fields[name]
+        assert field.description
+        bounds = {
+            type(m).__name__.lower(): next(iter(vars(m).values()), None) if hasattr(m, "__dict__") else None
+            for m in field.metadata
+        }
+        if parameter.kind in (int, float) and parameter.low is not None:
+            assert "ge" in bounds, name
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("temprature", "temperature"),
+        ("stops", "stop"),
+        ("base_url", "api_base"),
+        ("extra_body", "additional_kwargs"),
+        ("max_completion_tokens", "max_tokens"),
+    ],
+)
+def test_a19_an_unknown_argument_is_an_error_with_the_near_name(name: str, near: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{name}: unknown.*{near!r}"):
+        XDM(**{name: 1})
+
+
+def test_a19_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
+    world: World, server: ScriptedServer, llm: XDM
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"temprature.*'temperature'"):
+        world.call(llm, "complete", "hi", temprature=1)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 2.1), ("top_p", -0.1), ("n", 0), ("best_of", 21), ("logprobs", 6), ("presence_penalty", 3),
+        ("frequency_penalty", -3), ("stop", list("abcde")), ("stop", [""]), ("logit_bias", {"a": 1}), ("max_tokens", 0),
+        ("max_tokens", -1), ("max_retries", -1), ("timeout", 0), ("timeout", "soon"), ("api_base", "ftp://x"),
+        ("api_base", "http://example.com/v1"), ("default_headers", {"a b": "c"}), ("context_window", 0),
+        ("additional_kwargs", {"n": 0}), ("additional_kwargs", {"extra_headers": {}}), ("echo", "yes"), ("seed", 1.5),
+    ],
+)  # fmt: skip
+def test_a19_a55_wrong_values_are_refused_when_given_and_when_assigned(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=name if name != "additional_kwargs" else "n: 0|additional_kwargs"):
+        XDM(**{name: value})
+    llm = XDM()
+    before = getattr(llm, name)
+    with pytest.raises(ConfigurationError):
+        setattr(llm, name, value)
+    assert getattr(llm, name) == before
+
+
+def test_a14_a_round_trip_through_a_dictionary_takes_the_key_from_the_environment(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = XDM(api_base=server.url, api_key="first", system_prompt="be brief", timeout=(1, 2), **EVERYTHING)
+    for data in (llm.to_dict(), __import__("json").loads(llm.to_json())):
+        again = XDM.from_dict(data)
+        assert again.to_dict() == llm.to_dict()
+        assert again.api_key is None
+        monkeypatch.setenv("XDM_API_KEY", "second")
+        again.complete("hi")
+        assert server.requests[-1].headers["authorization"] == "Bearer second"
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("how", ["pickle", "deepcopy", "copy"])
+def test_a14_copies_work_before_and_after_use(world: World, server: ScriptedServer, used: bool, how: str) -> None:
+    llm = XDM(api_base=server.url, api_key="k", temperature=0.5, completion_to_prompt=shout)
+    if used:
+        world.call(llm, "complete", "hi")
+        world.items(llm, "stream_complete", "hi")
+    made = {"pickle": lambda x: pickle.loads(pickle.dumps(x)), "deepcopy": copy.deepcopy, "copy": copy.copy}[how](llm)  # noqa: S301 - its own pickle
+    assert made.to_dict() == llm.to_dict()
+    assert world.call(made, "complete", "hi").text == "<HI>"
+    assert world.call(llm, "complete", "hi").text == "<HI>"
+    assert server.requests[-2].headers["authorization"] == "Bearer k"
+    made.temperature = 1.0
+    assert llm.temperature == 0.5
+
+
+def test_a15_load_llm_knows_the_class(server: ScriptedServer) -> None:
+    llm = load_llm(XDM(api_base=server.url, temperature=0).to_dict())
+    assert isinstance(llm, XDM)
+    assert llm.complete("hi").text == "<hi>"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a18_the_call_wins_over_additional_kwargs_and_those_over_fields(
+    world: World, server: ScriptedServer, method: str
+) -> None:
+    llm = XDM(
+        api_base=server.url,
+        max_tokens=1,
+        temperature=0.1,
+        top_p=0.1,
+        additional_kwargs={"temperature": 0.2, "top_p": 0.2, "min_p": 0.2, "top_k": 2, "seed": None},
+        seed=3,
+    )
+    world.ask(llm, method, top_p=0.3, max_tokens=3, extra_body={"top_k": 3}, stop="x", seed=None)
+    sent = server.requests[0].json
+    expected = {"max_tokens": 3, "temperature": 0.2, "top_p": 0.3, "min_p": 0.2, "top_k": 3, "stop": ["x"], "seed": 3}
+    assert {name: sent[name] for name in expected} == expected
+    assert llm.additional_kwargs == {"temperature": 0.2, "top_p": 0.2, "min_p": 0.2, "top_k": 2, "seed": None}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a20_stop_is_sent_from_both_places(world: World, server: ScriptedServer, method: str) -> None:
+    llm = XDM(api_base=server.url, stop="one")
+    world.ask(llm, method)
+    world.ask(llm, method, stop=["two", "three"])
+    assert [seen.json["stop"] for seen in server.requests] == [["one"], ["two", "three"]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a20_five_stops_are_refused_before_anything_is_sent(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"stop: 5 .* at most 4"):
+        world.ask(llm, method, stop=list("abcde"))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a46_arguments_of_chat_models_never_reach_the_wire(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    chat_only: dict[str, Any] = {
+        "tools": [{"type": "function"}],
+        "tool_choice": "auto",
+        "response_format": {"type": "json_object"},
+        "parallel_tool_calls": True,
+        "functions": [],
+        "function_call": "none",
+    }
+    world.ask(llm, method, **chat_only)
+    assert not set(server.requests[0].json) & set(chat_only)
+
+
+def test_a52_metadata_tells_the_truth_and_asks_nobody(server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url, model="m", context_window=1000, max_tokens=100)
+    assert llm.metadata == LLMMetadata(context_window=1000, num_output=100, model_name="m", is_chat_model=False)
+    llm.additional_kwargs = {"max_tokens": 50}
+    llm.model = "other"
+    assert (llm.metadata.num_output, llm.metadata.model_name) == (50, "other")
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_tokens": 4096},
+        {"context_window": 256},
+        {"context_window": 100, "max_tokens": 100},
+        {"additional_kwargs": {"max_tokens": 5000}},
+    ],
+)
+def test_a52_no_room_for_a_prompt_is_refused_with_both_names(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"max_tokens: \d+ .*context_window \(\d+\)"):
+        XDM(**settings)
+    llm = XDM(context_window=4096, max_tokens=256)
+    name, value = next(iter(settings.items()))
+    with pytest.raises(ConfigurationError, match=r"max_tokens: \d+ .*context_window \(\d+\)"):
+        setattr(llm, name, value)
+    assert llm.to_dict() == XDM().to_dict()
+
+
+def test_a53_any_model_name_is_sent_as_it_is(world: World, server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url, model="unheard-of/模型:v1")
+    world.call(llm, "complete", "hi")
+    world.call(llm, "complete", "hi", model="another")
+    assert [seen.json["model"] for seen in server.requests] == ["unheard-of/模型:v1", "another"]
+    assert llm.metadata.model_name == "unheard-of/模型:v1"
+
+
+def test_a54_a_private_host_needs_no_key(world: World, server: ScriptedServer, llm: XDM) -> None:
+    world.call(llm, "complete", "hi")
+    assert "authorization" not in server.requests[0].headers
+
+
+def test_a_public_host_without_a_key_names_the_variable(world: World) -> None:
+    with pytest.raises(ConfigurationError, match="XDM_API_KEY"):
+        world.call(XDM(), "complete", "hi")
+
+
+def test_a55_assignments_take_effect(world: World, server: ScriptedServer) -> None:
+    llm = XDM(api_base="http://127.0.0.1:9/v1", api_key="first", max_retries=0)
+    with pytest.raises(ConnectionError):
+        world.call(llm, "complete", "hi")
+    llm.api_base = server.url
+    world.call(llm, "complete", "hi")
+    llm.api_key = "second"
+    llm.default_headers = {"X-Team": "red"}
+    llm.temperature = 0.5
+    world.call(llm, "complete", "hi")
+    assert "second" not in repr(llm)
+    assert [seen.headers["authorization"] for seen in server.requests] == ["Bearer first", "Bearer second"]
+    assert server.requests[1].headers["x-team"] == "red"
+    assert server.requests[1].json["temperature"] == 0.5
+
+
+def test_a55_a_timeout_takes_effect(world: World, server: ScriptedServer, llm: XDM) -> None:
+    from tests.scripted import HANG
+    from xdm_integrations import APITimeoutError
+
+    world.call(llm, "complete", "hi")
+    server.script = [[HANG]]
+    llm.timeout = 0.1
+    with pytest.raises(APITimeoutError):
+        world.call(llm, "complete", "hi")
+
+
+def test_the_environment_gives_key_and_url(
+    world: World, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDM_API_KEY", "from-env")
+    monkeypatch.setenv("XDM_BASE_URL", server.url)
+    world.call(XDM(), "complete", "hi")
+    assert server.requests[0].headers["authorization"] == "Bearer from-env"
+
+
+def test_a_function_is_asked_for_the_key_before_each_call(world: World, server: ScriptedServer) -> None:
+    keys = iter(["one", "two"])
+    llm = XDM(api_base=server.url, api_key=lambda: next(keys))
+    world.call(llm, "complete", "hi")
+    world.call(llm, "complete", "hi")
+    assert [seen.headers["authorization"] for seen in server.requests] == ["Bearer one", "Bearer two"]
+
+
+def test_the_user_agent_names_both_packages(world: World, server: ScriptedServer, llm: XDM) -> None:
+    world.call(llm, "complete", "hi")
+    agent = server.requests[0].headers["user-agent"]
+    assert agent.startswith("xdm-integrations/")
+    assert " llama-index-core/" in agent
+
+
+def test_headers_of_the_user_win(world: World, server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url, default_headers={"user-agent": "mine/1"})
+    world.call(llm, "complete", "hi", extra_headers={"X-One": "1"})
+    assert server.requests[0].headers["user-agent"] == "mine/1"
+    assert server.requests[0].headers["x-one"] == "1"
+
+
+def test_none_means_not_given_for_every_argument() -> None:
+    given = {name: None for name in XDM.model_fields if name != "max_tokens"}
+    assert XDM(**given).to_dict() == XDM().to_dict()
+    assert XDM(max_tokens=None).max_tokens is None
+
+
+def test_a_json_schema_of_the_settings_exists() -> None:
+    schema = XDM.model_json_schema()
+    assert schema["properties"]["temperature"]["anyOf"][0] == {"maximum": 2, "minimum": 0, "type": "number"}
+
+
+def test_the_constructor_opens_nothing_and_reads_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = XDM(api_base="http://127.0.0.1:9/v1")
+    monkeypatch.setenv("XDM_API_KEY", "later")
+    assert llm.api_key is None

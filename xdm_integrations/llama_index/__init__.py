@@ -1,0 +1,26 @@
+"""LlamaIndex: `XDM`, the gateway's text completions as an LLM.
+
+    from xdm_integrations.llama_index import XDM
+
+    llm = XDM()                             # key from XDM_API_KEY
+    print(llm.complete("Say this is a test"))
+
+Importing this registers `XDM` with LlamaIndex, so that `load_llm` knows it.
+"""
+
+from __future__ import annotations
+
+try:
+    from llama_index.core.llms.loading import RECOGNIZED_LLMS
+except ModuleNotFoundError as error:
+    if error.name not in ("llama_index", "llama_index.core"):
+        raise
+    raise ImportError(
+        'LlamaIndex isn\'t installed. Run: pip install "xdm-integrations[llama-index]"', name=error.name
+    ) from error
+
+from .llms import XDM
+
+RECOGNIZED_LLMS[XDM.class_name()] = XDM
+
+__all__ = ["XDM"]

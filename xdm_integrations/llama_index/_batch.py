@@ -1,0 +1,183 @@
+"""Many prompts in one call: the client's batches, for LlamaIndex.
+
+For LlamaIndex's callbacks a batch is one event, whose token counts are the sum over its requests.
+"""
+
+# ruff: noqa: ANN401 # LlamaIndex's own signatures
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import CompletionResponse
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.utils import get_tqdm_iterable
+
+from xdm_integrations.client import AsyncClient, Client
+from xdm_integrations.core.errors import ConfigurationError
+
+from ._clients import Connected
+from ._convert import completion_response
+from ._events import completion_events, span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from xdm_integrations.batches import Batch
+    from xdm_integrations.core.errors import XDMError
+    from xdm_integrations.core.packing import Outcome
+    from xdm_integrations.core.parameters import OnePrompt
+
+
+class Batches(Connected):
+    """`complete_batch` and `acomplete_batch`."""
+
+    @span
+    def complete_batch(
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        batch_size: int = 20,
+        max_concurrency: int = 8,
+        show_progress: bool = False,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[CompletionResponse | XDMError]:
+        """Answer many prompts, several per request and several requests at once.
+
+        Args:
+            prompts: Texts (`completion_to_prompt` is applied), or lists of token ids.
+            batch_size: Prompts per request, at most.
+            max_concurrency: Requests in flight, at most.
+            show_progress: Show a progress bar.
+            return_exceptions: Give a prompt that fails its error as its result. Otherwise the first
+                error ends the batch, and is raised.
+            **kwargs: Parameters of the calls, as for `complete`.
+
+        Returns:
+            A response per prompt, in order. Prompts that shared a request have no counts of their
+            own (`raw["usage"]` is None); LlamaIndex's token counters get the sum.
+
+        Raises:
+            XDMError: A prompt failed, and `return_exceptions` is False.
+        """
+        if not prompts:
+            return []
+        options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "max_concurrency": max_concurrency,
+            "stop_on_error": not return_exceptions,
+        }
+        asked = self._asked(prompts)
+        with _progress(len(asked), shown=show_progress) as on_result:
+            options["on_result"] = on_result
+            summary = self._batch(_shown(asked), asked, options, **kwargs)
+        return summary.outcomes(return_exceptions=return_exceptions)
+
+    @span
+    async def acomplete_batch(
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        batch_size: int = 20,
+        max_concurrency: int = 8,
+        show_progress: bool = False,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[CompletionResponse | XDMError]:
+        """See `complete_batch`."""
+        if not prompts:
+            return []
+        options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "max_concurrency": max_concurrency,
+            "stop_on_error": not return_exceptions,
+        }
+        asked = self._asked(prompts)
+        with _progress(len(asked), shown=show_progress) as on_result:
+            options["on_result"] = on_result
+            summary = await self._abatch(_shown(asked), asked, options, **kwargs)
+        return summary.outcomes(return_exceptions=return_exceptions)
+
+    def _asked(self, prompts: Sequence[OnePrompt]) -> list[OnePrompt]:
+        if isinstance(prompts, str):
+            raise ConfigurationError(
+                "prompts: expected a list of texts or of token ids, got one text; call `complete`."
+            )
+        return [self._templated(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+
+    @completion_events
+    def _batch(self, _shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
+        params = {**options, **self._params(kwargs)}
+        limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
+        if limiter is None:
+            return _Summary.of(self._blocking().complete_batch(prompts, **params))
+        with Client(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
+            return _Summary.of(client.complete_batch(prompts, **params))
+
+    @completion_events
+    async def _abatch(self, _shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
+        params = {**options, **self._params(kwargs)}
+        limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
+        if limiter is None:
+            return _Summary.of(await self._awaiting().complete_batch(prompts, **params))
+        async with AsyncClient(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
+            return _Summary.of(await client.complete_batch(prompts, **params))
+
+
+class _Summary(CompletionResponse):
+    """What the event of a batch shows: all texts, and the counts over all requests."""
+
+    _outcomes: list[CompletionResponse | XDMError] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def of(cls, batch: Batch) -> _Summary:
+        outcomes = [o if isinstance(o, Exception) else completion_response(o) for o in batch.outcomes]
+        usage = None if batch.usage is None else batch.usage.as_dict()
+        made = cls(text="\n\n".join(map(str, outcomes)), raw={"usage": usage}, additional_kwargs=usage or {})
+        made._outcomes = outcomes
+        return made
+
+    def outcomes(self, *, return_exceptions: bool) -> list[CompletionResponse | XDMError]:
+        if not return_exceptions:
+            for outcome in self._outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+        return self._outcomes
+
+
+class _Turns:
+    """LlamaIndex's rate limiter as the client asks for turns: one for each request of a batch."""
+
+    def __init__(self, limiter: Any) -> None:
+        self._limiter = limiter
+        self._paid = iter((True,))  # the callback around the batch has taken the first turn
+
+    def acquire(self) -> None:
+        """Wait for a turn, blocking."""
+        if not next(self._paid, False):
+            self._limiter.acquire()
+
+    async def aacquire(self) -> None:
+        """Wait for a turn."""
+        if not next(self._paid, False):
+            await self._limiter.async_acquire()
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int, Outcome], None]]:
+    """Show LlamaIndex's progress bar, and yield what to call with each outcome."""
+    bar = iter(get_tqdm_iterable(range(total), show_progress=shown, desc="Generating completions"))
+    next(bar)  # a bar counts an item when it is asked for the next one
+    try:
+        yield lambda _position, _outcome: next(bar, None)
+    finally:
+        if isinstance(bar, Generator):
+            bar.close()
+
+
+def _shown(prompts: Sequence[OnePrompt]) -> str:
+    """Return the prompts as events show them: they hold one text."""
+    return "\n\n".join(map(str, prompts))

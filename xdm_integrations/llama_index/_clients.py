@@ -1,0 +1,84 @@
+"""The clients behind an LLM: made at the first call, and anew when a setting of theirs is assigned."""
+
+from __future__ import annotations
+
+import threading
+from importlib.metadata import version
+from typing import Any
+
+from llama_index.core.bridge.pydantic import PrivateAttr, SecretStr
+
+from xdm_integrations._version import __version__
+from xdm_integrations.client import AsyncClient, Client
+
+from ._settings import Settings
+
+USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
+
+_CLIENT_FIELDS = frozenset(
+    {
+        "allow_http",
+        "api_base",
+        "api_key",
+        "default_headers",
+        "max_retries",
+        "require_finish_reason",
+        "stream_usage",
+        "timeout",
+    }
+)
+_BUILDING = threading.Lock()
+
+
+class Connected(Settings):
+    """Settings with a client for each world. Threads and event loops may share an instance."""
+
+    _client: Client | None = PrivateAttr(default=None)
+    _async_client: AsyncClient | None = PrivateAttr(default=None)
+
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+        super().__setattr__(name, value)
+        if name in _CLIENT_FIELDS:
+            self._client = self._async_client = None
+
+    def close(self) -> None:
+        """Close the connections of blocking calls. The LLM may be used again; nobody has to call this."""
+        if self._client is not None:
+            self._client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop. The LLM may be used again; nobody has to call this."""
+        if self._async_client is not None:
+            await self._async_client.aclose()
+
+    def _client_settings(self) -> dict[str, Any]:
+        key = self.api_key
+        return {
+            "api_key": key.get_secret_value() if isinstance(key, SecretStr) else key,
+            "base_url": self.api_base,
+            "max_tokens": None,  # sent with each call, if at all
+            "timeout": self.timeout,
+            "max_retries": self.max_retries,
+            "default_headers": {"User-Agent": USER_AGENT, **self.default_headers},
+            "stream_usage": self.stream_usage,
+            "require_finish_reason": self.require_finish_reason,
+            "allow_http": self.allow_http,
+        }
+
+    def _blocking(self) -> Client:
+        client = self._client
+        if client is None:
+            with _BUILDING:  # two threads must not make two
+                client = self._client
+                if client is None:
+                    client = self._client = Client(**self._client_settings())
+        return client
+
+    def _awaiting(self) -> AsyncClient:
+        client = self._async_client
+        if client is None:
+            with _BUILDING:
+                client = self._async_client
+                if client is None:
+                    client = self._async_client = AsyncClient(**self._client_settings())
+        return client

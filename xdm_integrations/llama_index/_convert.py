@@ -1,0 +1,180 @@
+"""Values of `core` as LlamaIndex knows them. Pure.
+
+A response's `raw` is a plain dictionary in the API's own shape plus `request_id`; its key `usage`
+is always there (None if the server gave no counts), because that is where LlamaIndex's token
+counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints
+a message's `additional_kwargs` into the next prompt.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LogProb,
+    MessageRole,
+    TextBlock,
+)
+
+from xdm_integrations.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xdm_integrations.core.results import Choice, Completion, CompletionChunk, Logprobs
+
+
+Piece: TypeAlias = "tuple[str, str | None, dict[str, Any], Logprobs | None, dict[str, Any]]"
+"""Text so far, new text, `raw`, log probabilities, token counts: what a response is made of."""
+
+_SILENT = ("thinking", "cache")
+"""Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
+
+
+def messages_to_prompt(messages: Sequence[ChatMessage]) -> str:
+    r"""Return the prompt for a chat: "role: text" lines, and "assistant:" for the model to go on.
+
+    Example:
+        >>> from llama_index.core.llms import ChatMessage
+        >>> messages_to_prompt([ChatMessage("Be brief.", role="system"), ChatMessage("Hello")])
+        'system: Be brief.\nuser: Hello\nassistant:'
+
+    There is no space at the end: models that were trained on tokens answer badly after one.
+
+    Raises:
+        ConfigurationError: A message holds something that isn't text.
+    """
+    lines = [f"{message.role.value}: {_text_of(message, i)}".rstrip(" ") for i, message in enumerate(messages)]
+    return "\n".join([*lines, f"{MessageRole.ASSISTANT.value}:"])
+
+
+def _text_of(message: ChatMessage, index: int) -> str:
+    texts: list[str] = []
+    for block in message.blocks:
+        if isinstance(block, TextBlock):
+            texts.append(block.text)
+        elif not block.block_type.startswith(_SILENT):
+            raise _only_text(message, index, block.block_type)
+    for name in ("tool_calls", "function_call"):
+        if message.additional_kwargs.get(name):
+            raise _only_text(message, index, name)
+    return "\n".join(texts)
+
+
+def _only_text(message: ChatMessage, index: int, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"messages: message {index} (role {message.role.value}) holds {what!r}, and a text completions model takes "
+        f"only text. Pass a `messages_to_prompt` that turns it into text, or use a chat model."
+    )
+
+
+def completion_response(completion: Completion) -> CompletionResponse:
+    """Return a whole answer."""
+    return completion_piece(*whole(completion))
+
+
+def chat_response(completion: Completion) -> ChatResponse:
+    """Return a whole answer as the assistant's message."""
+    return chat_piece(*whole(completion))
+
+
+def whole(completion: Completion, text: str | None = None, delta: str | None = None) -> Piece:
+    """Return what a response to the whole answer is made of; `text` and `delta` if it ends a stream."""
+    text = mended(completion.text) if text is None else text
+    return text, delta, raw_of(completion), completion.logprobs, _counts(completion)
+
+
+def mended(text: str) -> str:
+    """Return `text` without the halves of surrogate pairs, which JSON can hold and Pydantic refuses."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def completion_piece(
+    text: str, delta: str | None, raw: dict[str, Any], logprobs: Logprobs | None, counts: dict[str, Any]
+) -> CompletionResponse:
+    """Return one item of a stream; `text` is all the text so far."""
+    return CompletionResponse(
+        text=text,
+        delta=delta,
+        raw=raw,
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+        additional_kwargs=counts,
+    )
+
+
+def chat_piece(
+    text: str, delta: str | None, raw: dict[str, Any], logprobs: Logprobs | None, counts: dict[str, Any]
+) -> ChatResponse:
+    """Return one item of a chat stream; its message holds all the text so far."""
+    return ChatResponse(
+        message=ChatMessage(role=MessageRole.ASSISTANT, content=text),
+        delta=delta,
+        raw=raw,
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+        additional_kwargs=counts,
+    )
+
+
+def raw_of(completion: Completion) -> dict[str, Any]:
+    """Return `raw` for a whole answer, with all its choices."""
+    return {
+        **about(completion),
+        "choices": [choice_of(choice) for choice in completion.choices],
+        "usage": None if completion.usage is None else completion.usage.as_dict(),
+    }
+
+
+def about(completion: Completion) -> dict[str, Any]:
+    """Return the part of `raw` that stays the same over a stream."""
+    return {
+        "id": completion.id,
+        "object": "text_completion",
+        "created": completion.created,
+        "model": completion.model,
+        "system_fingerprint": completion.system_fingerprint,
+        "request_id": completion.request_id,
+        "choices": [],
+        "usage": None,
+    }
+
+
+def choice_of(choice: Choice | CompletionChunk) -> dict[str, Any]:
+    """Return a choice, or a piece of one, in the API's shape."""
+    text, index, finish_reason, logprobs = choice
+    return {
+        "text": text,
+        "index": index,
+        "finish_reason": finish_reason,
+        "logprobs": None if logprobs is None else logprobs.as_dict(),
+    }
+
+
+def logprobs_of(logprobs: Logprobs) -> list[list[LogProb]]:
+    """Return, per position, the sampled token and then the other candidates, likeliest first.
+
+    A token without a log probability (the first of an echoed prompt) has NaN.
+    """
+    return [
+        [
+            _logprob(token, math.nan if value is None else value),
+            *(_logprob(*other) for other in sorted(top.items(), key=_by_logprob) if other[0] != token),
+        ]
+        for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True)
+    ]
+
+
+def _logprob(token: str, value: float) -> LogProb:
+    token = mended(token)
+    return LogProb(token=token, logprob=value, bytes=list(token.encode()))
+
+
+def _by_logprob(candidate: tuple[str, float]) -> float:
+    return -candidate[1]
+
+
+def _counts(completion: Completion) -> dict[str, Any]:
+    return {} if completion.usage is None else completion.usage.as_dict()
