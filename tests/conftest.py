@@ -72,9 +72,12 @@ class Surface:
             self._runner = asyncio.new_event_loop()
         return self._runner.run_until_complete(outcome)
 
-    def close(self) -> None:
+    def close_clients(self) -> None:
         for client in self._clients:
             self._run(client.aclose()) if self.is_async else client.close()
+
+    def close(self) -> None:
+        self.close_clients()
         if self._runner is not None:
             self._runner.run_until_complete(self._runner.shutdown_asyncgens())
             self._runner.close()

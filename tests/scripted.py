@@ -10,15 +10,21 @@ keep-alive over raw sockets, so that it can break every rule.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Sequence
+
+    from typing_extensions import Self
 
 CLOSE = "close"
 """Close the connection in an orderly way."""
@@ -56,8 +62,10 @@ class ScriptedServer:
     open_connections: int = 0
     disconnects: list[float] = field(default_factory=list)
     """When (time.monotonic) clients went away during HANG or a send."""
+    tls: ssl.SSLContext | None = None
+    """Serve https with this, as "localhost". HANG needs a plain socket."""
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stopping = threading.Event()
@@ -75,14 +83,13 @@ class ScriptedServer:
         self._listener.close()
         with self._lock:
             for connection in self._sockets:
-                try:
+                with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        port = self._listener.getsockname()[1]
+        return f"https://localhost:{port}" if self.tls else f"http://127.0.0.1:{port}"
 
     @property
     def url(self) -> str:
@@ -110,16 +117,24 @@ class ScriptedServer:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
+            if self.tls is not None:
+                connection.settimeout(10)
+                plain, connection = connection, self.tls.wrap_socket(connection, server_side=True)
+                with self._changed:
+                    self._sockets.discard(plain)
+                    self._sockets.add(connection)
             with connection, connection.makefile("rb") as reader:
                 while (seen := _read_request(reader, number)) is not None:
                     with self._changed:
                         self.requests.append(seen)
                         count = len(self.requests)
                         self._changed.notify_all()
-                    steps = self.script(seen) if callable(self.script) else self.script[min(count, len(self.script)) - 1]
+                    steps = (
+                        self.script(seen) if callable(self.script) else self.script[min(count, len(self.script)) - 1]
+                    )
                     if not self._perform(connection, steps):
                         return
-        except OSError:
+        except (OSError, ValueError):  # the client went away, or doesn't speak HTTP
             with self._changed:
                 self.disconnects.append(time.monotonic())
         finally:
@@ -181,6 +196,11 @@ def http(body: Any = b"", status: int = 200, headers: dict[str, str] | None = No
 def _head(status: int, headers: dict[str, str], reason: str = "X") -> bytes:
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def slowly(data: bytes, pause: float = 0.05) -> list[Step]:
+    """Return steps that send `data` byte by byte, with a pause after each: a drip."""
+    return [step for byte in data for step in (bytes([byte]), lambda: time.sleep(pause))]
 
 
 def piece(data: bytes) -> bytes:

@@ -31,6 +31,8 @@ from .core.errors import (
     UnsupportedParameterError,
     XDMError,
 )
+from .core.models import Model
+from .core.quota import Quota
 from .core.results import Choice, Completion, CompletionChunk, Logprobs, Usage
 from .core.wire import Limits, Timeout
 from .streams import AsyncCompletionStream, CompletionStream
@@ -57,9 +59,11 @@ __all__ = [
     "InsufficientQuotaError",
     "Limits",
     "Logprobs",
+    "Model",
     "ModelUnavailableError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Quota",
     "RateLimitError",
     "ServerError",
     "StreamInterruptedError",

@@ -63,6 +63,7 @@ class _Work:
         stop_on_error: bool,
     ) -> None:
         self.todo = deque(plan.packs)
+        self.most_at_once = len(plan.call.prompts)
         self.busy = 0
         self._outcomes: list[Outcome | None] = [None] * len(plan.call.prompts)
         self._usages: list[Usage | None] = []
@@ -82,13 +83,16 @@ class _Work:
         self.busy -= 1
         self.todo.extendleft(reversed(result.ask_alone))
         self._usages.append(result.usage)
-        for position, outcome in zip(pack.positions, result.outcomes, strict=False):
+        for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where the pack was split
             self._outcomes[position] = outcome
             if self._stop_on_error and isinstance(outcome, XDMError):
                 self._first_error = self._first_error or outcome
                 self.todo.clear()
-            if self._on_result is not None:
-                self._on_result(position, outcome)
+            tell = self._on_result
+            if tell is not None:
+                self._on_result = None  # if it crashes, nobody is told anything more
+                tell(position, outcome)
+                self._on_result = tell
 
     def batch(self) -> Batch:
         """Return the outcomes; a prompt that wasn't asked any more has the error that stopped it."""
@@ -96,7 +100,7 @@ class _Work:
         return Batch([o for o in outcomes if o is not None], total_usage(self._usages))
 
 
-def run_batch(  # noqa: PLR0913 - one argument per setting
+def run_batch(
     plan: BatchPlan,
     drive: Callable[[Flow[PackResult]], PackResult],
     *,
@@ -107,51 +111,75 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
     """Work a plan off with at most `max_concurrency` threads, and return the outcomes."""
     check_at_least_one("max_concurrency", max_concurrency)
     work = _Work(plan, on_result, stop_on_error=stop_on_error)
-    changed = threading.Condition()
-    crashes: list[BaseException] = []
-
-    def worker() -> None:
-        while True:
-            with changed:
-                pack = work.next()
-                while pack is None and work.busy and not crashes:
-                    changed.wait()
-                    pack = work.next()
-                if pack is None or crashes:
-                    return
-            try:
-                result = drive(plan.flow(pack))
-                with changed:
-                    work.done(pack, result)
-                    changed.notify_all()
-            except BaseException as crash:  # noqa: BLE001 - raised again in the calling thread
-                with changed:
-                    crashes.append(crash)
-                    changed.notify_all()
-                return
-
-    # Daemons, so that Ctrl-C in the calling thread ends the program at once.
-    threads = [
-        threading.Thread(target=worker, name=f"xdm-batch-{i}", daemon=True)
-        for i in range(min(max_concurrency, len(plan.call.prompts)) - 1)
-    ]
-    try:
-        if len(plan.packs) > 1 or len(plan.call.prompts) > 1:
-            for thread in threads[: max(len(plan.packs) - 1, 0)]:
-                thread.start()
-        worker()
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
-    except BaseException:
-        work.todo.clear()
-        raise
-    if crashes:
-        raise crashes[0]
+    _Crew(work, lambda pack: drive(plan.flow(pack)), max_concurrency).run()
     return work.batch()
 
 
-async def run_batch_async(  # noqa: PLR0913 - one argument per setting
+class _Crew:
+    """Threads that work a batch off together. Their number grows only when a pack is split."""
+
+    def __init__(self, work: _Work, ask: Callable[[Pack], PackResult], most: int) -> None:
+        self._work = work
+        self._ask = ask
+        self._most = most
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._crash: BaseException | None = None
+
+    def run(self) -> None:
+        """Work until nothing is left to do.
+
+        Raises:
+            BaseException: What a thread crashed with, such as an error of a hook.
+        """
+        try:
+            self._call_in_help()
+            self._work_off()
+            if self._crash is None:
+                for thread in self._threads:
+                    thread.join()
+        except BaseException:
+            self._work.todo.clear()
+            raise
+        if self._crash is not None:
+            raise self._crash
+
+    def _call_in_help(self) -> None:
+        with self._changed:
+            wanted = min(self._most, len(self._work.todo) + self._work.busy) - 1
+            while len(self._threads) < wanted:
+                # A daemon, so that Ctrl-C in the calling thread ends the program at once.
+                thread = threading.Thread(target=self._work_off, name=f"xdm-batch-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _work_off(self) -> None:
+        try:
+            while (pack := self._next()) is not None:
+                result = self._ask(pack)
+                with self._changed:
+                    if self._crash is not None:
+                        return  # nobody waits for this any more
+                    self._work.done(pack, result)
+                    if result.ask_alone:
+                        self._call_in_help()
+                    self._changed.notify_all()
+        except BaseException as crash:  # noqa: BLE001 - raised again by `run`, in the calling thread
+            with self._changed:
+                self._crash = self._crash or crash
+                self._work.todo.clear()
+                self._work.busy = 0
+                self._changed.notify_all()
+
+    def _next(self) -> Pack | None:
+        """Take the next pack; wait while a pack that is being asked for may still be split."""
+        with self._changed:
+            while not self._work.todo and self._work.busy > 0:
+                self._changed.wait()
+            return self._work.next()
+
+
+async def run_batch_async(
     plan: BatchPlan,
     drive: Callable[[Flow[PackResult]], Awaitable[PackResult]],
     *,
@@ -168,7 +196,7 @@ async def run_batch_async(  # noqa: PLR0913 - one argument per setting
         while True:
             pack = work.next()
             if pack is None:
-                if not work.busy:
+                if work.busy <= 0:
                     return
                 changed.clear()
                 await changed.wait()
@@ -177,10 +205,11 @@ async def run_batch_async(  # noqa: PLR0913 - one argument per setting
             work.done(pack, result)
             changed.set()
 
-    tasks = [asyncio.ensure_future(worker()) for _ in range(min(max_concurrency, len(plan.call.prompts)))]
+    tasks = [asyncio.ensure_future(worker()) for _ in range(min(max_concurrency, work.most_at_once))]
     try:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return work.batch()

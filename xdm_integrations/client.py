@@ -11,18 +11,23 @@ drive the same flows.
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
+import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._version import __version__
 from .batches import Batch, run_batch, run_batch_async
-from .core.completions import Memory, complete_flow, prepare, prepare_stream, stream_flow
-from .core.config import DEFAULT_MAX_TOKENS, Config, normalize_key, require_key
+from .core.completions import Memory, complete_flow, prepare, prepare_stream
+from .core.config import DEFAULT_MAX_TOKENS, Config, merge_headers, normalize_key, require_key
 from .core.errors import ConfigurationError
+from .core.models import models_flow
 from .core.packing import pack_prompts
+from .core.quota import quota_flow
 from .core.retry import Chance
+from .core.streaming import stream_flow
 from .streams import AsyncCompletionStream, CompletionStream
 from .transports.base import AsyncTransport, Hooks, RateLimiter, Transport, drive, drive_async
 
@@ -33,8 +38,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .core.flow import Flow
+    from .core.models import Model
     from .core.packing import Outcome
     from .core.parameters import CompletionParams, OnePrompt, Prompt
+    from .core.quota import Quota
     from .core.results import Completion
     from .core.wire import Limits, Reply, Request, Sleep, Timeout
 
@@ -42,6 +49,8 @@ T = TypeVar("T")
 Key: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
 OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
 
+_OPENING = threading.Lock()
+"""Held while a client makes its transport, so that its threads share one."""
 _CHANCE = Chance(random.random, time.monotonic, time.time)
 
 
@@ -115,8 +124,7 @@ class _Settings:
         self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
         self._memory = Memory()
         self._transport: Any = None
-        self._headers: dict[str, str] = {}
-        self._headers_key: str | None = None
+        self._headers: tuple[str | None, dict[str, str]] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r}, model={self.config.model!r})"
@@ -127,7 +135,8 @@ class _Settings:
 
     def _with_key(self, key: str | None) -> dict[str, str]:
         """Return the headers of a request with this key; the same object for the same key."""
-        if not self._headers or key != self._headers_key:
+        known = self._headers  # read and written whole: threads may come with different keys
+        if known is None or known[0] != key:
             headers = {
                 "Accept": "application/json, text/event-stream",
                 "Accept-Encoding": "identity",
@@ -136,13 +145,10 @@ class _Settings:
             }
             if key is not None:
                 headers["Authorization"] = f"Bearer {key}"
-            for name, value in self.config.headers.items():
-                headers = {old: v for old, v in headers.items() if old.lower() != name.lower()}
-                headers[name] = value
+            headers = merge_headers(headers, self.config.headers)
             require_key(self.config.base_url, headers)
-            self._headers_key = key
-            self._headers = headers
-        return self._headers
+            known = self._headers = key, headers
+        return known[1]
 
     def _hooks_with(self, on_retry: OnRetry) -> Hooks:
         if on_retry is None:
@@ -246,6 +252,25 @@ class Client(_Settings):
             stop_on_error=stop_on_error,
         )
 
+    def models(self) -> list[Model]:
+        """Return the models that the gateway offers to the key (`GET /v1/models`).
+
+        Raises:
+            XDMError: The call failed.
+        """
+        return self._drive(models_flow(self.config, self._with_key(self._key()), self._memory, _CHANCE), None)
+
+    def quota(self) -> Quota:
+        """Return what is left of the key's budget, in whatever unit the gateway counts.
+
+        Best effort: read `Quota` before you show the numbers to anybody as money.
+
+        Raises:
+            NotFoundError: The server doesn't tell.
+            XDMError: The call failed.
+        """
+        return self._drive(quota_flow(self.config, self._with_key(self._key()), _CHANCE), None)
+
     def close(self) -> None:
         """Close every connection. The client may be used again."""
         if self._transport is not None:
@@ -274,7 +299,8 @@ class Client(_Settings):
         if transport is None:
             from .transports._requests import RequestsTransport  # noqa: PLC0415 - loads requests on first use
 
-            transport = self._transport = RequestsTransport(self.config.limits)
+            with _OPENING:
+                transport = self._transport = self._transport or RequestsTransport(self.config.limits)
         return drive(flow, transport, self._hooks_with(on_retry))
 
 
@@ -328,6 +354,15 @@ class AsyncClient(_Settings):
             stop_on_error=stop_on_error,
         )
 
+    async def models(self) -> list[Model]:
+        """See `Client.models`."""
+        headers = self._with_key(await self._key())
+        return await self._drive(models_flow(self.config, headers, self._memory, _CHANCE), None)
+
+    async def quota(self) -> Quota:
+        """See `Client.quota`."""
+        return await self._drive(quota_flow(self.config, self._with_key(await self._key()), _CHANCE), None)
+
     async def aclose(self) -> None:
         """Close the connections of this event loop. The client may be used again."""
         if self._transport is not None:
@@ -345,12 +380,13 @@ class AsyncClient(_Settings):
         if self._key_source is None:
             return self.config.api_key
         key = self._key_source()
-        return normalize_key(key if isinstance(key, str) else await key)
+        return normalize_key(await key if inspect.isawaitable(key) else key)
 
     async def _drive(self, flow: Flow[T], on_retry: OnRetry) -> T:
         transport: AsyncTransport | None = self._transport
         if transport is None:
             from .transports._aiohttp import AiohttpTransport  # noqa: PLC0415 - loads aiohttp on first use
 
-            transport = self._transport = AiohttpTransport(self.config.limits)
+            with _OPENING:
+                transport = self._transport = self._transport or AiohttpTransport(self.config.limits)
         return await drive_async(flow, transport, self._hooks_with(on_retry))

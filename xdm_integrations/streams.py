@@ -6,6 +6,7 @@ reference cycle, so that this holds without the garbage collector too.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from .core.errors import XDMError
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .core.completions import Streaming
     from .core.results import Completion, CompletionChunk
+    from .core.streaming import Streaming
+
+log = logging.getLogger("xdm_integrations")
 
 
 class _Stream:
@@ -41,13 +44,29 @@ class _Stream:
         if self._decoder.ended:
             error = self._decoder.failure
             if error is not None:
+                self._log_end(type(error).__name__)
                 self._close()
                 raise error
             return False
         return True
 
+    def _log_end(self, outcome: str) -> None:
+        """Write what the line of the request couldn't know yet; neither prompt nor answer."""
+        if log.isEnabledFor(logging.DEBUG):
+            whole = self.completion
+            tokens = whole.usage.total_tokens if whole.usage else None
+            facts = {"outcome": outcome, "model": whole.model, "tokens": tokens, "request_id": whole.request_id}
+            log.debug(
+                "stream %(outcome)s, model %(model)s, tokens %(tokens)s, request id %(request_id)s",
+                facts,
+                extra={"xdm": facts},
+            )
+
     def _interrupted(self, error: XDMError) -> None:
         self._decoder.interrupt(error)
+        failure = self._decoder.failure
+        if self._closed and failure is not None:  # closed by another thread while this one was reading
+            raise failure
 
     def _close(self) -> None:
         self._closed = True
@@ -90,7 +109,12 @@ class CompletionStream(_Stream):
     def _finish(self) -> None:
         if not self._closed:
             self._closed = True
-            self._body.drain()
+            self._log_end("complete")
+            try:
+                self._body.drain()
+            except BaseException:  # Ctrl-C
+                self._body.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +156,12 @@ class AsyncCompletionStream(_Stream):
     async def _finish(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._body.drain()
+            self._log_end("complete")
+            try:
+                await self._body.drain()
+            except BaseException:  # cancelled
+                self._body.close()
+                raise
 
     async def __aenter__(self) -> Self:
         return self

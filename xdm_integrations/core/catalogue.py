@@ -48,7 +48,7 @@ def error_for(
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers, here and below
         error = error_in(parsed(body), status=status, headers=headers, body=body, partial=partial)
         return error or not_an_answer(status, headers, body, partial)
-    if 300 <= status < 400:  # noqa: PLR2004
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own
         return _redirect(status, headers, body, partial)
     said = read(headers, body)
     passed_on = said.type in _PASSED_ON or said.code in _PASSED_ON
@@ -78,7 +78,7 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
     if kind != "error" and not _is_error(payload):
         return None
     said = read_payload(payload, body)
-    known = said.status if 200 <= status < 300 else status  # noqa: PLR2004
+    known = said.status if 200 <= status < 300 else status  # noqa: PLR2004 - HTTP's own
     return _error(known, status, said, lower(headers or {}), body or dump(payload), partial)
 
 

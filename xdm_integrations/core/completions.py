@@ -1,17 +1,18 @@
 """The endpoint `POST /v1/completions`: from a call to requests, from replies to answers.
 
-`prepare` checks a call and encodes what it sends; `complete_flow` and `stream_flow` are the
-whole of what happens then, as flows for the drivers of both worlds.
+`prepare` and `prepare_stream` check a call; `complete_flow` is the whole of what happens then,
+as a flow for the drivers of both worlds. Streams have theirs in `streaming`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import jsontext
-from .config import check_headers, normalize_timeout
+from .config import check_headers, merge_headers, normalize_timeout
 from .errors import (
     APIStatusError,
     BadRequestError,
@@ -22,26 +23,20 @@ from .errors import (
     UnsupportedParameterError,
     XDMError,
 )
-from .flow import Flow, send_flow, time_is_up
+from .flow import Flow, send_flow
+from .models import naming_the_nearest
 from .parameters import OPTIONS, check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
 from .results import Completion, total_usage
-from .stream import StreamDecoder
-from .wire import Limits, Read, Reply, Request, Timeout
+from .wire import Limits, Reply, Request, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .config import Config
     from .parameters import OnePrompt
-    from .results import CompletionChunk
     from .retry import Chance, RetryPolicy
 
 PATH = "/completions"
-PATIENCE_AFTER_FINISH = 5.0
-"""Seconds to wait for usage and `[DONE]` once the answer is whole."""
-
-_REFUSES_LISTS = re.compile(r"prompt\b.*\b(string|str|list|array|type)\b", re.IGNORECASE | re.DOTALL)
+_REFUSES_LISTS = re.compile(r"prompt\b.*\b(string|str|list|array|type)\b(?!\":)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass
@@ -52,6 +47,8 @@ class Memory:
     """Models that don't take a list of prompts."""
     refuses_stream_options: set[str] = field(default_factory=set)
     """Models that refuse `stream_options`."""
+    offered: tuple[str, ...] | None = None
+    """The names on the server's list of models; None if it was never asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +71,24 @@ class Call:
         """The model asked for."""
         return str(self.body["model"])
 
-    def request(self, prompts: list[OnePrompt], chance: Chance, *, streaming: bool = False) -> Request:
+    def deadline(self, chance: Chance) -> float | None:
+        """Return the moment at which the call must be over if it begins now."""
+        return None if self.timeout.total is None else chance.monotonic() + self.timeout.total
+
+    def request(self, prompts: list[OnePrompt], deadline: float | None, *, streaming: bool = False) -> Request:
         """Return the request for these prompts; a single one goes as itself, not as a list."""
         body = {**self.body, "prompt": prompts[0] if len(prompts) == 1 else prompts}
         try:
             data = jsontext.dumps(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"extra_body: can't be written as JSON ({error}).") from None
-        total = self.timeout.total
         return Request(
             self.url,
             self.headers,
             data,
             streaming=streaming,
             timeout=self.timeout,
-            deadline=None if total is None else chance.monotonic() + total,
+            deadline=deadline,
         )
 
 
@@ -121,6 +121,8 @@ def _prepare(
     given.setdefault("max_tokens", config.max_tokens)
     prompts = split_prompts(prompt)
     body = check_parameters(given, streaming=streaming)
+    if not isinstance(extra_body, (Mapping, type(None))):
+        raise ConfigurationError(f"extra_body: expected a mapping of fields, got {type(extra_body).__name__}.")
     extra = {**config.extra_body, **(extra_body or {})}
     if extra:
         for name in ("prompt", "stream"):
@@ -137,7 +139,7 @@ def _prepare(
     if not isinstance(n, int):
         raise ConfigurationError(f"extra_body: n={n!r} must be an integer.")
     if extra_headers:
-        headers = {**headers, **check_headers(extra_headers)}
+        headers = merge_headers(headers, check_headers(extra_headers))
     return Call(
         prompts,
         body,
@@ -151,6 +153,7 @@ def _prepare(
     )
 
 
+@naming_the_nearest
 def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: bool = True) -> Flow[Completion]:
     """Ask for a completion of all prompts: in one request where the server can, else one by one.
 
@@ -159,12 +162,13 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
     `one_by_one=False` the refusal is raised instead.
     """
     count = len(call.prompts)
+    deadline = call.deadline(chance)
     if count == 1 or not one_by_one:
-        return (yield from _complete(call, call.prompts, chance, packed=count > 1))
+        return (yield from _complete(call, call.prompts, chance, deadline, packed=count > 1))
     refusal: XDMError | None = None
     if call.model not in memory.single_prompt_models:
         try:
-            return (yield from _complete(call, call.prompts, chance, packed=True))
+            return (yield from _complete(call, call.prompts, chance, deadline, packed=True))
         except XDMError as error:
             if not refuses_lists(error):
                 raise
@@ -172,20 +176,23 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
     parts: list[Completion] = []
     for prompt in call.prompts:
         try:
-            parts.append((yield from _complete(call, [prompt], chance)))
+            parts.append((yield from _complete(call, [prompt], chance, deadline)))
         except XDMError as error:
             error.partial = merge(parts, call.n) if parts else error.partial
-            raise error from refusal
+            error.__cause__ = error.__cause__ or refusal
+            raise
     memory.single_prompt_models.add(call.model)
     return merge(parts, call.n)
 
 
-def _complete(call: Call, prompts: list[OnePrompt], chance: Chance, *, packed: bool = False) -> Flow[Completion]:
+def _complete(
+    call: Call, prompts: list[OnePrompt], chance: Chance, deadline: float | None, *, packed: bool = False
+) -> Flow[Completion]:
     def receive(reply: Reply) -> Flow[Completion]:
         yield from ()  # a flow like any other, with nothing left to wait for
         return parse_completion(reply, len(prompts), call.n)
 
-    request = call.request(prompts, chance)
+    request = call.request(prompts, deadline)
     return (yield from send_flow(request, receive, call.policy, chance, refuses_lists if packed else None))
 
 
@@ -200,11 +207,12 @@ def refuses_lists(error: XDMError) -> bool:
     if isinstance(error, (ContextLengthExceededError, ContentFilterError)):
         return False
     if isinstance(error, (BadRequestError, UnsupportedParameterError)):
-        return bool(_REFUSES_LISTS.search(error.body[:2000]))
-    return isinstance(error, ServerError) and error.status_code == 500 and not _own_words(error)  # noqa: PLR2004
+        return bool(_REFUSES_LISTS.search(_own_words(error)[:2000]))
+    return isinstance(error, ServerError) and error.status_code == 500 and not _own_words(error)  # noqa: PLR2004 - as seen
 
 
 def _own_words(error: APIStatusError) -> str:
+    """Return the server's message; the whole body where it has another shape (`{"detail": ...}`)."""
     try:
         message = jsontext.loads(error.body.encode())["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -214,9 +222,7 @@ def _own_words(error: APIStatusError) -> str:
 
 def merge(parts: list[Completion], n: int) -> Completion:
     """Join the answers to single prompts, in order, into one; counts are summed."""
-    choices = [
-        choice._replace(index=i * n + choice.index) for i, part in enumerate(parts) for choice in part.choices
-    ]
+    choices = [choice._replace(index=i * n + choice.index) for i, part in enumerate(parts) for choice in part.choices]
     first = parts[0]
     return Completion(
         choices=tuple(choices),
@@ -230,100 +236,3 @@ def merge(parts: list[Completion], n: int) -> Completion:
         headers=first.headers,
         raw=first.raw,
     )
-
-
-class Streaming:
-    """A stream that is being read, and what its reader has to decide after each read.
-
-    Attributes:
-        body: The open body; whoever holds this closes it.
-        decoder: What has been understood so far.
-        chunks: The chunks that the opening has already brought.
-    """
-
-    def __init__(self, call: Call, reply: Reply, chance: Chance) -> None:
-        self.body = reply.stream
-        self.decoder = StreamDecoder(
-            len(call.prompts) * call.n,
-            call.n,
-            reply.headers,
-            call.limits,
-            require_finish_reason=call.require_finish_reason,
-        )
-        self.chunks: list[CompletionChunk] = []
-        self._monotonic = chance.monotonic
-        self._patience = call.timeout.read
-        self._last_event = chance.monotonic()
-        self._events = 0
-
-    @property
-    def within(self) -> float | None:
-        """How long the next read may take, beyond the request's own limits."""
-        return PATIENCE_AFTER_FINISH if self.decoder.finished else None
-
-    def take(self, block: bytes) -> list[CompletionChunk]:
-        """Take what a read brought (b"" at the end) and return the chunks it completes.
-
-        Afterwards `decoder.ended` says whether to stop, and `decoder.failure` why.
-        """
-        decoder = self.decoder
-        if not block:
-            return decoder.close()
-        chunks = decoder.feed(block)
-        if chunks:
-            self._last_event = 0.0  # read the clock only when nothing comes
-            return chunks
-        now = self._monotonic()
-        if decoder.events != self._events or not self._last_event:
-            self._events = decoder.events
-            self._last_event = now
-        elif not decoder.ended:
-            patience = PATIENCE_AFTER_FINISH if decoder.finished else self._patience
-            if patience is not None and now - self._last_event > patience:
-                decoder.interrupt(time_is_up("read", patience))
-        return chunks
-
-
-def stream_flow(call: Call, memory: Memory, chance: Chance) -> Flow[Streaming]:
-    """Open a stream, and read it up to its first word: until then everything can be retried."""
-
-    def receive(reply: Reply) -> Flow[Streaming]:
-        streaming = Streaming(call, reply, chance)
-        decoder = streaming.decoder
-        try:
-            while not (streaming.chunks or decoder.ended):
-                try:
-                    block = yield Read(streaming.body)
-                except XDMError as error:
-                    decoder.interrupt(error)
-                else:
-                    streaming.chunks = streaming.take(block)
-            if decoder.failure is not None and not streaming.chunks:
-                raise decoder.failure
-        except BaseException:
-            streaming.body.close()
-            raise
-        return streaming
-
-    def without_usage(error: XDMError) -> bool:
-        return (
-            "stream_options" in call.body
-            and isinstance(error, BadRequestError)
-            and "stream_options" in error.body + error.message
-        )
-
-    if call.model in memory.refuses_stream_options:
-        call.body.pop("stream_options", None)
-    request = call.request(call.prompts, chance, streaming=True)
-    try:
-        return (yield from send_flow(request, receive, call.policy, chance, without_usage))
-    except XDMError as error:
-        if not without_usage(error):
-            raise
-    memory.refuses_stream_options.add(call.model)
-    del call.body["stream_options"]
-    request = call.request(call.prompts, chance, streaming=True)
-    return (yield from send_flow(request, receive, call.policy, chance))
-
-
-__all__ = ["Call", "Memory", "Streaming", "complete_flow", "prepare", "prepare_stream", "stream_flow"]

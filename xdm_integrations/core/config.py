@@ -23,6 +23,8 @@ KEY_VARIABLE = "XDM_API_KEY"
 URL_VARIABLE = "XDM_BASE_URL"
 
 _ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models|responses|messages)$")
+_FOR_EVER = 2_000_000.0
+"""Seconds, some 23 days: the system calls that wait can't count much further."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -157,7 +159,7 @@ def _hostname(text: str, url: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL ({error}).") from None
-    if not host or re.search(r"[\s\x00-\x1f\\]", url):
+    if not host or parts.netloc.endswith(":") or re.search(r"[\s\x00-\x1f\\]", url):
         raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}.")
     return host
 
@@ -211,8 +213,10 @@ def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) 
     for limit in limits:
         ok = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0)
         if not ok:
-            raise ConfigurationError(f"timeout: {value!r} must hold positive numbers of seconds (or None for no limit).")
-    return Timeout(*limits)
+            raise ConfigurationError(
+                f"timeout: {value!r} must hold positive numbers of seconds (or None for no limit)."
+            )
+    return Timeout(*(limit if limit is None or limit < _FOR_EVER else None for limit in limits))
 
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -235,6 +239,12 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
             raise ConfigurationError(f"headers: the value of {name!r} holds a character that isn't Latin-1.") from None
         checked[name] = text.strip()
     return checked
+
+
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return both; `more` wins, whatever the case of the names."""
+    names = {name.lower() for name in more}
+    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **more}
 
 
 def _retries(value: int) -> int:

@@ -77,9 +77,23 @@ class XDMError(Exception):
         """The text of the first choice as far as it had arrived; "" if none had."""
         return self.partial.text if self.partial else ""
 
+    def hide(self, secret: str | None) -> None:
+        """Replace `secret` wherever this error shows it: a server may echo the key it was sent."""
+        if secret:
+            self.args = tuple(_hidden(value, secret) for value in self.args)
+            self.__dict__.update({name: _hidden(value, secret) for name, value in self.__dict__.items()})
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, since `Exception` would call the constructor with `args` alone."""
         return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+def _hidden(value: Any, secret: str) -> Any:  # noqa: ANN401 - any attribute
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, dict):
+        return {name: _hidden(inner, secret) for name, inner in value.items()}
+    return value
 
 
 def _restore(cls: type[XDMError], args: tuple[Any, ...], state: dict[str, Any]) -> XDMError:
@@ -96,7 +110,7 @@ class ConfigurationError(XDMError, ValueError):
 class APIConnectionError(XDMError, ConnectionError):
     """No usable answer came back: refused, reset, closed early, TLS failure."""
 
-    default_retry = "backoff"
+    default_retry: ClassVar[Retry] = "backoff"
 
     stale = False
     """True if the server closed an idle connection just as it was used again: retried at once."""
@@ -112,7 +126,7 @@ class StreamInterruptedError(APIConnectionError):
     `.partial` and `.text` hold what had arrived.
     """
 
-    default_retry = "never"
+    default_retry: ClassVar[Retry] = "never"
 
 
 class APIStatusError(XDMError):
@@ -191,23 +205,33 @@ class NotFoundError(APIStatusError):
 class ModelUnavailableError(NotFoundError):
     """The model isn't offered to this key, or not at this endpoint."""
 
+    suggestions: tuple[str, ...] = ()
+    """Offered names like the one that was asked for, the likest first; empty if none is known."""
+
+    def suggest(self, names: tuple[str, ...]) -> None:
+        """Put offered names into the error and its message."""
+        if names:
+            self.suggestions = names
+            self.message = f"{self.message.rstrip('. ')}. Offered under a similar name: {', '.join(map(repr, names))}."
+            self.args = (self.message,)
+
 
 class RateLimitError(APIStatusError):
     """Too many requests, or the upstream is saturated."""
 
-    default_retry = "backoff"
+    default_retry: ClassVar[Retry] = "backoff"
 
 
 class ServerError(APIStatusError):
     """The gateway or the upstream failed (5xx)."""
 
-    default_retry = "backoff"
+    default_retry: ClassVar[Retry] = "backoff"
 
 
 class GatewayTimeoutError(ServerError):
     """A proxy gave up waiting (504, 524). The work may have been billed; streaming avoids it."""
 
-    default_retry = "once"
+    default_retry: ClassVar[Retry] = "once"
 
 
 class APIResponseError(XDMError):

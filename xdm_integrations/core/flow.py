@@ -53,9 +53,10 @@ def send_flow(
         try:
             reply = yield from _send_following_redirects(request)
             if reply.status not in _OK:
-                raise error_for(reply.status, reply.headers, reply.body)  # noqa: TRY301 - one way for all errors
+                raise error_for(reply.status, reply.headers, reply.body)
             return (yield from receive(reply))
         except XDMError as error:
+            error.hide(request.secret)
             if give_up is not None and give_up(error):
                 raise
             seconds = policy.delay(attempt, error, chance.luck(), chance.wall())
@@ -75,11 +76,15 @@ def _send_following_redirects(request: Request) -> Flow[Reply]:
         location = reply.headers.get("location")
         if reply.status not in (307, 308) or not location:
             return reply
-        target = urljoin(request.url, location)
+        try:
+            target = urljoin(request.url, location)
+        except ValueError:  # no URL at all
+            return reply
         if _origin(target) != _origin(request.url) or target == request.url:
             return reply
         request = replace(request, url=target)
-    return (yield Send(request))
+    last: Reply = yield Send(request)
+    return last
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -2,7 +2,8 @@
 
 orjson is several times faster and stricter: it refuses NaN and Infinity (vLLM's log
 probabilities hold -Infinity), lone surrogates and a byte order mark. Whatever it refuses is
-tried again with `json`, so that both give the same values.
+tried again with `json`, so that both give the same values (but for integers beyond 64 bits, which
+orjson reads as floats).
 """
 
 from __future__ import annotations
@@ -48,9 +49,13 @@ def dumps(value: object) -> bytes:
     """
     if _fast_dumps is not None:
         try:
-            return _fast_dumps(value)
+            text = _fast_dumps(value)
         except TypeError:
             pass  # a lone surrogate, a huge integer or an odd type: let json decide
+        else:
+            if b"null" in text:
+                json.dumps(value, allow_nan=False)  # orjson writes null for what isn't a number
+            return text
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:  # a lone surrogate travels as its escape

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .completions import complete_flow, refuses_lists
 from .errors import APIResponseError, APIStatusError, BadRequestError, ConfigurationError, XDMError
-from .results import Completion, Usage
 
 if TYPE_CHECKING:
     from .completions import Call, Memory
     from .flow import Flow
+    from .results import Completion, Usage
     from .retry import Chance
 
 Outcome: TypeAlias = "Completion | XDMError"
@@ -84,6 +84,8 @@ def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[P
     packed = len(call.prompts) > 1
     try:
         completion = yield from complete_flow(call, memory, chance, one_by_one=False)
+    except ConfigurationError:
+        raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
         if packed and _may_be_one_prompts_fault(error):
             return PackResult([], ask_alone=tuple(Pack([i], alone=True, why=error) for i in pack.positions))
@@ -94,9 +96,11 @@ def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[P
 
 
 def _may_be_one_prompts_fault(error: XDMError) -> bool:
+    if refuses_lists(error):
+        return True
     if isinstance(error, APIStatusError) and error.scope != "request":
         return False
-    return isinstance(error, (BadRequestError, APIResponseError)) or refuses_lists(error)
+    return isinstance(error, (BadRequestError, APIResponseError))
 
 
 def _split(completion: Completion, count: int) -> list[Outcome]:

@@ -9,7 +9,6 @@ four), and OpenAI's specification of the same endpoint for the ranges that the p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
@@ -195,9 +194,11 @@ def _check_int(name: str, value: object, parameter: Parameter) -> int:
 
 
 def _check_float(name: str, value: object, parameter: Parameter) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise _wrong(name, value, "a number", parameter)
     number = int(value) if isinstance(value, Integral) else float(value)
+    if number != number:  # noqa: PLR0124 - NaN; `math.isnan` can't take huge integers
+        raise _wrong(name, value, "a number", parameter)
     _check_range(name, number, parameter, "a number")
     return number
 
@@ -238,7 +239,7 @@ def _check_logit_bias(name: str, value: object, parameter: Parameter) -> dict[st
         raise _wrong(name, value, "a mapping of token ids to numbers", parameter)
     biases: dict[str, float] = {}
     for token, bias in value.items():
-        if not (_is_int(token) or (isinstance(token, str) and token.isascii() and token.isdigit())):
+        if not ((_is_int(token) and token >= 0) or (isinstance(token, str) and token.isascii() and token.isdigit())):
             raise ConfigurationError(f"logit_bias: the key {token!r} isn't a token id (an integer of at least 0).")
         biases[str(token)] = _check_float(f"logit_bias[{token}]", bias, parameter)
     return biases or None
@@ -247,10 +248,15 @@ def _check_logit_bias(name: str, value: object, parameter: Parameter) -> dict[st
 def _wrong(name: str, value: object, kind: str, parameter: Parameter | None = None) -> ConfigurationError:
     span = ""
     if parameter is not None and parameter.low is not None:
-        span = f" from {parameter.low:g} to {parameter.high:g}" if parameter.high is not None else (
-            f" of at least {parameter.low:g}"
+        span = (
+            f" from {parameter.low} to {parameter.high}"
+            if parameter.high is not None
+            else f" of at least {parameter.low}"
         )
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integer of thousands of digits
+        shown = f"this {type(value).__name__}"
     shown = shown if len(shown) <= 60 else shown[:60] + "..."  # noqa: PLR2004 - the width of a message
     return ConfigurationError(f"{name}: {shown} must be {kind}{span}.")
 

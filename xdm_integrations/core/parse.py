@@ -90,17 +90,22 @@ def choice_text(choice: dict[str, Any]) -> str:
 
 def finish_reason_of(value: object) -> str | None:
     """Return a finish reason, None for null and for the "" of running chunks."""
-    return str(value) if value else None
+    return label(value) or None
+
+
+def label(value: object) -> str:
+    """Return a name or an id as text; "" for null and for what can't be one."""
+    return value if isinstance(value, str) else str(value) if isinstance(value, (int, float)) and value else ""
 
 
 def metadata_of(value: dict[str, Any], headers: Any) -> dict[str, Any]:  # noqa: ANN401 - a mapping of strings
     """Return the fields of a `Completion` that say who served it."""
     created = value.get("created")
     return {
-        "model": str(value.get("model") or ""),
-        "id": str(value.get("id") or ""),
+        "model": label(value.get("model")),
+        "id": label(value.get("id")),
         "created": created if isinstance(created, int) else None,
-        "system_fingerprint": value.get("system_fingerprint") or None,
+        "system_fingerprint": label(value.get("system_fingerprint")) or None,
         "request_id": request_id_of(headers),
         "headers": dict(headers),
     }

@@ -6,6 +6,7 @@ per token and per answer, so they are tuples: no validation, no dictionary.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+    return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
 
 
 def _sum(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
@@ -111,20 +112,24 @@ class Logprobs:
         if not isinstance(value, dict):
             return None
         if isinstance(value.get("tokens"), list):
-            tokens = [str(token) for token in value["tokens"]]
+            tokens = [_token(token) for token in value["tokens"]]
             return cls(
                 tokens,
-                _padded(value.get("token_logprobs"), len(tokens)),
+                [_number(v) for v in _padded(value.get("token_logprobs"), len(tokens))],
                 [t if isinstance(t, dict) else {} for t in _padded(value.get("top_logprobs"), len(tokens))],
-                [offset for offset in value.get("text_offset") or [] if isinstance(offset, int)],
+                [offset for offset in _listed(value.get("text_offset")) if isinstance(offset, int)],
             )
         if isinstance(value.get("content"), list):
             items = [item for item in value["content"] if isinstance(item, dict)]
             return cls(
-                [str(item.get("token", "")) for item in items],
-                [item.get("logprob") for item in items],
+                [_token(item.get("token")) for item in items],
+                [_number(item.get("logprob")) for item in items],
                 [
-                    {str(t.get("token", "")): t.get("logprob", 0.0) for t in item.get("top_logprobs") or []}
+                    {
+                        _token(top.get("token")): _number(top.get("logprob")) or 0.0
+                        for top in _listed(item.get("top_logprobs"))
+                        if isinstance(top, dict)
+                    }
                     for item in items
                 ],
             )
@@ -149,9 +154,21 @@ class Logprobs:
         }
 
 
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _padded(value: object, length: int) -> list[Any]:
-    values = list(value[:length]) if isinstance(value, list) else []
+    values = _listed(value)[:length]
     return values + [None] * (length - len(values))
+
+
+def _token(value: object) -> str:
+    return value if isinstance(value, str) else str(value) if _is_number(value) else ""
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 class Choice(NamedTuple):
@@ -165,7 +182,7 @@ class Choice(NamedTuple):
     """
 
     text: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
@@ -181,7 +198,7 @@ class CompletionChunk(NamedTuple):
     """
 
     text: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 

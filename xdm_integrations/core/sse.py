@@ -37,9 +37,14 @@ class ServerEvent(NamedTuple):
 
 
 class SSEDecoder:
-    """Bytes in, events out. Time is linear in the bytes, memory is bounded by `limits`."""
+    """Bytes in, events out. Time is linear in the bytes, memory is bounded by `limits`.
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - an immutable value
+    Attributes:
+        failure: Set once a line or an event is longer than the limits allow: nothing is read after it.
+    """
+
+    def __init__(self, limits: Limits = Limits()) -> None:
+        self.failure: APIResponseError | None = None
         self._limits = limits
         self._tail: list[bytes] = []
         self._tail_size = 0
@@ -50,48 +55,52 @@ class SSEDecoder:
         self._data_size = 0
 
     def feed(self, block: bytes) -> list[ServerEvent]:
-        """Take the next bytes and return the events that they complete.
-
-        Raises:
-            APIResponseError: A line or an event is longer than the limits allow.
-        """
+        """Take the next bytes and return the events that they complete, up to a `failure`."""
+        if self.failure is not None:
+            return []
         if self._after_cr and block:
             self._after_cr = False
-            if block[:1] == b"\n":
-                block = block[1:]
+            block = block.removeprefix(b"\n")
         if b"\r" in block:
             self._after_cr = block.endswith(b"\r")
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = block.split(b"\n")
-        if len(lines) == 1:
-            self._keep(block)
-            return []
-        if self._tail:
-            self._keep(lines[0])
-            lines[0] = b"".join(self._tail)
-            self._tail.clear()
-        self._tail_size = 0
         last = lines.pop()
-        if last:
-            self._keep(last)
-        if self._first_line:
-            self._first_line = False
-            lines[0] = lines[0].removeprefix(_BOM)
-        return self._take(lines)
+        events = self._take_lines(lines, len(block)) if lines else []
+        if last and self.failure is None:
+            self._tail.append(last)
+            self._tail_size += len(last)
+            if self._tail_size > self._limits.line:
+                self._fail("line", self._limits.line)
+        return events
 
     def close(self) -> list[ServerEvent]:
         """Return what the end of the stream cut short: nothing, or one last event."""
+        if self.failure is not None:
+            return []
         last = b"".join(self._tail)
         self._tail.clear()
         if self._first_line:
             last = last.removeprefix(_BOM)
         return self._take([last, b""] if last else [b""])
 
-    def _keep(self, piece: bytes) -> None:
-        self._tail.append(piece)
-        self._tail_size += len(piece)
-        if self._tail_size > self._limits.line:
-            raise _too_large("line", self._limits.line)
+    def _take_lines(self, lines: list[bytes], size: int) -> list[ServerEvent]:
+        """Take whole lines of `size` bytes, of which the first ends the one that was kept."""
+        if self._tail:
+            self._tail.append(lines[0])
+            lines[0] = b"".join(self._tail)
+            self._tail.clear()
+        if self._tail_size + size > self._limits.line:
+            for i, line in enumerate(lines):
+                if len(line) > self._limits.line:
+                    self._fail("line", self._limits.line)
+                    del lines[i:]
+                    break
+        self._tail_size = 0
+        if self._first_line and lines:
+            self._first_line = False
+            lines[0] = lines[0].removeprefix(_BOM)
+        return self._take(lines)
 
     def _take(self, lines: list[bytes]) -> list[ServerEvent]:
         events: list[ServerEvent] = []
@@ -101,9 +110,13 @@ class SSEDecoder:
                 data.append(line[6:])
                 self._data_size += len(line)
                 if self._data_size > self._limits.event:
-                    raise _too_large("event", self._limits.event)
+                    self._fail("event", self._limits.event)
+                    break
             elif line:
                 self._field(line, events)
+                if self._data_size > self._limits.event:
+                    self._fail("event", self._limits.event)
+                    break
             else:
                 if data:
                     joined = data[0] if len(data) == 1 else b"\n".join(data)
@@ -126,14 +139,11 @@ class SSEDecoder:
         if name == b"data":
             self._data.append(value)
             self._data_size += len(line)
-            if self._data_size > self._limits.event:
-                raise _too_large("event", self._limits.event)
         elif name == b"event":
             self._kind = value.decode("utf-8", "replace")
 
-
-def _too_large(what: str, limit: int) -> APIResponseError:
-    return APIResponseError(
-        f"The server sent a stream with a {what} of more than {limit:,} bytes; raise "
-        f"`limits.{what}` if you expect that much."
-    )
+    def _fail(self, what: str, limit: int) -> None:
+        self.failure = APIResponseError(
+            f"The server sent a stream with a {what} of more than {limit:,} bytes; raise "
+            f"`limits.{what}` if you expect that much."
+        )

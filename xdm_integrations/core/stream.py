@@ -76,20 +76,27 @@ class StreamDecoder:
     def feed(self, block: bytes) -> list[CompletionChunk]:
         """Take the next bytes of the body."""
         chunks: list[CompletionChunk] = []
+        events = [] if self.ended else self._sse.feed(block)
         try:
-            for event in self._sse.feed(block):
+            for event in events:
                 self._take(event, chunks)
                 if self.ended:
-                    break
+                    return chunks
         except XDMError as error:
             self._fail(error)
+        else:
+            if self._sse.failure is not None and not self.ended:
+                self._fail(self._sse.failure)
         return chunks
 
     def close(self) -> list[CompletionChunk]:
         """Take the end of the body, and judge whether the answer is whole."""
         chunks: list[CompletionChunk] = []
+        events = [] if self.ended else self._sse.close()
         try:
-            for event in self._sse.close():
+            for event in events:
+                if self.ended:
+                    break
                 if event.kind == BARE or event.data == b"[DONE]" or _is_json(event.data):
                     self._take(event, chunks)
             if not self.ended:
@@ -134,7 +141,7 @@ class StreamDecoder:
 
     @property
     def _spoken(self) -> bool:
-        return any(self._texts) or self._unfinished < self._expected
+        return any(self._texts) or self._unfinished < self._expected or bool(self._logprobs)
 
     def _take(self, event: ServerEvent, chunks: list[CompletionChunk]) -> None:
         kind, data = event
@@ -151,6 +158,8 @@ class StreamDecoder:
         except (ValueError, RecursionError):
             self._take_text(kind, data)
             return
+        if value is None and kind != "error":
+            return  # llama.cpp opens the stream of several prompts with `data: null`
         self._take_value(value, kind, data, chunks)
 
     def _take_text(self, kind: str, data: bytes) -> None:
@@ -197,12 +206,14 @@ class StreamDecoder:
             if not isinstance(value, dict):
                 self._fail(not_an_answer(200, self._headers, data))
                 return
-        if not self._first:
+        if not self._first.get("model"):  # a first event may speak of the prompt's filter only
             self._first = value
         self._last = value
         usage = value.get("usage")
         if usage:
-            self._usage = Usage.parse(usage) or self._usage
+            usage = Usage.parse(usage)
+            if usage is not None and (usage.total_tokens or self._usage is None):  # zeros take nothing back
+                self._usage = usage
         if not isinstance(choices, list):
             return
         for choice in choices:
@@ -221,15 +232,8 @@ class StreamDecoder:
         if text is None or not isinstance(text, str):
             text = choice_text(choice)
         finish = choice.get("finish_reason")
-        if finish:
-            if self._finish[index] is not None:
-                finish = None  # sent twice: once is enough
-            else:
-                finish = finish_reason_of(finish)
-                self._finish[index] = finish
-                self._unfinished -= 1
-        else:
-            finish = None
+        if finish is not None:
+            finish = self._finish_with(finish_reason_of(finish), index)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             logprobs = Logprobs.parse(logprobs)
@@ -240,6 +244,13 @@ class StreamDecoder:
         elif finish is None and logprobs is None:
             return
         chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _finish_with(self, reason: str | None, index: int) -> str | None:
+        if reason is None or self._finish[index] is not None:
+            return None  # sent twice: once is enough
+        self._finish[index] = reason
+        self._unfinished -= 1
+        return reason
 
     def _end(self) -> None:
         """Judge at `[DONE]` or at the end of the body."""
@@ -281,4 +292,3 @@ def _is_json(data: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-

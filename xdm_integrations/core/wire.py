@@ -61,6 +61,20 @@ class Request:
     deadline: float | None = None
     """The moment, by the monotonic clock of the driver, at which the whole call must be over."""
 
+    @property
+    def secret(self) -> str | None:
+        """What must not be shown of this request: the key, or None if it has none."""
+        return secret_of(self.headers)
+
+
+def secret_of(headers: Mapping[str, str]) -> str | None:
+    """Return the credentials in the Authorization header, without their scheme; None if too short to be any."""
+    for name, value in headers.items():
+        if name.lower() == "authorization":
+            secret = value.rpartition(" ")[2]
+            return secret if len(secret) >= 8 else None  # noqa: PLR2004 - shorter text is in too many words
+    return None
+
 
 class Body(Protocol):
     """The open body of a streaming reply, read by blocking calls."""

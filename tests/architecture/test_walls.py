@@ -1,0 +1,121 @@
+"""The walls of the house, and the habits of its files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "xdm_integrations"
+
+LONG = {
+    # Files of more than 250 lines, each with the reason why it is one idea.
+    "client.py": "the same hall twice, blocking and awaited, with the docstrings of every method",
+    "core/catalogue_rows.py": "a table: one row for each kind of failure",
+    "core/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
+    "core/stream.py": "one state machine, whose rules belong side by side",
+    "core/errors.py": "the error tree: one documented class after the other",
+    "core/config.py": "one value of settings, and how each of them is brought into its normal form",
+    "core/results.py": "values with their documentation, and how each is read",
+    "langchain/llms.py": "one class: its fields with their documentation, and the methods of its base class",
+    "llama_index/_settings.py": "a table: the fields of the class with their documentation",
+    "transports/_requests.py": "one transport; each change to requests with its reason",
+}
+FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
+
+
+def tracked():
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60).stdout  # noqa: S603 - git, found above
+    return [ROOT / name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def texts():
+    for path in tracked():
+        try:
+            yield path.relative_to(ROOT), path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue  # the model
+
+
+def test_the_layers_hold():
+    lint = Path(sys.executable).with_name("lint-imports")
+    if not lint.exists():
+        pytest.skip("import-linter isn't installed")
+    done = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)  # noqa: S603 - found above
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_are_short_or_say_why_not():
+    long = {
+        path.relative_to(PACKAGE).as_posix(): count
+        for path in PACKAGE.rglob("*.py")
+        if (count := len(path.read_text("utf-8").splitlines())) > 250
+    }
+    assert set(long) <= set(LONG), long
+    assert all(LONG.values())
+
+
+def test_no_file_is_a_drawer():
+    drawers = [
+        str(path.relative_to(ROOT))
+        for path in tracked()
+        if path.suffix == ".py" and path.stem.strip("_") in FORBIDDEN_NAMES
+    ]
+    assert drawers == []
+
+
+PATTERNS = {
+    "secrets": re.compile(r"\bsk-[A-Za-z0-9]{20,}\b|\bghp_[A-Za-z0-9]{20,}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "paths of a machine": re.compile(r"(?<![\w./*-])/(?:home|Users|root|work|tmp|mnt)/[\w.-]+"),
+    "registry hosts": re.compile(
+        r"\b(?:[\w-]+\.)*(?:artifactory|nexus|jfrog|devpi|pypiserver)[\w-]*\.[\w.-]+", re.IGNORECASE
+    ),
+}
+EXCUSED = {
+    # What a file may hold all the same, and why.
+    "tests/gateway_errors.py": ("secrets", "messages of the catalogue, whose made-up keys must be masked"),
+    "tests/unit/test_catalogue.py": ("secrets", "made-up keys that must be masked"),
+    "tests/architecture/test_walls.py": ("secrets", "the patterns themselves"),
+}
+
+
+@pytest.mark.parametrize("what", PATTERNS)
+def test_no_tracked_file_holds(what):
+    found = [
+        f"{path}: {match[0][:12]}..."
+        for path, text in texts()
+        if EXCUSED.get(path.as_posix(), ("",))[0] != what
+        for match in PATTERNS[what].finditer(text)
+    ]
+    assert found == []
+
+
+def test_core_reads_no_environment_clock_or_dice():
+    """What import-linter can't see: builtins that do I/O."""
+    calls = re.compile(r"\b(?:open|input|print|__import__|exec|eval)\(")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in (PACKAGE / "core").glob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if calls.search(line) and "re.compile" not in line and not line.strip().startswith(("#", '"'))
+    ]
+    assert found == []
+
+
+def test_every_exception_to_a_rule_carries_its_reason():
+    bare = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[^\]]*\])?)\s*$")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in PACKAGE.rglob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if bare.search(line)
+    ]
+    assert found == []

@@ -1,0 +1,30 @@
+"""Retries without waiting: luck is 1, and a wait is written down instead of waited for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import xdm_integrations.client as module
+from xdm_integrations.core.retry import Chance
+from xdm_integrations.transports._aiohttp import AiohttpTransport
+from xdm_integrations.transports._requests import RequestsTransport
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited, in order."""
+    waited: list[float] = []
+
+    def sleep(transport: Any, seconds: float) -> None:
+        waited.append(seconds)
+
+    async def sleep_async(transport: Any, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(RequestsTransport, "sleep", sleep)
+    monkeypatch.setattr(AiohttpTransport, "sleep", sleep_async)
+    monkeypatch.setattr(module, "_CHANCE", Chance(lambda: 1.0, time.monotonic, time.time))
+    return waited

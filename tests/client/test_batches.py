@@ -1,0 +1,329 @@
+"""Batches: order, concurrency, what a failure means for its neighbours, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from tests.scripted import completion, echoing, http
+from xdm_integrations import (
+    AsyncClient,
+    AuthenticationError,
+    BadRequestError,
+    Batch,
+    Client,
+    Completion,
+    ConfigurationError,
+    ServerError,
+    Usage,
+)
+
+BAD = http({"error": {"message": "not this one", "type": "invalid_request_error"}}, 400)
+NO_LISTS = http({"detail": "prompt must be a string."}, 400)
+
+
+def prompts_of(server):
+    return [seen.json["prompt"] for seen in server.requests]
+
+
+def refusing(*words):
+    """Refuse every request that holds one of these prompts."""
+
+    def script(seen):
+        prompt = seen.json["prompt"]
+        asked = prompt if isinstance(prompt, list) else [prompt]
+        return BAD if set(words) & set(asked) else echoing(seen)
+
+    return script
+
+
+def texts(batch):
+    return [o.text if isinstance(o, Completion) else type(o).__name__ for o in batch.outcomes]
+
+
+def test_outcomes_are_in_the_order_of_the_prompts(surface, server):
+    prompts = [f"p{i}" for i in range(23)]
+    batch = surface.batch(surface.client(base_url=server.url), prompts, batch_size=5, max_concurrency=3)
+    assert texts(batch) == [f"<{p}>" for p in prompts]
+    assert sorted(map(len, prompts_of(server))) == [3, 5, 5, 5, 5]
+    assert batch.errors == []
+    assert [c.text for c in batch.completions] == texts(batch)
+    assert batch.usage == Usage(23, 23, 46)
+    assert [o.choices[0].index for o in batch.outcomes] == [0] * 23
+
+
+def test_defaults_are_twenty_prompts_to_a_request(surface, server):
+    surface.batch(surface.client(base_url=server.url), ["x"] * 41)
+    assert sorted(len(p) if isinstance(p, list) else 1 for p in prompts_of(server)) == [1, 20, 20]
+
+
+def test_choices_of_each(surface, server):
+    batch = surface.batch(surface.client(base_url=server.url), ["a", "b"], n=2)
+    assert [[(c.text, c.index) for c in o.choices] for o in batch.outcomes] == [
+        [("<a#0>", 0), ("<a#1>", 1)],
+        [("<b#0>", 0), ("<b#1>", 1)],
+    ]
+    assert [o.usage for o in batch.outcomes] == [None, None]
+    assert batch.usage.completion_tokens == 4
+
+
+def test_token_ids(surface, server):
+    batch = surface.batch(surface.client(base_url=server.url), [[1, 2], [3]])
+    assert texts(batch) == ["<[1, 2]>", "<[3]>"]
+
+
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_nothing_is_nothing(surface, server, nothing):
+    batch = surface.batch(surface.client(base_url=server.url), nothing)
+    assert (batch, batch.usage, batch.completions, server.requests) == (Batch(), None, [], [])
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_never_more_at_once_than_allowed_and_as_many_as_that(surface, server, most):
+    """The server holds every request until as many have come as may come at once."""
+    lock, full = threading.Lock(), threading.Event()
+    state = {"now": 0, "peak": 0}
+
+    def script(seen):
+        with lock:
+            state["now"] += 1
+            state["peak"] = max(state["peak"], state["now"])
+            if state["now"] == most:
+                full.set()
+        full.wait(10)
+        with lock:
+            state["now"] -= 1
+        return echoing(seen)
+
+    server.script = script
+    batch = surface.batch(surface.client(base_url=server.url), ["x"] * 12, batch_size=1, max_concurrency=most)
+    assert texts(batch) == ["<x>"] * 12
+    assert state["peak"] == most
+
+
+def test_a_split_pack_is_asked_at_once_too(surface, server):
+    """One pack of many prompts is refused; the single ones must not wait for each other."""
+    singles = threading.Barrier(4)
+
+    def script(seen):
+        if isinstance(seen.json["prompt"], list):
+            return NO_LISTS
+        singles.wait(10)
+        return echoing(seen)
+
+    server.script = script
+    batch = surface.batch(surface.client(base_url=server.url), list("abcd"), max_concurrency=4)
+    assert texts(batch) == ["<a>", "<b>", "<c>", "<d>"]
+    assert batch.usage == Usage(4, 4, 8)
+
+
+def test_one_bad_prompt_does_not_fail_its_neighbours(surface, server):
+    server.script = refusing("b")
+    batch = surface.batch(surface.client(base_url=server.url), list("abcd"), batch_size=3, max_concurrency=1)
+    assert texts(batch) == ["<a>", "BadRequestError", "<c>", "<d>"]
+    assert prompts_of(server) == [["a", "b", "c"], "a", "b", "c", "d"]
+    assert [type(e) for e in batch.errors] == [BadRequestError]
+    with pytest.raises(BadRequestError, match="not this one"):
+        _ = batch.completions
+    assert batch.usage == Usage(3, 3, 6)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [NO_LISTS, http(completion("only one")), http({"error": {"message": ""}}, 500)],
+)
+def test_a_server_without_lists_is_learnt(surface, server, reply):
+    server.script = lambda seen: reply if isinstance(seen.json["prompt"], list) else echoing(seen)
+    client = surface.client(base_url=server.url)
+    assert texts(surface.batch(client, ["a", "b"], max_concurrency=1)) == ["<a>", "<b>"]
+    server.requests.clear()
+    assert texts(surface.batch(client, ["c", "d"], max_concurrency=1)) == ["<c>", "<d>"]
+    assert prompts_of(server) == ["c", "d"]
+
+
+def test_a_bad_prompt_teaches_nothing(surface, server):
+    server.script = refusing("b")
+    client = surface.client(base_url=server.url)
+    surface.batch(client, ["a", "b"])
+    server.requests.clear()
+    surface.batch(client, ["c", "d"])
+    assert prompts_of(server) == [["c", "d"]]
+
+
+def test_what_is_nobodys_fault_is_not_asked_alone(surface, server, waits):
+    server.script = [http({"error": {"message": "无效的令牌", "type": "new_api_error"}}, 401)]
+    batch = surface.batch(surface.client(base_url=server.url), ["a", "b"])
+    assert texts(batch) == ["AuthenticationError"] * 2
+    assert len(server.requests) == 1
+    server.requests.clear()
+    server.script = [http("<html><title>502 Bad Gateway</title></html>", 502)]
+    batch = surface.batch(surface.client(base_url=server.url), ["a", "b"])
+    assert [type(e) for e in batch.errors] == [ServerError] * 2
+    assert len(server.requests) == 3
+    assert batch.usage is None
+
+
+def test_stop_on_error_sends_nothing_more(surface, server):
+    server.script = refusing("b")
+    batch = surface.batch(
+        surface.client(base_url=server.url), list("abcd"), batch_size=1, max_concurrency=1, stop_on_error=True
+    )
+    assert texts(batch) == ["<a>", "BadRequestError", "BadRequestError", "BadRequestError"]
+    assert batch.outcomes[2] is batch.outcomes[1]
+    assert prompts_of(server) == ["a", "b"]
+
+
+def test_results_are_told_as_they_arrive_one_at_a_time(surface, server):
+    told, inside = [], threading.Lock()
+
+    def on_result(position, outcome):
+        assert inside.acquire(blocking=False)
+        told.append((position, outcome))
+        inside.release()
+
+    server.script = refusing("p3")
+    batch = surface.batch(
+        surface.client(base_url=server.url), [f"p{i}" for i in range(9)], batch_size=2, on_result=on_result
+    )
+    assert sorted(position for position, _ in told) == list(range(9))
+    assert all(batch.outcomes[position] is outcome for position, outcome in told)
+
+
+def test_the_first_result_is_told_before_the_last_is_there(surface, server):
+    first = threading.Event()
+
+    def script(seen):
+        if seen.json["prompt"] == "late":
+            assert first.wait(10)
+        return echoing(seen)
+
+    server.script = script
+    surface.batch(
+        surface.client(base_url=server.url), ["early", "late"], batch_size=1, on_result=lambda i, outcome: first.set()
+    )
+    assert first.is_set()
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_crash_in_the_hook_is_the_callers_own(surface, server, most):
+    told = []
+
+    def crash(position, outcome):
+        told.append(position)
+        raise LookupError("mine")
+
+    client = surface.client(base_url=server.url)
+    with pytest.raises(LookupError, match="mine"):
+        surface.batch(client, ["x"] * 12, batch_size=1, max_concurrency=most, on_result=crash)
+    assert len(told) == 1
+    assert len(server.requests) <= 1 + 2 * most
+    assert surface.complete(client, "y").text == "<y>"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch_size", 0), ("batch_size", 1.5), ("max_concurrency", 0), ("max_concurrency", True)]
+)
+def test_counts_that_are_none(surface, server, name, value):
+    with pytest.raises(ConfigurationError, match=rf"^{name}: "):
+        surface.batch(surface.client(base_url=server.url), ["a"], **{name: value})
+    assert server.requests == []
+
+
+def test_the_callers_mistake_is_raised_and_not_an_outcome(surface, server):
+    with pytest.raises(ConfigurationError, match="extra_body"):
+        surface.batch(surface.client(base_url=server.url), ["a", "b"], extra_body={"x": object()})
+    assert server.requests == []
+
+
+def test_a_cancelled_batch_leaves_no_request_behind(server):
+    arrived, hold = threading.Event(), threading.Event()
+
+    def script(seen):
+        arrived.set()
+        hold.wait(10)
+        return echoing(seen)
+
+    server.script = script
+
+    async def main():
+        async with AsyncClient(base_url=server.url) as client:
+            task = asyncio.ensure_future(client.complete_batch(["x"] * 8, batch_size=1, max_concurrency=4))
+            await asyncio.to_thread(arrived.wait, 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+    asyncio.run(main())
+    hold.set()
+    assert len(server.requests) <= 4
+
+
+def test_ctrl_c_in_the_callers_request_does_not_wait_for_the_others(server):
+    both, hold = threading.Barrier(2), threading.Event()
+    caller = threading.current_thread()
+
+    def script(seen):
+        both.wait(10)  # each thread has its request in flight
+        if seen.headers["x-caller"] == "no":
+            hold.wait(10)
+        return echoing(seen)
+
+    def on_request(request):
+        request.headers["X-Caller"] = "yes" if threading.current_thread() is caller else "no"
+
+    def on_response(request, reply):
+        if threading.current_thread() is caller:
+            raise KeyboardInterrupt
+
+    told = []
+    server.script = script
+    client = Client(base_url=server.url, on_request=on_request, on_response=on_response)
+    with pytest.raises(KeyboardInterrupt):
+        client.complete_batch(
+            ["a", "b"], batch_size=1, max_concurrency=2, on_result=lambda *result: told.append(result)
+        )
+    assert not hold.is_set()
+    hold.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("xdm-batch"):
+            thread.join(10)
+    assert told == []
+    client.close()
+
+
+def test_ctrl_c_while_waiting_for_the_others_sends_nothing_more(server, monkeypatch):
+    hold, both = threading.Event(), threading.Barrier(2)
+    caller = threading.current_thread()
+
+    def script(seen):
+        if seen.json["prompt"] in ("a", "b"):
+            both.wait(10)
+        if seen.headers["x-caller"] == "no":
+            hold.wait(10)
+        return echoing(seen)
+
+    def interrupted(thread, timeout=None):
+        raise KeyboardInterrupt
+
+    def on_request(request):
+        request.headers["X-Caller"] = "yes" if threading.current_thread() is caller else "no"
+
+    server.script = script
+    client = Client(base_url=server.url, on_request=on_request)
+    client.complete("warm")
+    server.requests.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.complete_batch(["a", "b"], batch_size=1, max_concurrency=2, on_result=lambda i, o: hold.set())
+    assert sorted(prompts_of(server)) == ["a", "b"]
+    client.close()
+
+
+def test_an_authentication_error_of_one_is_that_of_all(surface, server):
+    server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
+    batch = surface.batch(surface.client(base_url=server.url), ["a"] * 3, batch_size=1)
+    assert {type(e) for e in batch.errors} == {AuthenticationError}

@@ -1,0 +1,260 @@
+"""What people paste as base URL, key, headers and timeouts: repaired, or refused by name."""
+
+# ruff: noqa: E501 - tables are read by row
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from xdm_integrations.core.config import (
+    DEFAULT_BASE_URL,
+    Config,
+    check_headers,
+    is_private_host,
+    merge_headers,
+    normalize_base_url,
+    normalize_key,
+    normalize_timeout,
+    require_key,
+)
+from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.wire import Limits, Timeout
+
+ROOT = "https://xuedingmao.online/v1"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "root"),
+    [
+        (ROOT, ROOT),
+        ("https://xuedingmao.online", ROOT),
+        ("https://xuedingmao.online/", ROOT),
+        ("https://xuedingmao.online/v1/", ROOT),
+        ("https://xuedingmao.online/v1//", ROOT),
+        ("https://xuedingmao.online//v1", ROOT),
+        ("https://xuedingmao.online/v1/v1", ROOT),
+        ("https://xuedingmao.online/v1/completions", ROOT),
+        ("https://xuedingmao.online/v1/completions/", ROOT),
+        ("https://xuedingmao.online/v1/chat/completions", ROOT),
+        ("https://xuedingmao.online/v1/embeddings", ROOT),
+        ("https://xuedingmao.online/v1/models", ROOT),
+        ("https://xuedingmao.online/completions", ROOT),
+        ("xuedingmao.online", ROOT),
+        ("xuedingmao.online/v1", ROOT),
+        ("  'https://xuedingmao.online/v1' ", ROOT),
+        ('"https://xuedingmao.online/v1"\n', ROOT),
+        ("HTTPS://XueDingMao.Online/v1", ROOT),
+        ("https://xuedingmao.online:8443", "https://xuedingmao.online:8443/v1"),
+        ("https://host.example/openai/v1", "https://host.example/openai/v1"),
+        ("https://host.example/openai/v1/completions", "https://host.example/openai/v1"),
+        ("https://host.example/api/v3", "https://host.example/api/v3"),
+        ("http://localhost:8000", "http://localhost:8000/v1"),
+        ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        ("192.168.1.5:8000", "http://192.168.1.5:8000/v1"),
+        ("gpu:8000", "http://gpu:8000/v1"),
+        ("https://gpu.internal", "https://gpu.internal/v1"),
+    ],
+)
+def test_base_urls(pasted, root):
+    assert normalize_base_url(pasted) == root
+    assert normalize_base_url(root) == root
+
+
+@pytest.mark.parametrize(
+    ("pasted", "says"),
+    [
+        ("ftp://host.example/v1", "https://"),
+        ("file:///etc", "isn't a URL"),
+        ("https://", "isn't a URL"),
+        (" ", "isn't a URL"),
+        ("http:/host/v1", "isn't a URL"),
+        ("https:host.example", "isn't a URL"),
+        ("https://host .example/v1", "isn't a URL"),
+        ("https://host.example/a b", "isn't a URL"),
+        ("https://host.example\\v1", "isn't a URL"),
+        ("https://host.example:99999/v1", "isn't a URL"),
+        ("https://host.example:x/v1", "isn't a URL"),
+        ("https://[::1/v1", "isn't a URL"),
+        ("https://host.example/v1?key=sesame", "query"),
+        ("https://host.example/v1?", "query"),
+        ("https://host.example/v1#sesame", "query"),
+        ("https://me:sesame@host.example/v1", "user name"),
+        ("https://sesame@host.example/v1", "user name"),
+        ("me:sesame@host.example", "user name"),
+        ("http://host.example/v1", "allow_http"),
+        ("http://me:sesame@host.example:x/v1", "isn't a URL"),
+    ],
+)
+def test_base_urls_that_are_refused_by_name_without_showing_secrets(pasted, says):
+    with pytest.raises(ConfigurationError, match=r"^base_url: ") as caught:
+        normalize_base_url(pasted)
+    assert says in caught.value.message
+    assert "sesame" not in caught.value.message
+
+
+def test_plain_http_to_a_public_host_if_it_is_meant():
+    assert normalize_base_url("http://host.example", allow_http=True) == "http://host.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("10.0.0.1", True),
+        ("172.16.0.1", True),
+        ("192.168.0.1", True),
+        ("169.254.1.1", True),
+        ("fd00::1", True),
+        ("fe80::1", True),
+        ("gpu", True),
+        ("gpu.local", True),
+        ("gpu.local.", True),
+        ("a.internal", True),
+        ("x.localhost", True),
+        ("8.8.8.8", False),
+        ("172.32.0.1", False),
+        ("2606:4700::1", False),
+        ("example.com", False),
+        ("local.example", False),
+    ],
+)
+def test_private_hosts(host, private):
+    assert is_private_host(host) == private
+
+
+@pytest.mark.parametrize(
+    ("pasted", "key"),
+    [
+        ("abc", "abc"), ("  abc\n", "abc"), ("'abc'", "abc"), ('"abc"', "abc"), ("Bearer abc", "abc"), ("bearer abc", "abc"),
+        ("BEARER  abc ", "abc"), ("Bearer Bearer abc", "abc"), ("'Bearer abc'", "abc"), ('Bearer "abc"', "abc"), ("a-b_c.d~e", "a-b_c.d~e"),
+        ("bearerabc", "bearerabc"), ("", None), ("   ", None), ("Bearer", None), ("bearer ", None), ("''", None), (None, None),
+    ],
+)  # fmt: skip
+def test_keys(pasted, key):
+    assert normalize_key(pasted) == key
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    ["se same", "se\nsame", "se\tsame", "sésame", "se\u200bsame", "sesame extra", "se\x7fsame", "Bearer se same"],
+)
+def test_keys_that_cannot_be_sent_are_never_shown(pasted):
+    with pytest.raises(ConfigurationError, match=r"^api_key: ") as caught:
+        normalize_key(pasted)
+    assert "same" not in caught.value.message
+    assert "sesame" not in repr(caught.value)
+
+
+def test_a_key_of_another_type_is_never_shown():
+    with pytest.raises(ConfigurationError, match="expected a string, got bytes"):
+        normalize_key(b"sesame")
+
+
+@pytest.mark.parametrize(
+    ("given", "timeout"),
+    [
+        (None, Timeout(10.0, 300.0, None)),
+        (5, Timeout(5, 5, None)),
+        (0.5, Timeout(0.5, 0.5, None)),
+        ((1, 2), Timeout(1, 2, None)),
+        ((1, None), Timeout(1, None, None)),
+        ((1, 2, 3), Timeout(1, 2, 3)),
+        ((1,), Timeout(1)),
+        (Timeout(total=3), Timeout(10.0, 300.0, 3)),
+        (math.inf, Timeout(None, None, None)),
+        ((1, 10**12, math.inf), Timeout(1, None, None)),
+    ],
+)
+def test_timeouts(given, timeout):
+    assert normalize_timeout(given) == timeout
+
+
+@pytest.mark.parametrize(
+    "given", [0, -1, "5", True, math.nan, (), (1, 2, 3, 4), (1, "2"), [1, 2], (1, 0), Timeout(read=-1), {}]
+)
+def test_timeouts_that_are_none(given):
+    with pytest.raises(ConfigurationError, match=r"^timeout: ") as caught:
+        normalize_timeout(given)
+    assert repr(given) in caught.value.message
+
+
+def test_headers_are_copied_and_trimmed():
+    given = {"X-A": " 1 ", "X-B": 2, "X-É".replace("É", "E"): "é"}
+    assert check_headers(given) == {"X-A": "1", "X-B": "2", "X-E": "é"}
+    assert given["X-A"] == " 1 "
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"X A": "1"}, "'X A' isn't a header name"),
+        ({"": "1"}, "isn't a header name"),
+        ({5: "1"}, "5 isn't a header name"),
+        ({"X-A:": "1"}, "isn't a header name"),
+        ({"X-A\r\nX-B": "1"}, "isn't a header name"),
+        ({"X-A": "sesame\r\nX-B: 1"}, "the value of 'X-A' holds a line break"),
+        ({"X-A": "sesame\n"}, "line break"),
+        ({"X-A": "sesame\x00"}, "line break"),
+        ({"X-A": "sesame 你好"}, "isn't Latin-1"),
+    ],
+)
+def test_headers_that_cannot_be_sent(headers, says):
+    with pytest.raises(ConfigurationError, match=r"^headers: ") as caught:
+        check_headers(headers)
+    assert says in caught.value.message
+    assert "sesame" not in caught.value.message
+
+
+def test_headers_merge_whatever_their_case():
+    assert merge_headers({"Authorization": "a", "X": "1"}, {"authorization": "b"}) == {"X": "1", "authorization": "b"}
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
+def test_max_retries_that_are_none(value):
+    with pytest.raises(ConfigurationError, match=r"^max_retries: "):
+        Config.build(max_retries=value)
+
+
+def test_defaults():
+    config = Config.build()
+    assert config.base_url == DEFAULT_BASE_URL == ROOT
+    assert (config.model, config.max_tokens, config.api_key) == ("gpt-3.5-turbo-instruct", 256, None)
+    assert (config.timeout, config.limits, config.retry.max_retries) == (Timeout(), Limits(), 2)
+    assert (config.stream_usage, config.require_finish_reason) == (True, True)
+
+
+def test_the_environment_fills_in_what_is_not_given():
+    environment = {"XDM_API_KEY": " abc ", "XDM_BASE_URL": "xuedingmao.top"}
+    config = Config.from_env(environment)
+    assert (config.api_key, config.base_url) == ("abc", "https://xuedingmao.top/v1")
+    config = Config.from_env(environment, api_key="x", base_url="localhost", model="m")
+    assert (config.api_key, config.base_url, config.model) == ("x", "http://localhost/v1", "m")
+    assert Config.from_env({}).api_key is None
+    assert Config.from_env({"XDM_BASE_URL": "", "XDM_API_KEY": ""}).base_url == ROOT
+
+
+def test_a_config_is_frozen_shows_no_secret_and_keeps_its_own_copies():
+    headers, extra = {"X-Secret": "sesame"}, {"secret": "sesame"}
+    config = Config.build(api_key="sesame", headers=headers, extra_body=extra)
+    assert "sesame" not in repr(config)
+    headers.clear()
+    extra.clear()
+    assert (config.headers, config.extra_body) == ({"X-Secret": "sesame"}, {"secret": "sesame"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.api_key = "x"
+
+
+def test_a_public_host_needs_a_key():
+    with pytest.raises(ConfigurationError, match="XDM_API_KEY"):
+        require_key(ROOT, {"X": "1"})
+    require_key(ROOT, {"authorization": "Bearer x"})
+    require_key("http://localhost/v1", {})

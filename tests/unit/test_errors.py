@@ -1,0 +1,134 @@
+"""The error tree: what each class promises, and that every error survives pickling and copying."""
+
+# ruff: noqa: S301 - only our own bytes are unpickled
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+
+import pytest
+
+from xdm_integrations.core import errors
+from xdm_integrations.core.parse import WrongChoicesError
+from xdm_integrations.core.results import Choice, Completion
+
+CLASSES = [
+    value
+    for value in {**vars(errors), "WrongChoicesError": WrongChoicesError}.values()
+    if inspect.isclass(value) and issubclass(value, errors.XDMError)
+]
+PARTIAL = Completion((Choice("so far"),))
+
+
+def make(cls):
+    if issubclass(cls, errors.APIStatusError):
+        return cls(
+            "what",
+            status_code=418,
+            type="t",
+            code="c",
+            param="p",
+            scope="token",
+            headers={"a": "b"},
+            body="x",
+            retry_after=1.5,
+            partial=PARTIAL,
+            request_id="r-1",
+            retry="once",
+        )
+    return cls("what", partial=PARTIAL, request_id="r-1", retry="once")
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(
+    "again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
+)
+def test_every_error_survives(cls, again):
+    error = make(cls)
+    error.note = "kept"
+    twin = again(error)
+    assert type(twin) is cls
+    assert vars(twin) == vars(error)
+    assert str(twin) == str(error) == "what"
+    assert twin.args == ("what",)
+    assert twin.text == "so far"
+    assert repr(twin) == repr(error)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_defaults(cls):
+    error = cls("what", status_code=500) if issubclass(cls, errors.APIStatusError) else cls("what")
+    assert (error.partial, error.request_id, error.text, error.message) == (None, None, "", "what")
+    assert error.retryable == (error.retry != "never")
+    assert cls.__doc__
+
+
+@pytest.mark.parametrize(
+    ("cls", "bases"),
+    [
+        ("ConfigurationError", (ValueError,)),
+        ("APIConnectionError", (ConnectionError, OSError)),
+        ("APITimeoutError", (errors.APIConnectionError, TimeoutError)),
+        ("StreamInterruptedError", (errors.APIConnectionError,)),
+        ("ContextLengthExceededError", (errors.BadRequestError, errors.APIStatusError)),
+        ("ContentFilterError", (errors.BadRequestError,)),
+        ("UnsupportedParameterError", (errors.BadRequestError,)),
+        ("InsufficientQuotaError", (errors.PermissionDeniedError,)),
+        ("ModelUnavailableError", (errors.NotFoundError,)),
+        ("GatewayTimeoutError", (errors.ServerError,)),
+        ("APIResponseError", (errors.XDMError,)),
+    ],
+)
+def test_the_tree(cls, bases):
+    assert issubclass(getattr(errors, cls), bases)
+    assert all(issubclass(getattr(errors, cls), base) for base in bases)
+
+
+@pytest.mark.parametrize(
+    ("cls", "retry"),
+    [
+        ("ConfigurationError", "never"),
+        ("APIConnectionError", "backoff"),
+        ("APITimeoutError", "backoff"),
+        ("StreamInterruptedError", "never"),
+        ("BadRequestError", "never"),
+        ("AuthenticationError", "never"),
+        ("PermissionDeniedError", "never"),
+        ("NotFoundError", "never"),
+        ("RateLimitError", "backoff"),
+        ("ServerError", "backoff"),
+        ("GatewayTimeoutError", "once"),
+        ("APIResponseError", "never"),
+    ],
+)
+def test_what_may_be_sent_again_by_default(cls, retry):
+    assert getattr(errors, cls).default_retry == retry
+
+
+def test_the_drawing_at_the_top_is_the_tree():
+    drawing = errors.__doc__
+    for cls in CLASSES:
+        if cls not in (errors.XDMError, WrongChoicesError):
+            assert re.search(rf"─ {cls.__name__}\b", drawing), cls
+
+
+def test_headers_are_copied():
+    headers = {"a": "b"}
+    error = errors.ServerError("x", status_code=500, headers=headers)
+    response = errors.APIResponseError("x", headers=headers)
+    headers["a"] = "c"
+    assert error.headers == response.headers == {"a": "b"}
+
+
+def test_suggestions_are_part_of_the_message():
+    error = errors.ModelUnavailableError("no such model.", status_code=404)
+    error.suggest(())
+    assert (str(error), error.suggestions) == ("no such model.", ())
+    error.suggest(("gpt-a", "gpt-b"))
+    assert error.suggestions == ("gpt-a", "gpt-b")
+    assert str(error) == error.message
+    assert "'gpt-a', 'gpt-b'" in str(error)
+    assert pickle.loads(pickle.dumps(error)).suggestions == ("gpt-a", "gpt-b")

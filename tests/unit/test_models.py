@@ -1,0 +1,213 @@
+"""`Client.models`, and the names in the error about a model that isn't offered."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import pytest
+
+from tests.scripted import HANG, RESET, Seen, chunk, completion, http, stream
+from xdm_integrations import (
+    APIResponseError,
+    AuthenticationError,
+    ModelUnavailableError,
+    PermissionDeniedError,
+    Timeout,
+)
+from xdm_integrations.core.models import Model, nearest
+
+ONE_API = {
+    "object": "list",
+    "data": [
+        {
+            "id": "gpt-4o",
+            "object": "model",
+            "created": 1626777600,
+            "owned_by": "openai",
+            "permission": [{"id": "modelperm-1"}],
+            "root": "gpt-4o",
+            "parent": None,
+        }
+    ],
+}
+NEW_API = {
+    "success": True,
+    "object": "list",
+    "data": [
+        {"id": "gpt-4o", "object": "model", "created": 5, "owned_by": "custom", "supported_endpoint_types": ["openai"]}
+    ],
+}
+FAMILIES = [
+    pytest.param(ONE_API, [("gpt-4o", "openai", 1626777600, ())], id="one-api"),
+    pytest.param({"success": True, "data": ONE_API["data"]}, [("gpt-4o", "openai", 1626777600, ())], id="new-api-0.8"),
+    pytest.param(NEW_API, [("gpt-4o", "custom", 5, ("openai",))], id="new-api-1.0"),
+    pytest.param({"success": True, "data": None}, [], id="nil-slice"),
+    pytest.param({"object": "list", "data": []}, [], id="empty"),
+    pytest.param({"models": [{"name": "tiny:latest"}]}, [("tiny:latest", "", None, ())], id="ollama"),
+    pytest.param(
+        ["a", {"id": "b"}, {"id": "a"}, 3, {"object": "model"}], [("a", "", None, ()), ("b", "", None, ())], id="bare"
+    ),
+]
+
+
+def models(surface, client):
+    return surface._run(client.models())
+
+
+@pytest.mark.parametrize(("body", "expected"), FAMILIES)
+def test_the_list_of_every_family_is_understood(surface, server, body, expected):
+    server.script = [http(body)]
+    got = models(surface, surface.client(base_url=server.url, api_key="k"))
+    assert [model[:4] for model in got] == expected
+    (seen,) = server.requests
+    assert (seen.method, seen.path, seen.body) == ("GET", "/v1/models", b"")
+    assert seen.headers["authorization"] == "Bearer k"
+    assert "content-type" not in seen.headers
+
+
+def test_an_entry_keeps_what_else_was_sent(surface, server):
+    server.script = [http(NEW_API)]
+    (model,) = models(surface, surface.client(base_url=server.url))
+    assert model.raw == NEW_API["data"][0]
+    assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301 - our own bytes
+
+
+def test_the_real_engine_lists_its_model(surface, engine):
+    assert [model.id for model in models(surface, surface.client(base_url=engine.base_url))] == ["xdm-local"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (http({"success": False, "message": "无权访问 vip 分组"}), PermissionDeniedError, "无权访问"),
+        (http({"error": {"message": "无效的令牌", "type": "new_api_error"}}, 401), AuthenticationError, "无效的令牌"),
+        (http("<!doctype html><title>Console</title>", headers={"Content-Type": "text/html"}), APIResponseError, "/v1"),
+        (http({"hello": 1}), APIResponseError, "list of models"),
+        (http({"success": True, "message": "maintenance"}), APIResponseError, "list of models"),
+        (http(b""), APIResponseError, "empty body"),
+        (http("3"), APIResponseError, "list of models"),
+    ],
+)
+def test_what_is_no_list_is_the_error_it_stands_for(surface, server, answer, error, words):
+    server.script = [answer]
+    with pytest.raises(error) as caught:
+        models(surface, surface.client(base_url=server.url, max_retries=0))
+    assert words in str(caught.value)
+
+
+def test_a_busy_gateway_is_asked_again(surface, server):
+    server.script = [http("", 502), http(ONE_API)]
+    client = surface.client(base_url=server.url)
+    assert len(models(surface, client)) == 1
+    assert len(server.requests) == 2
+
+
+# The nearest names
+
+NO_CHANNEL = http(
+    {"error": {"message": "当前分组 default 下对于模型 gpt-3.5-turbo-instuct 无可用渠道", "type": "one_api_error"}}, 503
+)
+OFFERED = {"data": [{"id": name} for name in ("gpt-4o", "gpt-3.5-turbo-instruct", "claude-3", "GPT-3.5-Turbo")]}
+
+
+def unavailable(listing):
+    return lambda seen: listing if seen.method == "GET" else NO_CHANNEL
+
+
+def fail(surface, client, how="complete", **params):
+    with pytest.raises(ModelUnavailableError) as caught:
+        getattr(surface, how)(client, "x", **{"model": "gpt-3.5-turbo-instuct", **params})
+    return caught.value
+
+
+@pytest.mark.parametrize("how", ["complete", "stream"])
+def test_the_error_names_the_nearest_offered_models(surface, server, how):
+    server.script = unavailable(http(OFFERED))
+    error = fail(surface, surface.client(base_url=server.url), how)
+    assert error.suggestions == ("gpt-3.5-turbo-instruct", "GPT-3.5-Turbo")
+    assert "'gpt-3.5-turbo-instruct', 'GPT-3.5-Turbo'" in str(error)
+    assert "无可用渠道" in str(error)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(copy), copy.message, copy.suggestions) == (str(error), error.message, error.suggestions)
+
+
+def test_the_list_is_asked_for_once(surface, server):
+    server.script = unavailable(http(OFFERED))
+    client = surface.client(base_url=server.url)
+    for _ in range(3):
+        assert fail(surface, client).suggestions
+    assert [seen.method for seen in server.requests] == ["POST", "GET", "POST", "POST"]
+
+
+def test_a_list_that_is_known_is_not_asked_for_again(surface, server):
+    server.script = unavailable(http(OFFERED))
+    client = surface.client(base_url=server.url)
+    models(surface, client)
+    assert fail(surface, client).suggestions
+    assert [seen.method for seen in server.requests] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [http("no", 500), http("<html>"), [RESET], http({"data": [{"id": "claude"}]}), http(OFFERED, 401)],
+    ids=["500", "page", "reset", "nothing-near", "401"],
+)
+def test_a_failing_list_never_hides_the_error(surface, server, listing):
+    server.script = unavailable(listing)
+    client = surface.client(base_url=server.url)
+    error = fail(surface, client)
+    assert error.suggestions == ()
+    assert "无可用渠道" in str(error)
+    assert "similar" not in str(error)
+    asked = [seen.method for seen in server.requests].count("GET")  # 2 where aiohttp sends a reset GET again
+    assert fail(surface, client).suggestions == ()
+    assert [seen.method for seen in server.requests].count("GET") == asked <= 2
+
+
+@pytest.mark.parametrize("timeout", [Timeout(1, 0.2, None), Timeout(5, 60, 0.5)], ids=["read", "total"])
+def test_a_list_that_hangs_takes_no_longer_than_the_calls_own_limit(surface, server, timeout):
+    server.script = unavailable([HANG])
+    start = time.monotonic()
+    error = fail(surface, surface.client(base_url=server.url, timeout=timeout))
+    assert error.suggestions == ()
+    assert time.monotonic() - start < 4  # and not the ten seconds that the server hangs
+
+
+def test_a_model_that_is_on_the_list_gets_no_suggestions(surface, server):
+    server.script = unavailable(http({"data": [{"id": "gpt-4o"}, {"id": "gpt-4"}]}))
+    assert fail(surface, surface.client(base_url=server.url), model="gpt-4o").suggestions == ()
+
+
+def test_a_batch_names_them_too_and_asks_once(surface, server):
+    server.script = unavailable(http(OFFERED))
+    batch = surface.batch(
+        surface.client(base_url=server.url),
+        ["a", "b", "c"],
+        batch_size=1,
+        max_concurrency=1,
+        model="gpt-3.5-turbo-instuct",
+    )
+    assert all("Offered under a similar name" in str(error) for error in batch.errors)
+    assert len(batch.errors) == 3
+    assert [seen.method for seen in server.requests].count("GET") == 1
+
+
+def test_success_asks_for_no_list(surface, server):
+    def script(seen: Seen):
+        return stream(chunk("a", finish="stop")) if seen.json.get("stream") else http(completion("a"))
+
+    server.script = script
+    client = surface.client(base_url=server.url)
+    surface.complete(client, "x")
+    surface.stream(client, "x")
+    assert {seen.method for seen in server.requests} == {"POST"}
+
+
+def test_nearest_ignores_case_and_keeps_the_offered_spelling():
+    assert nearest("Qwen-Max", ["qwen-max", "other"]) == ("qwen-max",)
+    assert nearest("abc", []) == ()
+
+
+def test_a_model_is_a_plain_tuple():
+    assert Model("a") == ("a", "", None, (), {})

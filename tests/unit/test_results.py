@@ -1,0 +1,121 @@
+"""The values that come back: token counts, log probabilities, completions."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from xdm_integrations.core.results import Choice, Completion, CompletionChunk, Logprobs, Usage, total_usage
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 1, "completion_tokens": 2}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 5}, Usage(5, 0, 5)),
+        ({"input_tokens": 1, "output_tokens": 2}, Usage(1, 2, 3, {"input_tokens": 1, "output_tokens": 2})),
+        ({"prompt_tokens": 1.0, "completion_tokens": None, "total_tokens": "3"}, Usage(1, 0, 1)),
+        ({"prompt_tokens": -1, "completion_tokens": float("inf"), "total_tokens": float("nan")}, Usage()),
+        (
+            {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 1}, "cost": 0.5, "x": None},
+            Usage(1, 0, 1, {"prompt_tokens_details": {"cached_tokens": 1}, "cost": 0.5}),
+        ),
+        ({}, None),
+        (None, None),
+        ("5", None),
+        ([1], None),
+    ],
+)
+def test_usage_of_any_server(sent, read):
+    assert Usage.parse(sent) == read
+
+
+def test_usage_in_the_form_of_the_api():
+    usage = Usage(1, 2, 3, {"cost": 0.5})
+    assert usage.as_dict() == {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5}
+    usage.as_dict()["cost"] = 9
+    assert usage.details == {"cost": 0.5}
+
+
+def test_usages_add_up_with_their_details():
+    left = Usage(1, 2, 3, {"d": {"a": 1, "b": 2}, "cost": 0.5, "tier": "x", "flag": True})
+    right = Usage(10, 20, 30, {"d": {"a": 5, "c": 1}, "cost": 0.25, "tier": "y", "flag": True, "new": 1})
+    total = Usage(11, 22, 33, {"d": {"a": 6, "b": 2, "c": 1}, "cost": 0.75, "tier": "y", "flag": True, "new": 1})
+    assert left + right == total
+    assert left.details["d"] == {"a": 1, "b": 2}
+    assert total_usage([None, left, None, right]) == total
+    assert total_usage([None]) is None
+    assert total_usage([]) is None
+
+
+def test_legacy_logprobs():
+    sent = {
+        "tokens": ["a", "b"],
+        "token_logprobs": [None, -1.5],
+        "top_logprobs": [None, {"b": -1.5, "c": -2}],
+        "text_offset": [0, 1],
+    }
+    read = Logprobs.parse(sent)
+    assert read == Logprobs(["a", "b"], [None, -1.5], [{}, {"b": -1.5, "c": -2}], [0, 1])
+    assert read.as_dict() == {**sent, "top_logprobs": [{}, sent["top_logprobs"][1]]}
+
+
+def test_chat_logprobs():
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": None}, "x"]
+    sent = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": top}, {"token": "c"}, None]}
+    assert Logprobs.parse(sent) == Logprobs(["a", "c"], [-0.1, None], [{"a": -0.1, "b": 0.0}, {}])
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"tokens": ["a", "b"]}, Logprobs(["a", "b"], [None, None], [{}, {}])),
+        ({"tokens": ["a"], "token_logprobs": [-1, -2], "top_logprobs": [{}, {}]}, Logprobs(["a"], [-1], [{}])),
+        ({"tokens": ["a"], "token_logprobs": "x", "top_logprobs": 5, "text_offset": 5}, Logprobs(["a"], [None], [{}])),
+        ({"tokens": ["a"], "token_logprobs": ["x"], "text_offset": ["x", 0]}, Logprobs(["a"], [None], [{}], [0])),
+        ({"tokens": [5, None, [[]]]}, Logprobs(["5", "", ""], [None] * 3, [{}] * 3)),
+        ({"content": [{"token": "a", "top_logprobs": 5}]}, Logprobs(["a"], [None], [{}])),
+        ({"content": []}, Logprobs([], [], [])),
+        ({}, None),
+        ({"content": None}, None),
+        ({"tokens": "ab"}, None),
+        (None, None),
+        (True, None),
+    ],
+)
+def test_odd_logprobs(sent, read):
+    assert Logprobs.parse(sent) == read
+
+
+def test_a_completion_without_choices_is_empty():
+    empty = Completion(())
+    assert (empty.text, empty.finish_reason, empty.logprobs, empty.by_prompt()) == ("", None, None, [])
+
+
+def test_a_completion_speaks_for_its_first_choice():
+    logprobs = Logprobs(["a"], [-1.0], [{}])
+    answer = Completion((Choice("a", 0, "stop", logprobs), Choice("b", 1)), n=1)
+    assert (answer.text, answer.finish_reason, answer.logprobs) == ("a", "stop", logprobs)
+    assert answer.by_prompt() == [(answer.choices[0],), (answer.choices[1],)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Usage(1, 2, 3, {"d": {"a": 1}}),
+        Logprobs(["a"], [None], [{"a": -1.0}], [0]),
+        CompletionChunk("a", 1, "stop"),
+        Completion((Choice("a"),), usage=Usage(1, 1, 2), headers={"a": "b"}, raw={"x": 1}),
+    ],
+)
+def test_values_survive_pickling_and_copying(value):
+    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - our own bytes
+    assert copy.deepcopy(value) == value
+    assert copy.copy(value) == value
+
+
+def test_headers_and_raw_stay_out_of_repr():
+    assert "secret" not in repr(Completion((), headers={"a": "secret"}, raw={"b": "secret"}))

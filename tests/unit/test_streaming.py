@@ -1,0 +1,266 @@
+"""Opening and reading a stream, driven by hand: retries up to the first word, patience, degraded options."""
+
+# ruff: noqa: RUF001 - words of the gateway, and digits of other scripts
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.flows import Clock, call_of, play, refused
+from xdm_integrations.core.completions import Memory, prepare_stream
+from xdm_integrations.core.errors import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    BadRequestError,
+    ModelUnavailableError,
+    StreamInterruptedError,
+    XDMError,
+)
+from xdm_integrations.core.streaming import PATIENCE_AFTER_FINISH, Streaming, stream_flow
+from xdm_integrations.core.wire import Read, Reply, Send, Sleep, Timeout
+
+DONE = b"data: [DONE]\n\n"
+PING = b": PING\n\n"
+
+
+class Body:
+    """An open body that only counts how often it was closed."""
+
+    def __init__(self):
+        self.closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+def event(text, finish=None):
+    return b"data: " + json.dumps({"choices": [{"text": text, "finish_reason": finish}]}).encode() + b"\n\n"
+
+
+def opened(body=None):
+    return Reply(200, {"x-oneapi-request-id": "r"}, b"", body or Body())
+
+
+def open_stream(answers, memory=None, clock=None, **params):
+    clock = clock or Clock()
+    call = call_of("x", prepare=prepare_stream, **params)
+    return play(stream_flow(call, Memory() if memory is None else memory, clock.chance), answers, clock)
+
+
+def shape(commands):
+    return ["send" if isinstance(c, Send) else "read" if isinstance(c, Read) else "sleep" for c in commands]
+
+
+def bodies(commands):
+    return [json.loads(c.request.body) for c in commands if isinstance(c, Send)]
+
+
+def test_it_is_read_up_to_the_first_word():
+    streaming, commands = open_stream([opened(), PING, event("a") + event("b")])
+    assert shape(commands) == ["send", "read", "read"]
+    assert [c.text for c in streaming.chunks] == ["a", "b"]
+    assert not streaming.decoder.ended
+    assert commands[0].request.streaming
+    assert bodies(commands)[0]["stream"] is True
+
+
+def test_text_and_failure_in_one_block_are_text_first():
+    streaming, _ = open_stream([opened(), event("a") + b'data: {"error": {"message": "x"}}\n\n'])
+    assert [c.text for c in streaming.chunks] == ["a"]
+    assert streaming.decoder.failure.text == "a"
+
+
+@pytest.mark.parametrize("nothing", [[b""], [PING, b""], [DONE], [PING, DONE], [APIConnectionError("reset.")]])
+def test_nothing_but_an_end_is_asked_again(nothing):
+    body = Body()
+    streaming, commands = open_stream([opened(body), *nothing, opened(), event("a")])
+    assert [c.text for c in streaming.chunks] == ["a"]
+    assert body.closed == 1
+    assert shape(commands).count("sleep") == 1
+    assert streaming.body is not body
+
+
+def test_nothing_three_times_is_an_error():
+    made = [Body(), Body(), Body()]
+    with pytest.raises(APIResponseError) as caught:
+        open_stream([x for body in made for x in (opened(body), DONE)])
+    assert [body.closed for body in made] == [1, 1, 1]
+    assert caught.value.request_id == "r"
+
+
+def test_an_error_before_any_word_is_classified_and_not_sent_again_if_it_never_heals():
+    body = Body()
+    error = {
+        "error": {
+            "message": "分组 g 下模型 m 无可用渠道（distributor）",
+            "type": "new_api_error",
+            "code": "model_not_found",
+        }
+    }
+    offered = Reply(200, {}, b'{"data": [{"id": "gpt-3.5-turbo-instruct-0914"}]}')
+    with pytest.raises(ModelUnavailableError, match=r"gpt-3\.5-turbo-instruct-0914") as caught:
+        open_stream([opened(body), PING, json.dumps(error).encode() + b"\n", offered])
+    assert body.closed == 1
+    assert [c.request.method for c in caught.value.commands if isinstance(c, Send)] == ["POST", "GET"]
+
+
+def test_a_failed_read_after_the_first_word_is_not_the_flows_matter():
+    streaming, _ = open_stream([opened(), event("a")])
+    streaming.decoder.interrupt(APIConnectionError("x"))
+    assert isinstance(streaming.decoder.failure, StreamInterruptedError)
+
+
+def test_the_body_is_closed_if_the_reader_goes_away():
+    body = Body()
+    flow = stream_flow(call_of("x", prepare=prepare_stream), Memory(), Clock().chance)
+    next(flow)
+    flow.send(opened(body))
+    flow.close()
+    assert body.closed == 1
+    flow = stream_flow(call_of("x", prepare=prepare_stream), Memory(), Clock().chance)
+    next(flow)
+    flow.send(opened(body))
+    with pytest.raises(KeyboardInterrupt):
+        flow.throw(KeyboardInterrupt())
+    assert body.closed == 2
+
+
+REFUSES_OPTIONS = [
+    refused(
+        400,
+        {
+            "error": {
+                "message": "Unrecognized request argument supplied: stream_options",
+                "type": "invalid_request_error",
+            }
+        },
+    ),
+    refused(422, {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSES_OPTIONS)
+def test_refused_options_are_left_out_and_remembered(refusal):
+    memory = Memory()
+    _, commands = open_stream([refusal, opened(), event("a")], memory, model="m")
+    assert ["stream_options" in body for body in bodies(commands)] == [True, False]
+    assert shape(commands) == ["send", "send", "read"]
+    assert memory.refuses_stream_options == {"m"}
+    _, commands = open_stream([opened(), event("a")], memory, model="m")
+    assert "stream_options" not in bodies(commands)[0]
+    _, commands = open_stream([opened(), event("a")], memory, model="other")
+    assert "stream_options" in bodies(commands)[0]
+
+
+def test_options_that_were_not_sent_are_not_to_blame():
+    with pytest.raises(BadRequestError):
+        open_stream([REFUSES_OPTIONS[0]], settings={"stream_usage": False})
+    memory = Memory(refuses_stream_options={"m"})
+    with pytest.raises(BadRequestError):
+        open_stream([REFUSES_OPTIONS[0]], memory, model="m")
+
+
+def test_other_refusals_are_raised():
+    with pytest.raises(BadRequestError) as caught:
+        open_stream([refused(400, {"error": {"message": "bad temperature"}})])
+    assert shape(caught.value.commands) == ["send"]
+
+
+def test_an_error_without_options_is_the_second_ones():
+    with pytest.raises(BadRequestError, match="other"):
+        open_stream([REFUSES_OPTIONS[0], refused(400, {"error": {"message": "other"}})])
+
+
+def test_the_deadline_stays_that_of_the_whole_call():
+    clock = Clock()
+
+    def refuse(command):
+        clock.now += 5
+        return REFUSES_OPTIONS[0]
+
+    _, commands = open_stream([refuse, opened(), event("a")], clock=clock, timeout=Timeout(total=60))
+    assert [c.request.deadline for c in commands if isinstance(c, Send)] == [1060.0, 1060.0]
+
+
+def streaming_with(clock, **params):
+    return Streaming(call_of("x", prepare=prepare_stream, **params), opened(), clock.chance)
+
+
+def test_a_stream_that_only_pings_times_out_though_bytes_come():
+    clock = Clock()
+    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    for _ in range(5):
+        clock.now += 2
+        assert streaming.take(PING) == []
+    assert not streaming.decoder.ended
+    clock.now += 0.5
+    streaming.take(PING)
+    assert isinstance(streaming.decoder.failure, APITimeoutError)
+    assert "read limit of 10 s" in streaming.decoder.failure.message
+
+
+def test_each_event_starts_the_patience_anew():
+    clock = Clock()
+    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    for block in (PING, event("a"), PING, event(""), PING, event("b"), PING):
+        clock.now += 9
+        streaming.take(block)
+        assert streaming.decoder.failure is None
+    clock.now += 9
+    streaming.take(PING)
+    clock.now += 9
+    streaming.take(PING)
+    assert isinstance(streaming.decoder.failure, StreamInterruptedError)
+    assert streaming.decoder.failure.text == "ab"
+    assert isinstance(streaming.decoder.failure.__cause__, APITimeoutError)
+
+
+def test_no_limit_is_no_limit():
+    clock = Clock()
+    streaming = streaming_with(clock, timeout=Timeout(read=None))
+    clock.now += 10**6
+    streaming.take(PING)
+    assert not streaming.decoder.ended
+    assert streaming.within is None
+
+
+def test_after_the_finish_patience_is_short_and_its_end_no_failure():
+    clock = Clock()
+    streaming = streaming_with(clock)
+    assert streaming.within is None
+    streaming.take(event("a", "stop"))
+    assert streaming.within == PATIENCE_AFTER_FINISH
+    streaming.take(PING)
+    clock.now += PATIENCE_AFTER_FINISH + 0.1
+    assert not streaming.decoder.ended
+    streaming.take(PING)
+    assert streaming.decoder.ended
+    assert streaming.decoder.failure is None
+
+
+def test_an_end_within_a_block_needs_no_patience():
+    clock = Clock()
+    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    streaming.take(event("a", "stop"))
+    streaming.take(PING)
+    clock.now += 99
+    streaming.take(DONE)
+    assert streaming.decoder.failure is None
+    streaming.take(b"")
+    assert streaming.decoder.ended
+
+
+def test_the_end_of_the_body_is_judged():
+    streaming = streaming_with(Clock())
+    streaming.take(event("a"))
+    streaming.take(b"")
+    assert isinstance(streaming.decoder.failure, StreamInterruptedError)
+
+
+def test_every_failure_is_one_of_ours():
+    with pytest.raises(XDMError) as caught:
+        open_stream([opened(), b"garbage", b"", opened(), b"garbage", b""])
+    assert [type(c) for c in caught.value.commands].count(Sleep) == 1
