@@ -1,0 +1,217 @@
+"""Many prompts: packed, concurrent, in order, each with its own fate. Numbers are those of the acceptance checks."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from langchain_core.caches import InMemoryCache
+
+from tests.scripted import completion, echoing, http
+from xdm_integrations import BadRequestError, ConfigurationError, RateLimitError, XDMError
+
+REFUSED = http({"error": {"message": "bad word", "type": "invalid_request_error", "code": "content_filter"}}, 400)
+
+
+def refusing(word):
+    """Answer like `echoing`, but refuse any request that holds `word`."""
+
+    def script(seen):
+        prompt = seen.json["prompt"]
+        prompts = prompt if isinstance(prompt, list) else [prompt]
+        return REFUSED if word in prompts else echoing(seen)
+
+    return script
+
+
+@pytest.mark.parametrize("method", ["batch", "generate"])
+def test_27_prompts_are_packed_and_keep_their_order(world, server, method):
+    prompts = [f"p{i}" for i in range(45)]
+    llm = world.llm(server)
+    if method == "batch":
+        texts = world.batch(llm, prompts)
+    else:
+        texts = [g[0].text for g in world.generate(llm, prompts).generations]
+    assert texts == [f"<p{i}>" for i in range(45)]
+    assert sorted(len(seen.json["prompt"]) for seen in server.requests) == [5, 20, 20]
+
+
+class Gate:
+    """Holds requests until `width` of them wait, and a little longer for one too many; then all pass."""
+
+    def __init__(self, width):
+        self.width = width
+        self.most = 0
+        self._waiting = 0
+        self._open = False
+        self._changed = threading.Condition()
+
+    def __call__(self, seen):
+        return [self._hold, *echoing(seen)]
+
+    def _hold(self):
+        with self._changed:
+            self._waiting += 1
+            self.most = max(self.most, self._waiting)
+            self._changed.notify_all()
+            if self._waiting == self.width and not self._open:
+                self._changed.wait_for(lambda: self._waiting > self.width, 0.1)
+                self._open = True
+                self._changed.notify_all()
+            else:
+                self._changed.wait_for(lambda: self._open, 5)
+            self._waiting -= 1
+
+
+@pytest.mark.parametrize("how", ["config", "field"])
+def test_28_max_concurrency_is_requests_in_flight(world, server, how):
+    gate = server.script = Gate(3)
+    llm = world.llm(server, batch_size=2, max_concurrency=8 if how == "config" else 3)
+    config = {"max_concurrency": 3} if how == "config" else None
+    assert world.batch(llm, [str(i) for i in range(24)], config) == [f"<{i}>" for i in range(24)]
+    assert gate.most == 3
+    assert len(server.requests) == 12
+
+
+def test_28_a_thousand_prompts(world, server):
+    gate = server.script = Gate(8)
+    prompts = [f"p{i}" for i in range(1000)]
+    assert world.batch(world.llm(server), prompts) == [f"<{p}>" for p in prompts]
+    assert len(server.requests) == 50
+    assert gate.most == 8
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_29_only_the_prompt_that_failed_is_an_exception(world, server, recorder, streaming):
+    server.script = refusing("bad")
+    llm = world.llm(server, streaming=streaming)
+    config = {"callbacks": [recorder], "max_concurrency": 1}
+    answers = world.batch(llm, ["a", "bad", "c"], config, return_exceptions=True)
+    assert answers[0] == "<a>"
+    assert isinstance(answers[1], BadRequestError)
+    assert answers[2] == "<c>"
+    fates = {run.prompt: (run.error, run.result) for run in recorder.all}
+    assert fates["bad"] == (answers[1], None)
+    assert fates["a"][1].generations[0][0].text == "<a>"
+    assert fates["c"][0] is None
+
+
+def test_29_inputs_that_are_no_prompts_fail_alone(world, server):
+    image = [("human", [{"type": "image_url", "image_url": {"url": "https://a/b.png"}}])]
+    answers = world.batch(world.llm(server), ["a", "", image, "c"], return_exceptions=True)
+    assert (answers[0], answers[3]) == ("<a>", "<c>")
+    assert isinstance(answers[1], ConfigurationError)
+    assert isinstance(answers[2], ConfigurationError)
+    assert [seen.json["prompt"] for seen in server.requests] == [["a", "c"]]
+
+
+def test_29_a_mistake_of_the_call_is_every_prompts_exception(world, server, recorder):
+    config = {"callbacks": [recorder]}
+    answers = world.batch(world.llm(server), ["a", "b"], config, return_exceptions=True, temprature=1)
+    assert all(isinstance(answer, ConfigurationError) for answer in answers)
+    assert [run.error for run in recorder.all] == answers
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_29_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world, server, recorder, streaming):
+    server.script = refusing("bad")
+    llm = world.llm(server, batch_size=1, streaming=streaming)
+    with pytest.raises(BadRequestError, match="bad word"):
+        world.batch(llm, ["a", "bad", "c"], {"callbacks": [recorder], "max_concurrency": 1})
+    assert [seen.json["prompt"] for seen in server.requests] == ["a", "bad"]
+    assert len(recorder.all) == 3
+    assert all((run.error is None) != (run.result is None) for run in recorder.all)
+
+
+def test_30_streaming_with_several_prompts_and_several_choices(world, server, recorder):
+    llm = world.llm(server, streaming=True)
+    result = world.generate(llm, ["aa", "bb"], callbacks=[recorder], n=2)
+    assert [[g.text for g in one] for one in result.generations] == [["<aa#0>", "<aa#1>"], ["<bb#0>", "<bb#1>"]]
+    assert result.llm_output["token_usage"] == {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}
+    assert {run.prompt: "".join(run.tokens) for run in recorder.all} == {"aa": "<aa#0>", "bb": "<bb#0>"}
+    assert world.batch(llm, ["aa", "bb"]) == ["<aa>", "<bb>"]
+
+
+def test_30_streaming_prompts_run_concurrently(world, server):
+    gate = server.script = Gate(2)
+    assert world.batch(world.llm(server, streaming=True, max_concurrency=2), list("abcd")) == [
+        "<a>",
+        "<b>",
+        "<c>",
+        "<d>",
+    ]
+    assert gate.most == 2
+
+
+def test_31_an_empty_batch_asks_nothing(world, server):
+    llm = world.llm(server)
+    assert world.batch(llm, []) == []
+    assert world.generate(llm, []).generations == []
+    assert world.generate(llm, [], callbacks=[]).generations == []
+    assert not server.requests
+
+
+def test_every_run_has_its_own_configuration_and_the_counts_sum_up(world, server, recorder):
+    configs = [{"callbacks": [recorder], "run_name": f"run-{i}", "metadata": {"i": i}} for i in range(45)]
+    world.batch(world.llm(server), [f"a b {i}" for i in range(45)], configs)
+    assert [run.name for run in recorder.all] == [f"run-{i}" for i in range(45)]
+    assert [run.metadata["i"] for run in recorder.all] == list(range(45))
+    usages = [run.result.llm_output["token_usage"] for run in recorder.all]
+    assert sum(usage.get("total_tokens", 0) for usage in usages) == 45 * 4
+
+
+def test_prompts_asked_alone_have_counts_of_their_own(world, server, recorder):
+    world.batch(world.llm(server, batch_size=1), ["a", "b c"], {"callbacks": [recorder]})
+    counts = {run.prompt: run.result.llm_output["token_usage"]["prompt_tokens"] for run in recorder.all}
+    assert counts == {"a": 1, "b c": 2}
+
+
+def test_a_cache_serves_and_learns_prompt_by_prompt(world, server):
+    server.script = refusing("bad")
+    llm = world.llm(server, cache=InMemoryCache())
+    assert world.batch(llm, ["a", "b"]) == ["<a>", "<b>"]
+    answers = world.batch(llm, ["a", "bad", "c"], return_exceptions=True)
+    assert (answers[0], answers[2]) == ("<a>", "<c>")
+    asked = [seen.json["prompt"] for seen in server.requests]
+    assert ["a", "b"] in asked
+    assert ["bad", "c"] in asked
+    before = len(server.requests)
+    assert world.invoke(llm, "c") == "<c>"
+    assert world.generate(llm, ["b"]).generations[0][0].text == "<b>"
+    assert world.batch(llm, ["a", "b", "c"]) == ["<a>", "<b>", "<c>"]
+    assert len(server.requests) == before
+    with pytest.raises(XDMError):
+        world.invoke(llm, "bad")
+
+
+def test_nothing_is_learnt_from_a_mistaken_call(world, server):
+    cache = InMemoryCache()
+    world.batch(world.llm(server, cache=cache), ["a"], return_exceptions=True, temprature=1)
+    assert not cache._cache
+
+
+def test_a_subclass_with_its_own_answers_keeps_them(world, server):
+    from xdm_integrations.langchain import XDMLLM
+
+    class Loud(XDMLLM):
+        def _generate(self, prompts, stop=None, run_manager=None, **kwargs):
+            result = super()._generate(prompts, stop, run_manager, **kwargs)
+            for (generation,) in result.generations:
+                generation.text = generation.text.upper()
+            return result
+
+        async def _agenerate(self, prompts, stop=None, run_manager=None, **kwargs):
+            return self._generate(prompts, stop, run_manager, **kwargs)
+
+    with Loud(base_url=server.url) as llm:
+        assert world.invoke(llm, "a") == "<A>"
+        assert world.batch(llm, ["a", "b"]) == ["<A>", "<B>"]
+
+
+def test_a_rate_limited_batch_waits_and_goes_on(world, server):
+    busy = http({"error": {"message": "busy", "type": "x"}}, 429, {"Retry-After": "0"})
+    server.script = [busy, http(completion("a", "b"))]
+    assert world.batch(world.llm(server), ["1", "2"]) == ["a", "b"]
+    server.script = [busy]
+    with pytest.raises(RateLimitError):
+        world.batch(world.llm(server, max_retries=0), ["1", "2"])

@@ -1,0 +1,274 @@
+"""What is sent, and what is refused before it is sent. Numbers are those of the acceptance checks."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from xdm_integrations import ConfigurationError
+from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.langchain import XDMLLM
+
+EVERY = {
+    "best_of": 3,
+    "echo": True,
+    "frequency_penalty": -1.5,
+    "logit_bias": {"50256": -100},
+    "logprobs": 0,
+    "max_tokens": 7,
+    "model": "m",
+    "n": 2,
+    "presence_penalty": 2,
+    "seed": -1,
+    "stop": ["a", "b"],
+    "suffix": "s",
+    "temperature": 0,
+    "top_p": 0,
+    "user": "u",
+}
+
+
+def sent(server):
+    return server.requests[-1].json
+
+
+def test_01_only_what_was_set_is_sent(world, server):
+    world.invoke(world.llm(server), "hi")
+    assert sent(server) == {"model": "gpt-3.5-turbo-instruct", "prompt": "hi", "max_tokens": 256}
+
+
+def test_02_none_means_not_given(world, server):
+    names = {name for name, field in XDMLLM.model_fields.items() if field.alias is None} - {"name", "cache", "verbose"}
+    llm = world.llm(server, **dict.fromkeys(names))
+    world.invoke(llm, "hi", **dict.fromkeys(PARAMETERS), timeout=None, extra_body=None, extra_headers=None)
+    assert sent(server) == {"model": "gpt-3.5-turbo-instruct", "prompt": "hi"}
+
+
+def test_02_a_none_of_the_call_leaves_the_field_as_it_is(world, server):
+    world.invoke(world.llm(server, temperature=0.5), "hi", temperature=None)
+    assert sent(server)["temperature"] == 0.5
+
+
+@pytest.mark.parametrize("how", ["field", "call", "bind", "model_kwargs", "assignment"])
+def test_03_every_parameter_can_be_given_everywhere(world, server, how):
+    assert set(EVERY) == set(PARAMETERS)
+    if how == "field":
+        world.invoke(world.llm(server, **EVERY), "hi")
+    elif how == "call":
+        world.invoke(world.llm(server), "hi", **EVERY)
+    elif how == "bind":
+        world.invoke(world.llm(server).bind(**EVERY), "hi")
+    elif how == "model_kwargs":
+        world.invoke(world.llm(server, model_kwargs=EVERY), "hi")
+    else:
+        llm = world.llm(server)
+        world.invoke(llm, "before")
+        for name, value in EVERY.items():
+            if name != "best_of":
+                setattr(llm, name, value)
+        llm.best_of = 3
+        world.invoke(llm, "hi")
+    assert sent(server) == {**EVERY, "prompt": "hi"}
+
+
+def test_03_every_parameter_is_a_field_with_a_text_that_says_its_range():
+    import inspect
+
+    from xdm_integrations.langchain import fields
+
+    source = inspect.getsource(fields)
+    for name in PARAMETERS:
+        assert name in XDMLLM.model_fields
+        assert f"\n    {name}: " in source
+    assert "-2 to 2" in source
+    assert "0 to 5" in source
+
+
+def test_03_precedence_is_call_then_bind_then_model_kwargs_then_field(world, server):
+    llm = world.llm(
+        server,
+        seed=1,
+        user="field",
+        suffix="field",
+        n=1,
+        model_kwargs={"seed": 2, "user": "kwargs", "suffix": "kwargs"},
+    )
+    world.invoke(llm.bind(seed=3, user="bound"), "hi", seed=4)
+    body = sent(server)
+    assert (body["seed"], body["user"], body["suffix"], body["n"]) == (4, "bound", "kwargs", 1)
+
+
+def test_04_a_misspelt_parameter_of_the_constructor_names_its_neighbour():
+    with pytest.raises(ValidationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
+        XDMLLM(temprature=1)
+
+
+def test_04_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):
+    llm = world.llm(server)
+    for call in (
+        world.invoke,
+        world.stream,
+        lambda *a, **k: world.batch(a[0], [a[1]], **k),
+        lambda *a, **k: world.generate(a[0], [a[1]], **k),
+    ):
+        with pytest.raises(ConfigurationError, match=r"max_token: unknown parameter\. Did you mean 'max_tokens'\?"):
+            call(llm, "hi", max_token=1)
+    assert not server.requests
+
+
+def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world):
+    llm = world.llm(temperature=1)
+    with pytest.raises(ValidationError, match="temperature: 7 must be a number from 0 to 2"):
+        llm.temperature = 7
+    assert llm.temperature == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"temperature": 2.1}, "temperature: 2.1 must be a number from 0 to 2"),
+        ({"max_tokens": 0}, "max_tokens: 0 must be at least 1"),
+        ({"max_tokens": -1}, "max_tokens: -1 must be an integer of at least 0"),
+        ({"logprobs": 6}, "logprobs: 6 must be an integer from 0 to 5"),
+        ({"model": " "}, "model: an empty string"),
+        ({"logit_bias": {"a": 1}}, "logit_bias: the key 'a' isn't a token id"),
+        ({"model_kwargs": {"top_p": 2}}, "top_p: 2 must be a number from 0 to 1"),
+        ({"model_kwargs": {"timeout": 2}}, "model_kwargs: 'timeout' belongs beside it"),
+        ({"base_url": "ftp://a"}, "base_url: .* must start with https"),
+        ({"base_url": "http://gateway.example/v1"}, "unencrypted"),
+        ({"default_headers": {"a b": "c"}}, "isn't a header name"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"model": "a", "model_name": "b"}, "given twice"),
+    ],
+)
+def test_04_a_wrong_value_is_named_at_construction(wrong, message):
+    with pytest.raises(ValidationError, match=message):
+        XDMLLM(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"), [("a", ["a"]), (("a", "b"), ["a", "b"]), (["a"], ["a"]), ([], None), (None, None)]
+)
+@pytest.mark.parametrize("how", ["field", "call"])
+def test_05_stop_takes_every_form(world, server, stop, expected, how):
+    if how == "field":
+        world.invoke(world.llm(server, stop=stop), "hi")
+    else:
+        world.invoke(world.llm(server), "hi", stop=stop)
+    assert sent(server).get("stop") == expected
+
+
+def test_05_five_stops_are_refused_before_sending(world, server):
+    with pytest.raises(ConfigurationError, match="stop: 5 sequences; the API takes at most 4"):
+        world.invoke(world.llm(server), "hi", stop=list("abcde"))
+    assert not server.requests
+
+
+def test_06_the_stop_of_the_call_comes_first(world, server):
+    llm = world.llm(server, stop=["field"])
+    world.invoke(llm, "hi", stop=["call"])
+    assert sent(server)["stop"] == ["call"]
+    world.stream(llm, "hi", stop=["call"])
+    assert sent(server)["stop"] == ["call"]
+    world.invoke(llm, "hi", stop=[])
+    assert "stop" not in sent(server)
+    world.invoke(llm, "hi")
+    assert sent(server)["stop"] == ["field"]
+
+
+def test_07_contradictions_are_refused_locally(world, server):
+    with pytest.raises(ValidationError, match="best_of: 2 must be at least n"):
+        XDMLLM(n=3, best_of=2)
+    with pytest.raises(ConfigurationError, match="best_of: 2 must be at least n"):
+        world.invoke(world.llm(server), "hi", n=3, best_of=2)
+    with pytest.raises(ConfigurationError, match="best_of: 2 can't be used in a stream"):
+        world.stream(world.llm(server, best_of=2), "hi")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("bias", [{50256: -100}, {"50256": -100}])
+def test_08_logit_bias_takes_numbers_and_texts_as_keys(world, server, bias):
+    world.invoke(world.llm(server, logit_bias=bias), "hi")
+    assert sent(server)["logit_bias"] == {"50256": -100}
+
+
+def test_09_token_ids_are_a_prompt_everywhere(world, server):
+    llm = world.llm(server)
+    assert world.invoke(llm, [1, 2, 3]) == "<[1, 2, 3]>"
+    assert sent(server)["prompt"] == [1, 2, 3]
+    assert "".join(world.stream(llm, [1, 2, 3])) == "<[1, 2, 3]>"
+    assert sent(server)["prompt"] == [1, 2, 3]
+    assert [g[0].text for g in world.generate(llm, [[1, 2], [3]]).generations] == ["<[1, 2]>", "<[3]>"]
+    assert sent(server)["prompt"] == [[1, 2], [3]]
+    assert world.batch(llm, [[1, 2], [3]]) == ["<[1, 2]>", "<[3]>"]
+
+
+def test_10_the_model_of_the_call_is_sent_and_reported(world, server, recorder):
+    llm = world.llm(server, model="field")
+    world.invoke(llm, "hi", {"callbacks": [recorder]}, model="call")
+    assert sent(server)["model"] == "call"
+    assert recorder.run.result.llm_output["model_name"] == "call"
+    assert recorder.run.metadata["ls_model_name"] == "call"
+    assert llm.model == llm.model_name == "field"
+
+
+def test_10_model_and_model_name_are_one(server):
+    assert XDMLLM(model_name="m").model == XDMLLM(model="m").model_name == "m"
+
+
+def test_11_a_servers_own_fields(world, server):
+    llm = world.llm(server, extra_body={"a": 1, "b": 1, "temperature": 1}, model_kwargs={"c": 1, "b": 9}, temperature=0)
+    world.invoke(llm, "hi", extra_body={"b": 2})
+    body = sent(server)
+    assert (body["a"], body["b"], body["c"], body["temperature"]) == (1, 2, 1, 1)
+    world.stream(llm, "hi")
+    assert sent(server)["b"] == 1
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/completions"])
+def test_12_the_base_url_is_forgiving(world, server, tail):
+    world.invoke(world.llm(base_url=server.origin + tail), "hi")
+    assert server.requests[-1].path == "/v1/completions"
+
+
+def test_12_base_url_and_key_come_from_the_environment(world, server, monkeypatch):
+    monkeypatch.setenv("XDM_BASE_URL", server.origin)
+    monkeypatch.setenv("XDM_API_KEY", "k1")
+    llm = world.llm()
+    assert llm.xdm_api_base == server.url
+    world.invoke(llm, "hi")
+    assert server.requests[-1].headers["authorization"] == "Bearer k1"
+
+
+def test_13_constructing_opens_nothing_and_is_fast():
+    import subprocess
+    import sys
+
+    code = """
+import socket, threading, time
+from xdm_integrations.langchain import XDMLLM
+XDMLLM()
+def refuse(*args, **kwargs): raise AssertionError("a socket was opened")
+socket.socket.__init__ = refuse
+start = time.process_time()
+for _ in range(100): XDMLLM(temperature=0)
+assert (time.process_time() - start) / 100 < 0.005
+assert threading.active_count() == 1
+import sys
+assert "aiohttp" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
+
+
+@pytest.mark.parametrize("timeout", ["5", 0, -1, (1, 2, 3, 4), (1, "2"), True])
+def test_14_a_timeout_that_is_none_is_refused(timeout):
+    with pytest.raises(ValidationError, match="timeout"):
+        XDMLLM(timeout=timeout)
+
+
+def test_15_stream_as_a_parameter_streams_behind_the_scenes(world, server, recorder):
+    assert world.invoke(world.llm(server), "hello", {"callbacks": [recorder]}, stream=True) == "<hello>"
+    assert sent(server)["stream"] is True
+    assert "".join(recorder.run.tokens) == "<hello>"

@@ -1,0 +1,18 @@
+"""LangChain: `XDMLLM`, the gateway's text completions as a LangChain LLM.
+
+from xdm_integrations.langchain import XDMLLM
+
+llm = XDMLLM(temperature=0)                # key from XDM_API_KEY
+print(llm.invoke("Say this is a test"))
+"""
+
+try:
+    from .llms import XDMLLM
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "langchain_core":
+        raise
+    raise ImportError(
+        'LangChain is not installed. Install it with: pip install "xdm-integrations[langchain]"'
+    ) from error
+
+__all__ = ["XDMLLM"]

@@ -1,0 +1,106 @@
+"""From LangChain's inputs to prompts: texts, or token ids that LangChain takes for texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, PromptValue
+
+from xdm_integrations.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Self
+
+    from xdm_integrations.core.parameters import OnePrompt
+
+
+Stop: TypeAlias = "str | Sequence[str] | None"
+
+
+class TokenIds(str):
+    """Token ids that LangChain, its callbacks and caches see as a text, `[1, 2, 3]`."""
+
+    __slots__ = ("ids",)
+    ids: list[int]
+
+    def __new__(cls, ids: Iterable[int]) -> Self:
+        """Keep the ids beside their text."""
+        numbers = [int(token) for token in ids]
+        self = super().__new__(cls, json.dumps(numbers))
+        self.ids = numbers
+        return self
+
+    def __getnewargs__(self) -> tuple[list[int]]:  # type: ignore[override] # `str` would give its text
+        """Pickle and copy by the ids."""
+        return (self.ids,)
+
+
+class TokenPrompt(PromptValue):
+    """A prompt of token ids, as a LangChain input."""
+
+    ids: list[int]
+
+    def to_string(self) -> str:
+        """Return the ids as a `TokenIds`."""
+        return TokenIds(self.ids)
+
+    def to_messages(self) -> list[BaseMessage]:
+        """Return the ids as one message."""
+        return [HumanMessage(content=self.to_string())]
+
+
+def is_token_ids(value: object) -> bool:
+    """True for a sequence of integers that isn't empty."""
+    return (
+        not isinstance(value, (str, bytes, bytearray))
+        and isinstance(value, Sequence)
+        and len(value) > 0
+        and all(isinstance(token, Integral) and not isinstance(token, bool) for token in value)
+    )
+
+
+def text_of(prompt: PromptValue) -> str:
+    """Return the text of a prompt.
+
+    Raises:
+        ConfigurationError: It holds an image or anything else that text completions can't take.
+            LangChain itself would leave it out silently.
+    """
+    if isinstance(prompt, ImagePromptValue):
+        raise _not_text("image")
+    if isinstance(prompt, ChatPromptValue):
+        for message in prompt.messages:
+            _check_message(message)
+    return prompt.to_string()
+
+
+def _check_message(message: BaseMessage) -> None:
+    if isinstance(message.content, str):
+        return
+    for block in message.content:
+        if isinstance(block, dict) and block.get("type", "text") != "text":
+            raise _not_text(str(block["type"]))
+
+
+def _not_text(kind: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"prompt: holds a content block of type {kind!r}. Text completions take only text; use a chat model for it."
+    )
+
+
+def as_sent(prompt: str) -> OnePrompt:
+    """Return what the client sends for a prompt of LangChain's."""
+    return prompt.ids if isinstance(prompt, TokenIds) else prompt
+
+
+def as_texts(prompts: Any) -> Any:  # noqa: ANN401 - what isn't a list of prompts is LangChain's to refuse
+    """Return a list of prompts in which token ids have become `TokenIds`."""
+    if not isinstance(prompts, list) or all(isinstance(prompt, str) for prompt in prompts):
+        return prompts
+    return [TokenIds(prompt) if is_token_ids(prompt) else prompt for prompt in prompts]

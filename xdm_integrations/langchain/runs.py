@@ -1,0 +1,101 @@
+"""Runs: what LangChain's callbacks are told of a prompt, from its start to its end.
+
+LangChain's base class tells them too, but it passes on only the first of several runs, ends the
+run of a stream without token counts, and gives every run of a batch the same error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+
+from xdm_integrations.core.errors import XDMError
+
+from . import _convert
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models.llms import BaseLLM
+    from langchain_core.outputs import LLMResult
+    from langchain_core.runnables import RunnableConfig
+
+_TAKES_DEFAULTS = "langsmith_inheritable_metadata" in inspect.signature(CallbackManager.configure).parameters
+"""langchain-core 1.4 and later give their own tracer the parameters of the call this way."""
+
+
+class Start:
+    """What the runs of one call have in common when they start."""
+
+    def __init__(
+        self, llm: BaseLLM, stop: list[str] | None, kwargs: Mapping[str, Any], params: Mapping[str, Any], size: int
+    ) -> None:
+        """Collect what callbacks are told.
+
+        Args:
+            llm: The LLM that runs.
+            stop: The stop sequences in effect.
+            kwargs: The arguments of the call.
+            params: The effective parameters, as callbacks may see them.
+            size: Prompts in the call.
+        """
+        self.params = params
+        self._llm = llm
+        self._ls_params = llm._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - our own method
+        self._defaults: dict[str, Any] = {"langsmith_inheritable_metadata": params} if _TAKES_DEFAULTS else {}
+        self._told: dict[str, Any] = {"invocation_params": params, "options": {"stop": stop}, "batch_size": size}
+
+    def run(self, prompt: str, config: RunnableConfig) -> CallbackManagerForLLMRun:
+        """Start the run of one prompt."""
+        manager = CallbackManager.configure(*self._settings(config), **self._defaults)
+        about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._told}
+        return manager.on_llm_start(self._llm._serialized, [prompt], **about)[0]  # noqa: SLF001 - the base class's own
+
+    async def arun(self, prompt: str, config: RunnableConfig) -> AsyncCallbackManagerForLLMRun:
+        """See `run`."""
+        manager = AsyncCallbackManager.configure(*self._settings(config), **self._defaults)
+        about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._told}
+        return (await manager.on_llm_start(self._llm._serialized, [prompt], **about))[0]  # noqa: SLF001 - as above
+
+    def _settings(self, config: RunnableConfig) -> tuple[Any, ...]:
+        llm = self._llm
+        metadata = {**(config.get("metadata") or {}), **self._ls_params}
+        return (
+            config.get("callbacks"), llm.callbacks, llm.verbose, config.get("tags"), llm.tags, metadata, llm.metadata
+        )  # fmt: skip
+
+
+def end(runs: Sequence[CallbackManagerForLLMRun], results: Sequence[LLMResult | XDMError]) -> None:
+    """End each run with its own result or error; a failed run gets the text that had arrived."""
+    for run, result in zip(runs, results, strict=True):
+        if isinstance(result, XDMError):
+            run.on_llm_error(result, response=_convert.partial_result(result.partial))
+        else:
+            run.on_llm_end(result)
+
+
+async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], results: Sequence[LLMResult | XDMError]) -> None:
+    """See `end`."""
+    await asyncio.gather(
+        *(
+            run.on_llm_error(result, response=_convert.partial_result(result.partial))
+            if isinstance(result, XDMError)
+            else run.on_llm_end(result)
+            for run, result in zip(runs, results, strict=True)
+        )
+    )
+
+
+def fail(runs: Sequence[CallbackManagerForLLMRun], error: BaseException) -> None:
+    """End every run with the same error: the call as a whole failed."""
+    for run in runs:
+        run.on_llm_error(error, response=_convert.partial_result(None))
+
+
+async def afail(runs: Sequence[AsyncCallbackManagerForLLMRun], error: BaseException) -> None:
+    """See `fail`."""
+    await asyncio.gather(*(run.on_llm_error(error, response=_convert.partial_result(None)) for run in runs))
