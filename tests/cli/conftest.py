@@ -1,0 +1,47 @@
+"""How the tests of the command line run it: inside this process, or as a user does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from xdm_integrations.cli.commands import xdm
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(server, monkeypatch):
+    """Run a command against `server` inside this process."""
+    monkeypatch.setenv("XDM_BASE_URL", server.url)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def invoke(*args, **kwargs):
+        return CliRunner().invoke(xdm, [str(arg) for arg in args], **kwargs)
+
+    return invoke
+
+
+def command(*args, **environment):
+    """Return the arguments of a process that runs a command as a user does."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
+    return {
+        "args": [sys.executable, "-m", "xdm_integrations", *map(str, args)],
+        "env": {**kept, "PYTHONUTF8": "1", **environment},
+        "cwd": ROOT,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "encoding": "utf-8",
+    }
+
+
+@pytest.fixture
+def process():
+    """Run a command in a process of its own, and return what it wrote."""
+    return lambda *args, **environment: subprocess.run(**command(*args, **environment), timeout=60, check=False)

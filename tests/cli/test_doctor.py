@@ -1,0 +1,123 @@
+"""`xdm doctor`: a line per check, a tick or what to do, and an exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scripted import RESET, echoing, http
+
+LIST = http({"data": [{"id": "gpt-3.5-turbo-instruct"}, {"id": "gpt-4o"}]})
+BALANCE = {
+    "/v1/dashboard/billing/subscription": {"hard_limit_usd": 10},
+    "/v1/dashboard/billing/usage": {"total_usage": 250},
+}
+
+
+def gateway(listing=LIST, completions=echoing):
+    def script(seen):
+        path = seen.path.partition("?")[0]
+        if path == "/v1/models":
+            return listing
+        if path == "/v1/completions":
+            return completions(seen) if callable(completions) else completions
+        return http(BALANCE[path]) if path in BALANCE else http({}, 404)
+
+    return script
+
+
+def report(run, *args):
+    result = run("doctor", "--json", *args)
+    told = json.loads(result.stdout)
+    assert result.exit_code == (0 if told["ok"] else 1)
+    return {check["check"]: (check["ok"], check["said"]) for check in told["checks"]}
+
+
+def test_a_healthy_gateway_gets_a_tick_for_everything(run, server, monkeypatch):
+    server.script = gateway()
+    monkeypatch.setenv("XDM_API_KEY", "Bearer sk-abc-123")
+    found = report(run)
+    assert list(found) == ["key", "base URL", "reachable", "TLS", "model", "completion", "stream", "quota"]
+    assert [ok for ok, _ in found.values()] == [True, True, True, None, True, True, True, True]
+    assert "XDM_API_KEY (10 characters)" in found["key"][1]
+    assert "fixed channel" in found["key"][1]
+    assert found["base URL"][1] == f"{server.url} (XDM_BASE_URL)"
+    assert "list of 2" in found["model"][1]
+    assert "5 + 1 tokens" in found["completion"][1]
+    assert "pieces" in found["stream"][1]
+    assert "7.5 of 10 left, 2.5 used, in the site's unit" in found["quota"][1]
+    spent = [seen.json for seen in server.requests if seen.method == "POST"]
+    assert [body["max_tokens"] for body in spent] == [8, 8]
+
+
+def test_the_screen_is_eighty_columns_wide_and_shows_ticks(run, server):
+    server.script = gateway()
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "✓ completion" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_a_base_url_that_was_pasted_whole_is_shown_repaired(run, server):
+    server.script = gateway()
+    found = report(run, "--base-url", f"{server.url}/chat/completions")
+    assert found["base URL"] == (True, f"{server.url} (--base-url, repaired)")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("a b", "holds a space"), (" ", "is empty"), ("密钥", "isn't ASCII")],
+)
+def test_a_key_that_cannot_be_one_ends_the_examination(run, server, monkeypatch, key, words):
+    monkeypatch.setenv("XDM_API_KEY", key)
+    found = report(run)
+    assert list(found) == ["key"]
+    assert found["key"][0] is False
+    assert words in found["key"][1]
+    assert not server.requests
+
+
+def test_a_public_host_without_a_key_says_what_to_set(run):
+    found = report(run, "--base-url", "https://example.com/v1")
+    assert found["settings"][0] is False
+    assert "XDM_API_KEY" in found["settings"][1]
+
+
+def test_a_host_that_cannot_be_reached_ends_the_examination(run, server):
+    server.script = [[RESET]]
+    found = report(run)
+    assert list(found) == ["key", "base URL", "reachable"]
+    assert found["reachable"][0] is False
+    assert "proxy" in found["reachable"][1]
+
+
+def test_a_refused_key_is_told_by_each_check_that_meets_it(run, server):
+    server.script = [http({"error": {"message": "无效的令牌", "type": "new_api_error"}}, 401)]
+    found = report(run)
+    assert found["reachable"][0] is True
+    assert found["models"][0] is False
+    assert "XDM_API_KEY" in found["completion"][1]
+
+
+def test_a_model_that_is_not_offered_gets_its_neighbours(run, server):
+    no_channel = http({"error": {"message": "无可用渠道", "type": "one_api_error"}}, 503)
+    server.script = gateway(completions=no_channel)
+    found = report(run, "--model", "gpt-4")
+    assert found["model"] == (None, "gpt-4 is not on the list of 2; near to it: gpt-4o")
+    assert found["completion"][0] is False
+    assert "--model" in found["completion"][1]
+
+
+def test_a_web_page_at_the_url_is_recognised(run, server):
+    server.script = [http("<!doctype html><title>Console</title>", headers={"Content-Type": "text/html"})]
+    found = report(run)
+    assert found["models"][0] is False
+    assert "/v1" in found["models"][1]
+
+
+def test_the_real_engine_passes(engine, process):
+    result = process("doctor", "--model", "xdm-local", XDM_BASE_URL=engine.base_url)
+    assert result.returncode == 0, result.stdout
+    assert "✓ stream" in result.stdout
+    assert "✗" not in result.stdout

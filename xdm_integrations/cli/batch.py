@@ -1,0 +1,185 @@
+"""`xdm batch`: from a file of prompts to a file of answers, in runs that go on where the last one stopped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from xdm_integrations.core.errors import (
+    AuthenticationError,
+    InsufficientQuotaError,
+    ModelUnavailableError,
+    PermissionDeniedError,
+    XDMError,
+)
+from xdm_integrations.core.results import Usage
+
+from .answers import Answers, Task, read_tasks
+from .complete import given, sampling
+from .options import FAILED, INTERRUPTED, Options, client_options, error_as_dict, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xdm_integrations.core.packing import Outcome
+
+WINDOW = 2000
+"""Prompts that are handed to the client at once; bounds what is kept in memory."""
+SHOWN = 10
+"""Failures that are listed at the end; the file has them all."""
+_HOPELESS = (AuthenticationError, PermissionDeniedError, InsufficientQuotaError, ModelUnavailableError)
+"""Errors that every other prompt would meet too."""
+
+
+@click.command(short_help="Answer a file of prompts.")
+@click.argument("prompts", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Answers, JSON lines."
+)
+@click.option("--concurrency", "-c", type=click.IntRange(1), default=8, show_default=True, help="Requests in flight.")
+@click.option("--batch-size", type=click.IntRange(1), default=20, show_default=True, help="Prompts per request.")
+@sampling
+@client_options
+def batch(
+    prompts: Path,
+    output: Path,
+    concurrency: int,
+    batch_size: int,
+    chosen: Options,
+    **params: Any,  # noqa: ANN401 - click's
+) -> None:
+    """Answer every prompt of the JSON-lines file PROMPTS.
+
+    A line is a JSON string, or an object with `prompt` and perhaps `id`. Run the same command
+    again to go on after an interruption, and to retry what failed: what has been answered is
+    neither asked nor billed again.
+    """
+    tasks = list(read_tasks(prompts))
+    if output.exists() and output.samefile(prompts):
+        raise click.UsageError("--output must not be the file of the prompts.")
+    with Answers(output) as answers:
+        todo = [task for task in tasks if not answers.has(task)]
+        run = _Run(answers, len(tasks), len(tasks) - len(todo))
+        stopped: XDMError | None = None
+        try:
+            with run.progress, chosen.client() as client:
+                for start in range(0, len(todo), WINDOW):
+                    window = todo[start : start + WINDOW]
+                    client.complete_batch(
+                        [task.prompt for task in window],
+                        batch_size=batch_size,
+                        max_concurrency=concurrency,
+                        on_result=run.taker(window),
+                        **given(params),
+                    )
+        except _HopelessError as error:
+            stopped = error.why
+        except KeyboardInterrupt:
+            run.report(chosen, interrupted=True)
+            sys.exit(INTERRUPTED)
+        if stopped is None:
+            answers.put_in_order(tasks)
+        run.report(chosen, stopped=stopped)
+        sys.exit(FAILED if run.failures else 0)
+
+
+class _HopelessError(Exception):
+    """Carries an error that ends the run."""
+
+    def __init__(self, why: XDMError) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+class _Run:
+    """One run: its counts, its progress bar and its report."""
+
+    def __init__(self, answers: Answers, total: int, before: int) -> None:
+        self.failures: list[tuple[Task, XDMError]] = []
+        self._answers = answers
+        self._total, self._before, self._answered = total, before, 0
+        self._usage = Usage()
+        self._counted: object = None
+        self._start = time.monotonic()
+        self.progress = Progress(
+            TextColumn("answers"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[tokens]}"),
+            TimeRemainingColumn(compact=True),
+            console=screen(err=True),
+            transient=True,
+            disable=not screen(err=True).is_terminal,
+        )
+        self._bar = self.progress.add_task("", total=total, completed=before, tokens="")
+
+    def taker(self, window: list[Task]) -> Callable[[int, Outcome], None]:
+        """Return what takes the outcomes of a window; called by one thread at a time."""
+        return lambda i, outcome: self._take(window[i], outcome)
+
+    def _take(self, task: Task, outcome: Outcome) -> None:
+        if isinstance(outcome, XDMError):
+            self.failures.append((task, outcome))
+            self._answers.add(task, {"error": error_as_dict(outcome)})
+            if isinstance(outcome, _HOPELESS):
+                raise _HopelessError(outcome)
+        else:
+            self._answered += 1
+            first = outcome.choices[0]
+            record: dict[str, Any] = {"text": first.text, "finish_reason": first.finish_reason}
+            if len(outcome.choices) > 1:
+                record["choices"] = [{"text": c.text, "finish_reason": c.finish_reason} for c in outcome.choices]
+            if outcome.usage is not None:
+                record["usage"] = outcome.usage.as_dict()
+            self._answers.add(task, {**record, "model": outcome.model, "request_id": outcome.request_id})
+            # Prompts that shared a request share its counts, and arrive one after the other.
+            if outcome.raw is not self._counted:
+                self._counted = outcome.raw
+                self._usage += Usage.parse(outcome.raw.get("usage")) or Usage()
+        rate = self._usage.completion_tokens / max(time.monotonic() - self._start, 0.001)
+        tokens = f"{self._usage.total_tokens:,} tokens, {rate:,.0f}/s"
+        self.progress.update(self._bar, advance=1, tokens=tokens)
+
+    def report(self, chosen: Options, *, stopped: XDMError | None = None, interrupted: bool = False) -> None:
+        """Say what was done, and what wasn't."""
+        left = self._total - self._before - self._answered
+        seconds = time.monotonic() - self._start
+        if chosen.as_json:
+            counts = {"prompts": self._total, "answered": self._answered, "answered_before": self._before}
+            failures = [{"line": task.line, "error": error_as_dict(error)} for task, error in self.failures]
+            usage = {**self._usage.as_dict(), "seconds": round(seconds, 3)}
+            chosen.write({**counts, "left": left, "interrupted": interrupted, "usage": usage, "failures": failures})
+            return
+        err = screen(err=True)
+        before = f", {self._before:,} before" if self._before else ""
+        err.print(
+            f"{self._answered:,} answered in {seconds:.1f} s{before}; {self._usage.prompt_tokens:,} + "
+            f"{self._usage.completion_tokens:,} tokens",
+            highlight=False,
+        )
+        for task, error in [] if stopped else self.failures[:SHOWN]:
+            err.print(f"[red]line {task.line}[/]: {type(error).__name__}: {escape(error.message)}", highlight=False)
+        if len(self.failures) > SHOWN and not stopped:
+            err.print(f"... and {len(self.failures) - SHOWN:,} more; the output has them all", highlight=False)
+        if stopped:
+            err.print(
+                f"[bold red]Stopped[/]: every other prompt would fail too. {type(stopped).__name__}: "
+                f"{escape(stopped.message)}",
+                highlight=False,
+            )
+        if left:
+            err.print(f"{left:,} left; run the same command again to go on.", highlight=False)

@@ -1,0 +1,65 @@
+"""The commands of `xdm`, each thin: ask the client, show the answer."""
+
+from __future__ import annotations
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from xdm_integrations._version import __version__
+
+from .batch import batch
+from .complete import complete
+from .doctor import doctor
+from .options import Options, client_options, screen
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="xdm")
+def xdm() -> None:
+    """Text completions of the XDM gateway, from the command line.
+
+    The key comes from the environment variable XDM_API_KEY, and is never shown. Results go to standard
+    output, everything else to standard error. Exit codes: 0 all is well, 1 a call failed, 2 wrong
+    usage or configuration (nothing was sent), 130 interrupted.
+    """
+
+
+@xdm.command(short_help="List what the gateway offers to the key.")
+@click.argument("part", default="", metavar="[PART]")
+@client_options
+def models(part: str, chosen: Options) -> None:
+    """List the models that the gateway offers to the key; PART of a name selects."""
+    with chosen.client() as client:
+        offered = [model for model in client.models() if part.lower() in model.id.lower()]
+    if chosen.as_json:
+        chosen.write([{**model.raw, "id": model.id} for model in offered])
+        return
+    out = screen()
+    if not out.is_terminal:
+        for model in offered:
+            click.echo("\t".join([model.id, model.owned_by, ",".join(model.endpoint_types)]).rstrip())
+        return
+    table = Table("model", "owned by", "endpoints", box=None, pad_edge=False, header_style="bold")
+    table.columns[0].overflow = "fold"
+    for model in offered:
+        table.add_row(escape(model.id), escape(model.owned_by), escape(", ".join(model.endpoint_types)))
+    out.print(table)
+    out.print(f"[dim]{len(offered)} model{'s' * (len(offered) != 1)}[/]", highlight=False)
+
+
+@xdm.command(short_help="Show what is left of the key's budget.")
+@client_options
+def quota(chosen: Options) -> None:
+    """Show what is left of the key's budget, in the unit that the gateway counts."""
+    with chosen.client() as client:
+        left = client.quota()
+    if chosen.as_json:
+        chosen.write({name: getattr(left, name) for name in left.__dataclass_fields__})
+    else:
+        screen().print(str(left), highlight=False, markup=False)
+
+
+xdm.add_command(complete)
+xdm.add_command(batch)
+xdm.add_command(doctor)

@@ -1,0 +1,95 @@
+"""`xdm complete`: one prompt, its answer or answers, streamed or not."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import Options, client_options, screen
+
+if TYPE_CHECKING:
+    from xdm_integrations.client import Client
+    from xdm_integrations.core.results import Completion
+
+_SAMPLING: tuple[Any, ...] = (
+    click.option("-n", "n", type=int, metavar="N", help="Answers to the prompt. Each is billed."),
+    click.option("--max-tokens", type=int, metavar="N", help="Tokens per answer. Default: 256."),
+    click.option("--temperature", type=float, metavar="T", help="0 to 2."),
+    click.option("--top-p", type=float, metavar="P", help="0 to 1."),
+    click.option("--stop", multiple=True, metavar="TEXT", help="Ends the answer; up to four times."),
+    click.option("--suffix", metavar="TEXT", help="Text that comes after the answer; few models can."),
+    click.option("--seed", type=int, metavar="N", help="Makes sampling repeatable, as far as the backend can."),
+    click.option("--frequency-penalty", type=float, metavar="X", help="-2 to 2."),
+    click.option("--presence-penalty", type=float, metavar="X", help="-2 to 2."),
+)
+
+
+def sampling(command: Any) -> Any:  # noqa: ANN401 - click's decorators take and give anything
+    """Decorate a command with the sampling parameters."""
+    for decorate in reversed(_SAMPLING):
+        command = decorate(command)
+    return command
+
+
+def given(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that were given."""
+    return {name: value for name, value in params.items() if value is not None and value != ()}
+
+
+@click.command(short_help="Write the answer to a prompt.")
+@click.argument("prompt")
+@click.option("--stream", "-s", is_flag=True, help="Write the answer as it comes.")
+@sampling
+@client_options
+def complete(prompt: str, stream: bool, chosen: Options, **params: Any) -> None:  # noqa: FBT001, ANN401 - click's
+    """Write the answer to PROMPT; `-` reads the prompt from standard input."""
+    if prompt == "-":
+        prompt = sys.stdin.read()
+    if stream and (params.get("n") or 1) > 1 and not chosen.as_json:
+        raise click.UsageError("--stream with -n mixes the answers as they come; add --json to tell them apart.")
+    with chosen.client() as client:
+        if stream:
+            answer = _stream(client, prompt, given(params), chosen)
+        else:
+            answer = client.complete(prompt, **given(params))
+            _show(answer, chosen)
+    if not chosen.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
+        screen(err=True).print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
+
+
+def _stream(client: Client, prompt: str, params: dict[str, Any], chosen: Options) -> Completion:
+    with client.stream(prompt, **params) as stream:
+        try:
+            for chunk in stream:
+                if chosen.as_json:
+                    chosen.write({"index": chunk.index, "text": chunk.text, "finish_reason": chunk.finish_reason})
+                else:
+                    click.echo(chunk.text, nl=False)
+        finally:
+            if not chosen.as_json:
+                click.echo()  # also before an error: what came stays on a line of its own
+        whole = stream.completion
+    if chosen.as_json:
+        chosen.write(_totals(whole))
+    return whole
+
+
+def _show(answer: Completion, chosen: Options) -> None:
+    if chosen.as_json:
+        choices = [
+            {"index": choice.index, "text": choice.text, "finish_reason": choice.finish_reason}
+            for choice in answer.choices
+        ]
+        chosen.write({"choices": choices, **_totals(answer)})
+        return
+    for choice in answer.choices:
+        if len(answer.choices) > 1:
+            click.secho(f"[{choice.index + 1}]", dim=True)
+        click.echo(choice.text)
+
+
+def _totals(answer: Completion) -> dict[str, Any]:
+    usage = answer.usage.as_dict() if answer.usage else None
+    return {"model": answer.model, "usage": usage, "request_id": answer.request_id}

@@ -1,0 +1,194 @@
+"""`xdm doctor`: what works, line by line, and what to do about what doesn't."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from xdm_integrations.core.config import KEY_VARIABLE, URL_VARIABLE, normalize_key
+from xdm_integrations.core.errors import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations.core.models import nearest
+
+from .options import FAILED, Options, client_options, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from xdm_integrations.client import Client
+    from xdm_integrations.core.results import Usage
+
+PROMPT = "Say this is a test"
+MAX_TOKENS = 8
+PATIENCE = 30.0
+"""Seconds for each wait, unless `--timeout` says otherwise."""
+
+
+class Finding(NamedTuple):
+    """One line of the report; `ok` is None for what is neither good nor bad."""
+
+    check: str
+    ok: bool | None
+    said: str
+
+
+@click.command(short_help="Check every link to the gateway.")
+@client_options
+def doctor(chosen: Options) -> None:
+    """Check key, URL, network, model, a tiny completion, a tiny stream and the quota.
+
+    Spends some twenty tokens. Exit code 0 if everything that matters works.
+    """
+    findings: list[Finding] = []
+    out = screen()
+    for finding in _examine(chosen):
+        findings.append(finding)
+        if not chosen.as_json:
+            _show(out, finding)
+    well = all(finding.ok is not False for finding in findings)
+    if chosen.as_json:
+        chosen.write({"ok": well, "checks": [finding._asdict() for finding in findings]})
+    sys.exit(0 if well else FAILED)
+
+
+def _show(out: Console, finding: Finding) -> None:
+    mark = {True: "[green]✓[/]", False: "[bold red]✗[/]", None: "[dim]-[/]"}[finding.ok]
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=1)
+    line.add_column(width=11)
+    line.add_column(overflow="fold")
+    line.add_row(mark, escape(finding.check), Text(finding.said))
+    out.print(line)
+
+
+def _examine(chosen: Options) -> Iterator[Finding]:
+    key = _key()
+    yield key
+    if key.ok is False:
+        return
+    try:
+        with _client(chosen) as client:
+            yield _url(chosen, client)
+            yield from _calls(client)
+    except ConfigurationError as error:
+        yield Finding("settings", ok=False, said=error.message)
+
+
+def _client(chosen: Options) -> Client:
+    from xdm_integrations.client import Client  # noqa: PLC0415 - its errors belong to the report
+
+    return Client(model=chosen.model, **{"max_retries": 0, "timeout": PATIENCE, **chosen.settings})
+
+
+def _key() -> Finding:
+    found = os.environ.get(KEY_VARIABLE)
+    if found is None:
+        return Finding("key", None, f"{KEY_VARIABLE} is not set; only a private host answers without a key.")
+    try:
+        key = normalize_key(found)
+    except ConfigurationError as error:
+        return Finding("key", ok=False, said=f"{KEY_VARIABLE}: {error.message.removeprefix('api_key: ')}")
+    if key is None:
+        return Finding("key", ok=False, said=f"{KEY_VARIABLE} is empty; set it to the key from the site.")
+    said = f"found in {KEY_VARIABLE} ({len(key)} characters)"
+    if key != found:
+        said += " (space, quotes or `Bearer` around it are ignored)"
+    if "-" in key.removeprefix("sk-"):
+        said += "; it holds a `-`, which gateways of this family read as the wish for a fixed channel"
+    return Finding("key", ok=True, said=said + ".")
+
+
+def _url(chosen: Options, client: Client) -> Finding:
+    given = chosen.settings.get("base_url")
+    found = os.environ.get(URL_VARIABLE)
+    source = "--base-url" if given else f"{URL_VARIABLE}" if found else "the default"
+    url = client.config.base_url
+    text = str(given or found or url)
+    return Finding("base URL", ok=True, said=f"{url} ({source}{'' if text == url else ', repaired'})")
+
+
+def _calls(client: Client) -> Iterator[Finding]:
+    start = time.monotonic()
+    try:
+        offered = client.models()
+    except APIConnectionError as error:
+        yield Finding("reachable", ok=False, said=error.message)
+        return
+    except ConfigurationError:
+        raise
+    except XDMError as error:
+        yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
+        yield _tls(client)
+        yield Finding("models", ok=False, said=error.message)
+    else:
+        yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
+        yield _tls(client)
+        yield _model(client.config.model, [model.id for model in offered])
+    yield _tried("completion", lambda: _complete(client))
+    yield _tried("stream", lambda: _stream(client))
+    try:
+        yield Finding("quota", ok=True, said=str(client.quota()))
+    except XDMError as error:
+        yield Finding("quota", None, error.message)
+
+
+def _tls(client: Client) -> Finding:
+    if client.config.base_url.startswith("https:"):
+        return Finding("TLS", ok=True, said="the certificate is valid")
+    return Finding("TLS", None, "plain http: nothing is encrypted on the way to this host")
+
+
+def _model(model: str, offered: list[str]) -> Finding:
+    if model in offered:
+        return Finding("model", ok=True, said=f"{model} is on the list of {len(offered)}")
+    near = nearest(model, offered)
+    hint = f"near to it: {', '.join(near)}" if near else "see `xdm models`"
+    # Not a failure by itself: some servers answer to any name, and the completion will tell.
+    return Finding("model", None, f"{model} is not on the list of {len(offered)}; {hint}")
+
+
+def _tried(check: str, call: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, ok=True, said=call())
+    except ModelUnavailableError as error:
+        return Finding(check, ok=False, said=f"{error.message} Name another model with --model.")
+    except XDMError as error:
+        return Finding(check, ok=False, said=error.message)
+
+
+def _complete(client: Client) -> str:
+    start = time.monotonic()
+    answer = client.complete(PROMPT, max_tokens=MAX_TOKENS)
+    said = f"{_counted(answer.usage)} in {_since(start)} from {answer.model or 'an unnamed model'}"
+    return said + (f", request id {answer.request_id}" if answer.request_id else "")
+
+
+def _stream(client: Client) -> str:
+    start = time.monotonic()
+    with client.stream(PROMPT, max_tokens=MAX_TOKENS) as stream:
+        first = _since(start)
+        count = sum(1 for _ in stream)
+        usage = stream.completion.usage
+    return f"{count} pieces, the first after {first}, {_counted(usage)}"
+
+
+def _counted(usage: Usage | None) -> str:
+    if usage is None:
+        return "no token counts"
+    return f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
+
+
+def _since(start: float) -> str:
+    seconds = time.monotonic() - start
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+__all__ = ["Finding", "doctor"]

@@ -1,0 +1,116 @@
+"""What every command shares: the options for the client, the two screens, and how errors end it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from xdm_integrations.client import Client
+from xdm_integrations.core.errors import ConfigurationError, XDMError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+"""Exit codes: a call failed; wrong usage or configuration, nothing was sent; Ctrl-C."""
+
+
+@dataclass
+class Options:
+    """The settings of one run of the command line.
+
+    Attributes:
+        settings: What was given for the client.
+        as_json: Whether standard output is for programs.
+        model: The model to use instead of the default one.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    as_json: bool = False
+    model: str | None = None
+
+    @contextmanager
+    def client(self, **more: Any) -> Iterator[Client]:  # noqa: ANN401 - any setting
+        """Lend a client; its errors end the program, with a message on standard error."""
+        try:
+            with Client(model=self.model, **self.settings, **more) as client:
+                yield client
+        except XDMError as error:
+            self.fail(error)
+
+    def fail(self, error: XDMError) -> NoReturn:
+        """Say what went wrong on standard error, and exit."""
+        if self.as_json:
+            click.echo(json.dumps({"error": error_as_dict(error)}, ensure_ascii=False), err=True)
+        else:
+            screen(err=True).print(f"[bold red]{type(error).__name__}[/]: {escape(error.message)}", highlight=False)
+        sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
+
+    def write(self, value: object) -> None:
+        """Write one line of JSON to standard output."""
+        click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def error_as_dict(error: XDMError) -> dict[str, Any]:
+    """Return what a program needs to know of an error; never holds a key."""
+    known = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "status_code": getattr(error, "status_code", None),
+        "code": getattr(error, "code", None),
+        "request_id": error.request_id,
+        "retryable": error.retryable,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def screen(*, err: bool = False) -> Console:
+    """Return the screen to print on; made late, because tests and pipes exchange the streams."""
+    return Console(stderr=err)
+
+
+def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with the options for the client; it gets them as `chosen`."""
+
+    def with_chosen(  # noqa: PLR0913 - one argument per option
+        *args: Any,  # noqa: ANN401 - passed on
+        base_url: str | None,
+        model: str | None,
+        timeout: float | None,
+        max_retries: int | None,
+        as_json: bool,
+        verbose: bool,
+        **kwargs: Any,  # noqa: ANN401 - passed on
+    ) -> Any:  # noqa: ANN401 - passed on
+        given = {"base_url": base_url, "timeout": timeout, "max_retries": max_retries}
+        settings = {name: value for name, value in given.items() if value is not None}
+        if verbose:
+            logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
+            logging.getLogger("xdm_integrations").setLevel(logging.DEBUG)
+        return command(*args, chosen=Options(settings, as_json, model), **kwargs)
+
+    with_chosen.__name__, with_chosen.__doc__ = command.__name__, command.__doc__
+    with_chosen.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined] # click's own
+    for decorate in reversed(_OPTIONS):
+        with_chosen = decorate(with_chosen)
+    return with_chosen
+
+
+_OPTIONS = (
+    click.option("--base-url", metavar="URL", help="Root of the API. Default: $XDM_BASE_URL, else the gateway's."),
+    click.option("--model", "-m", metavar="NAME", help="Default: gpt-3.5-turbo-instruct."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="For connecting and for each wait."),
+    click.option("--max-retries", type=int, metavar="N", help="Requests after the first, at most. Default: 2."),
+    click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for programs."),
+    click.option(
+        "--verbose", "-v", is_flag=True, help="Log each request to standard error. Never shows a prompt or key."
+    ),
+)
