@@ -24,6 +24,7 @@ from llama_index.core.base.response.schema import StreamingResponse
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from local_engine import MODEL, running_engine
 
+from xdm_integrations import Client
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
 
@@ -115,11 +116,12 @@ def main() -> None:
     with ExitStack() as stack:
         url = stack.enter_context(running_engine()).base_url if local else None
         options |= {"api_key": "none", "model": MODEL} if local else {}
+        where = Client(base_url=url).config.base_url
         llm = XDMLLM(base_url=url, **options)
         rows = summarise(llm, texts)
         index_llm = XDM(api_base=url, context_window=4096, **options)
         rows += [answer(index_llm, texts, stream=stream) for stream in (False, True)]
-    print(f"\n{'':18}{'prompt tokens':>15}{'answer tokens':>15}  model at {llm.base_url}")
+    print(f"\n{'':18}{'prompt tokens':>15}{'answer tokens':>15}  model at {where}")
     for name, prompt, completion, model in rows:
         print(f"{name:18}{prompt:15}{completion:15}  {model}")
 

@@ -1,0 +1,33 @@
+"""Errors say what to do and carry what you need to decide; LangChain's fallbacks take over when one place fails."""
+
+from served import served
+
+from xdm_integrations import APIConnectionError, Client, ConfigurationError, ContextLengthExceededError
+from xdm_integrations.langchain import XDMLLM
+
+with served(), Client() as client:
+    try:
+        client.complete("Hello", temperatur=0.5)
+    except ConfigurationError as error:  # found before any byte was sent
+        print(error)
+
+    try:
+        client.complete("far too long " * 5000)
+    except ContextLengthExceededError as error:
+        print(error.status_code, "retry?", error.retryable)
+        print(error.message.partition(" The gateway said")[0])
+
+    try:
+        Client(base_url="http://127.0.0.1:9", max_retries=0).complete("Hello")
+    except APIConnectionError as error:
+        print(type(error).__name__, "is also a ConnectionError:", isinstance(error, ConnectionError))
+
+    nowhere = XDMLLM(base_url="http://127.0.0.1:9", max_retries=0)
+    print(nowhere.with_fallbacks([XDMLLM(temperature=0)]).invoke("The capital of Japan is"))
+
+# Output:
+# temperatur: unknown parameter. Did you mean 'temperature'?
+# 400 retry? False
+# Shorten the prompt or use a smaller max_tokens: together they must fit into the model's context.
+# APIConnectionError is also a ConnectionError: True
+#  Tokyo.

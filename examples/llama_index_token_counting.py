@@ -1,0 +1,20 @@
+"""Count tokens in LlamaIndex: the server's own numbers, in streams too."""
+
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from served import served
+
+from xdm_integrations.llama_index import XDM
+
+with served():
+    counter = TokenCountingHandler()
+    # An LLM that is used through a query engine takes the handlers of `Settings.callback_manager` instead.
+    llm = XDM(temperature=0, callback_manager=CallbackManager([counter]))
+    llm.complete("Say this is a test")
+    print(counter.prompt_llm_token_count, "+", counter.completion_llm_token_count)
+    for _ in llm.stream_complete("Count to ten:"):
+        pass
+    print(counter.prompt_llm_token_count, "+", counter.completion_llm_token_count)
+
+# Output:
+# 7 + 12
+# 13 + 33

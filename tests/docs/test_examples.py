@@ -1,0 +1,48 @@
+"""Every file of `examples/` is run as a user runs it, without a key, and prints what it says it prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docs.pages import ROOT
+from tests.docs.test_pages import agrees
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = 60
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+STATED = re.compile(r"^# Output:\n((?:#.*\n?)+)", re.MULTILINE)
+
+
+def stated_output(path: Path) -> str | None:
+    """Return what stands in the comments below `# Output:`."""
+    found = STATED.search(path.read_text("utf-8"))
+    return re.sub(r"^# ?", "", found[1], flags=re.MULTILINE) if found else None
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_and_prints_what_it_says(path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("XDM_")}
+    ran = subprocess.run(  # noqa: S603 - the command is ours
+        [sys.executable, str(path.relative_to(ROOT))],
+        cwd=ROOT,
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert "Traceback" not in ran.stderr
+    expected = stated_output(path)
+    if expected is not None:
+        assert agrees(ran.stdout, expected), ran.stdout

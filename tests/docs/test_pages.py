@@ -1,0 +1,134 @@
+"""The documentation tells the truth: its code runs, and its tables agree with the code."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, blocks, command, names_in, range_in, tables
+from xdm_integrations.core.parameters import OPTIONS, PARAMETERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = 60
+OTHER_NAMES = {"prompt", "stream", "stream_options", *OPTIONS}
+WITH_PYTHON = [page for page in PAGES if any(block.language in ("python", "py") for block in blocks(page))]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
+def test_the_python_of_a_page_runs(page: Path, engine: Any) -> None:
+    given: list[tuple[str, int]] = []
+    outputs: dict[int, str] = {}
+    for block in blocks(page):
+        if block.mark.startswith("not run"):
+            assert re.fullmatch(r"not run: \S.*", block.mark), f"{name(page)}:{block.line} doesn't say why it isn't run"
+        elif block.language in ("python", "py"):
+            given.append((block.code, block.line))
+        elif block.mark == "output":
+            outputs[len(given) - 1] = block.code
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("XDM_")}
+    environment |= {"XDM_BASE_URL": engine.base_url, "XDM_API_KEY": "local", "PYTHONIOENCODING": "utf-8"}
+    environment["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "examples")))
+    ran = subprocess.run(  # noqa: S603 - the command is ours
+        [sys.executable, str(ROOT / "tests" / "docs" / "run_page.py")],
+        input=json.dumps([name(page), given]),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    printed = json.loads(ran.stdout)
+    for number, expected in outputs.items():
+        assert agrees(printed[number], expected), f"{name(page)}:{given[number][1]} printed {printed[number]!r}"
+
+
+def agrees(printed: str, expected: str) -> bool:
+    """Compare line by line; "..." stands for any part of a line."""
+    pairs = [text.rstrip().splitlines() for text in (printed, expected)]
+    return len(pairs[0]) == len(pairs[1]) and all(
+        fnmatchcase(said.rstrip(), re.sub(r"([*?[])", r"[\1]", line.rstrip()).replace("...", "*"))
+        for said, line in zip(*pairs, strict=True)
+    )
+
+
+def test_what_is_compared_can_differ() -> None:
+    assert agrees("a [1] b\nc\n", "a [1] ...\nc\n")
+    assert not agrees("a\n", "b\n")
+    assert not agrees("a\nb\n", "a\n")
+
+
+def parameter_tables() -> list[Any]:
+    found = []
+    for page in PAGES:
+        for number, table in enumerate(tables(page)):
+            known = [row for row in table if set(names_in(row[0])) & set(PARAMETERS)]
+            if len(known) > len(PARAMETERS) / 2:
+                found.append(pytest.param(table, id=f"{name(page)}-{number}"))
+    return found
+
+
+@pytest.mark.parametrize("table", parameter_tables())
+def test_a_table_of_parameters_agrees_with_the_code(table: list[list[str]]) -> None:
+    names = {found for row in table for found in names_in(row[0])}
+    assert names >= set(PARAMETERS)
+    assert names <= {*PARAMETERS, *OTHER_NAMES}
+    for row in table:
+        for parameter in names_in(row[0]):
+            stated = range_in(" ".join(row[1:]))
+            if parameter in PARAMETERS and stated is not None:
+                assert stated == (PARAMETERS[parameter].low, PARAMETERS[parameter].high), parameter
+
+
+def described(path: Path) -> dict[str, str]:
+    """Return what is written below each field of the classes in a file."""
+    found: dict[str, str] = {}
+    for cls in ast.walk(ast.parse(path.read_text("utf-8"))):
+        body = cls.body if isinstance(cls, ast.ClassDef) else []
+        for field, text in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = str(ast.literal_eval(text.value))
+    return found
+
+
+@pytest.mark.parametrize("file", ["core/parameters.py", "langchain/fields.py"])
+def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> None:
+    texts = described(ROOT / "xdm_integrations" / file)
+    assert set(texts) >= set(PARAMETERS) - {"model"}
+    stated = 0
+    for parameter, (_, low, high) in PARAMETERS.items():
+        found = re.match(r"(-?\d+) to (-?\d+)", texts[parameter]) if parameter in texts else None
+        if found:
+            stated += 1
+            assert (float(found[1]), float(found[2])) == (low, high), parameter
+    assert stated >= 7
+
+
+README = ROOT / "README.md"
+
+
+@pytest.mark.skipif("## " not in README.read_text("utf-8"), reason="the README is still a title")
+@pytest.mark.parametrize("mark", ["quickstart command", "test command"])
+def test_the_readme_has_the_commands_that_are_run_from_it(mark: str) -> None:
+    """`.ci/run` takes the test command from there, word for word."""
+    text = command(README, mark)
+    assert "python3 -m venv" in text
+    for translation in ROOT.glob("README.*.md"):
+        assert command(translation, mark) == text
