@@ -86,3 +86,13 @@ def test_what_it_refuses(surface, client):
         surface.complete(client, "word " * 6000)
     assert not caught.value.retryable
     assert caught.value.body
+
+
+def test_the_counts_of_a_stream_of_several_choices(surface, engine):
+    client = surface.client(base_url=engine.base_url)
+    _, whole = surface.stream(client, ["Say this is a test", "你好"], n=2, max_tokens=60, temperature=0)
+    _, first = surface.stream(client, "Say this is a test", max_tokens=60, temperature=0)
+    _, second = surface.stream(client, "你好", max_tokens=60, temperature=0)
+    assert whole.usage.prompt_tokens == first.usage.prompt_tokens + second.usage.prompt_tokens
+    answers = first.usage.completion_tokens + second.usage.completion_tokens
+    assert whole.usage.completion_tokens == 2 * answers

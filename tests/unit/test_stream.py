@@ -145,6 +145,27 @@ def test_usage_after_the_last_finish_reason_is_waited_for():
     assert made.result().usage.total_tokens == 10
 
 
+def test_usage_per_choice_is_summed_and_each_prompt_counted_once():
+    """llama.cpp counts each choice by itself, on the event that finishes it."""
+
+    def last(index, prompt, answer):
+        counts = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+        return chunk("", "stop", index, usage=counts)
+
+    parts = [chunk(t, index=i) for i, t in enumerate("abcd")]
+    parts += [last(1, 5, 2), last(0, 5, 3), last(2, 7, 4), last(3, 7, 1)]
+    assert run(*parts, DONE, expected=4, n=2)[0].result().usage == Usage(12, 10, 22)
+    overall = event({"choices": [], "usage": USAGE})
+    assert run(*parts, overall, DONE, expected=4, n=2)[0].result().usage == Usage(7, 3, 10)
+
+
+def test_cumulative_usage_is_never_summed():
+    counts = [{"prompt_tokens": 5, "completion_tokens": n, "total_tokens": 5 + n} for n in (1, 2, 3, 4)]
+    parts = [chunk("a", None, 0, usage=counts[0]), chunk("b", None, 1, usage=counts[1])]
+    parts += [chunk("", "stop", 0, usage=counts[2]), chunk("", "stop", 1, usage=counts[3])]
+    assert run(*parts, DONE, expected=2, n=2)[0].result().usage == Usage(5, 4, 9)
+
+
 def test_a_last_chunk_without_text():
     made, chunks = run(chunk("a"), event({"choices": [{"finish_reason": "length", "index": 0}]}), DONE)
     whole(made, "a", "length")

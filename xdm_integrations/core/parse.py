@@ -8,10 +8,9 @@ from . import jsontext
 from .catalogue import error_in, not_an_answer
 from .errors import APIResponseError
 from .results import Choice, Completion, Logprobs, Usage
+from .said import request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .wire import Reply
 
 
@@ -109,8 +108,3 @@ def metadata_of(value: dict[str, Any], headers: Any) -> dict[str, Any]:  # noqa:
         "request_id": request_id_of(headers),
         "headers": dict(headers),
     }
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Return the gateway's id of the request; names in lower case."""
-    return headers.get("x-oneapi-request-id") or headers.get("x-request-id") or None

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from .catalogue import error_in
 from .errors import APIConnectionError, APIResponseError, APIStatusError, NotFoundError, XDMError
-from .parse import request_id_of
 from .questions import ask_flow, deadline_of
+from .said import request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

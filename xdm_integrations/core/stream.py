@@ -14,15 +14,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import jsontext
+from .answer import AnswerSoFar
 from .catalogue import error_in, not_an_answer
 from .errors import APIResponseError, StreamInterruptedError, XDMError
-from .parse import choice_text, finish_reason_of, metadata_of
-from .results import Choice, Completion, CompletionChunk, Logprobs, Usage
+from .said import request_id_of
 from .sse import BARE, SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .results import Completion, CompletionChunk
     from .sse import ServerEvent
     from .wire import Limits
 
@@ -51,27 +52,19 @@ class StreamDecoder:
         self.failure: XDMError | None = None
         self.ended = False
         self.events = 0
-        self._expected = expected
-        self._n = n
         self._headers = headers
+        self._limits = limits
         self._require_finish_reason = require_finish_reason
         self._sse = SSEDecoder(limits)
+        self._answer = AnswerSoFar(expected, n)
         self._done = False
-        self._texts: list[list[str]] = [[] for _ in range(expected)]
-        self._finish: list[str | None] = [None] * expected
-        self._unfinished = expected
-        self._logprobs: dict[int, list[Logprobs]] = {}
-        self._usage: Usage | None = None
-        self._first: dict[str, Any] = {}
-        self._last: dict[str, Any] = {}
         self._bare: list[bytes] = []
         self._bare_size = 0
-        self._limits = limits
 
     @property
     def finished(self) -> bool:
         """True if every choice has had its finish_reason: the answer is whole."""
-        return self._unfinished == 0
+        return self._answer.unfinished == 0
 
     def feed(self, block: bytes) -> list[CompletionChunk]:
         """Take the next bytes of the body."""
@@ -110,7 +103,7 @@ class StreamDecoder:
         """Take note that the connection failed. If the answer is whole, nothing is lost."""
         if self.finished:
             self.ended = True
-        elif self._spoken:
+        elif self._answer.spoken:
             error = StreamInterruptedError(
                 f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`.",
                 request_id=cause.request_id,
@@ -122,26 +115,7 @@ class StreamDecoder:
 
     def result(self) -> Completion:
         """Return the answer as far as it has come."""
-        choices = tuple(
-            Choice("".join(texts), i, self._finish[i], self._logprobs_of(i)) for i, texts in enumerate(self._texts)
-        )
-        about = metadata_of(self._first, self._headers)
-        return Completion(choices=choices, n=self._n, usage=self._usage, raw=self._last, **about)
-
-    def _logprobs_of(self, index: int) -> Logprobs | None:
-        parts = self._logprobs.get(index)
-        if not parts:
-            return None
-        return Logprobs(
-            [token for part in parts for token in part.tokens],
-            [value for part in parts for value in part.token_logprobs],
-            [top for part in parts for top in part.top_logprobs],
-            [offset for part in parts for offset in part.text_offset],
-        )
-
-    @property
-    def _spoken(self) -> bool:
-        return any(self._texts) or self._unfinished < self._expected or bool(self._logprobs)
+        return self._answer.result(self._headers)
 
     def _take(self, event: ServerEvent, chunks: list[CompletionChunk]) -> None:
         kind, data = event
@@ -191,7 +165,7 @@ class StreamDecoder:
         try:
             value = jsontext.loads(body)
         except (ValueError, RecursionError):
-            if not self._spoken:
+            if not self._answer.spoken:
                 self._fail(not_an_answer(200, self._headers, body))
             return
         self._take_value(value, "", body, chunks)
@@ -206,62 +180,22 @@ class StreamDecoder:
             if not isinstance(value, dict):
                 self._fail(not_an_answer(200, self._headers, data))
                 return
-        if not self._first.get("model"):  # a first event may speak of the prompt's filter only
-            self._first = value
-        self._last = value
-        usage = value.get("usage")
-        if usage:
-            usage = Usage.parse(usage)
-            if usage is not None and (usage.total_tokens or self._usage is None):  # zeros take nothing back
-                self._usage = usage
-        if not isinstance(choices, list):
-            return
-        for choice in choices:
-            if isinstance(choice, dict):
-                self._take_choice(choice, chunks)
-
-    def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
-        index = 0
-        if self._expected > 1:
-            index = choice.get("index") or 0
-            if not isinstance(index, int) or not 0 <= index < self._expected:
-                raise APIResponseError(
-                    f"The server sent choice {index!r} where {self._expected} were asked for.", retry="never"
-                )
-        text = choice.get("text")
-        if text is None or not isinstance(text, str):
-            text = choice_text(choice)
-        finish = choice.get("finish_reason")
-        if finish is not None:
-            finish = self._finish_with(finish_reason_of(finish), index)
-        logprobs = choice.get("logprobs")
-        if logprobs is not None:
-            logprobs = Logprobs.parse(logprobs)
-            if logprobs is not None:
-                self._logprobs.setdefault(index, []).append(logprobs)
-        if text:
-            self._texts[index].append(text)
-        elif finish is None and logprobs is None:
-            return
-        chunks.append(CompletionChunk(text, index, finish, logprobs))
-
-    def _finish_with(self, reason: str | None, index: int) -> str | None:
-        if reason is None or self._finish[index] is not None:
-            return None  # sent twice: once is enough
-        self._finish[index] = reason
-        self._unfinished -= 1
-        return reason
+        self._answer.take(value, chunks)
 
     def _end(self) -> None:
         """Judge at `[DONE]` or at the end of the body."""
         if self.failure is not None or self.ended:
             return
-        if self.finished or (self._done and not self._require_finish_reason and self._spoken):
+        if self.finished or (self._done and not self._require_finish_reason and self._answer.spoken):
             self.ended = True
             return
         how = "with [DONE] but " if self._done else ""
-        if self._spoken:
-            missing = f"{self._unfinished} of {self._expected} choices" if self._expected > 1 else "the answer"
+        if self._answer.spoken:
+            missing = (
+                f"{self._answer.unfinished} of {self._answer.expected} choices"
+                if self._answer.expected > 1
+                else "the answer"
+            )
             self._fail(
                 StreamInterruptedError(
                     f"The stream ended {how}without a finish_reason for {missing}: it was cut off upstream. The text "
@@ -278,11 +212,11 @@ class StreamDecoder:
 
     def _fail(self, error: XDMError) -> None:
         self.ended = True
-        if self._spoken:
+        if self._answer.spoken:
             error.partial = self.result()
             error.retry = "never"
         if error.request_id is None:
-            error.request_id = metadata_of({}, self._headers)["request_id"]
+            error.request_id = request_id_of(self._headers)
         self.failure = error
 
 

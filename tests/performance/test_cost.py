@@ -1,0 +1,163 @@
+"""The cost per token and per call, in function calls: a number that no machine's speed changes.
+
+`sys.setprofile` counts every call, Python's and C's, in the calling thread. The difference between
+a long and a short stream is what the tokens cost; a longer one shows whether that grows. The bound
+is the floor, counted in the same run: plain requests or aiohttp, and the framework over an LLM that
+answers from memory (both from `benchmarks/subjects.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.subjects import (
+    async_plain,
+    langchain_from_memory,
+    llama_index_from_memory,
+    plain_astream,
+    plain_body,
+    plain_complete,
+    plain_session,
+    plain_stream,
+)
+from tests.scripted import DONE, ScriptedServer, chunk, completion, http, stream, usage_chunk
+from xdm_integrations import AsyncClient, Client
+from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.llama_index import XDM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHORT, LONG, LONGEST = 500, 1500, 4500
+
+
+def calls_of(work: Callable[[], Any]) -> int:
+    """Return how many functions `work` calls in this thread."""
+    count = 0
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        if event in ("call", "c_call"):
+            count += 1
+
+    work()  # imports, connections and caches don't count
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.fixture(scope="module")
+def many_tokens():
+    """A server that streams as many tokens as `max_tokens` says, in blocks as a fast model would."""
+
+    def script(seen):
+        if not seen.json.get("stream"):
+            return http(completion("word"))
+        count = seen.json["max_tokens"]
+        head, *rest = stream(*[chunk(" word")] * count, chunk("", finish="stop"), usage_chunk(), DONE)
+        return [head + b"".join(rest)]
+
+    with ScriptedServer(script) as server:
+        yield server
+
+
+def client_stream(url, count):
+    with Client("k", base_url=url) as client:
+        return lambda: sum(1 for _ in client.stream("x", max_tokens=count))
+
+
+def client_astream(url, count):
+    async def consume():
+        async with AsyncClient("k", base_url=url) as client:
+            async for _ in await client.stream("x", max_tokens=count):
+                pass
+
+    return lambda: asyncio.run(consume())
+
+
+def langchain_stream(url, count):
+    llm = XDMLLM(api_key="k", base_url=url, max_tokens=count)
+    return lambda: sum(1 for _ in llm.stream("x"))
+
+
+def llama_index_stream(url, count):
+    llm = XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6)
+    return lambda: sum(1 for _ in llm.stream_complete("x"))
+
+
+def plain_sync(url, count):
+    session = plain_session()
+    return lambda: sum(1 for _ in plain_stream(session, url, count))
+
+
+def plain_async(url, count):
+    async def consume(session):
+        async for _ in plain_astream(session, url, count):
+            pass
+
+    return lambda: async_plain(1, consume)
+
+
+def langchain_memory(url, count):
+    return lambda: sum(1 for _ in langchain_from_memory(count).stream("x"))
+
+
+def llama_index_memory(url, count):
+    return lambda: sum(1 for _ in llama_index_from_memory(count).stream_complete("x"))
+
+
+def per_token(make, url):
+    """Return the calls per token, and those of the later tokens of a long stream."""
+    short, long, longest = (calls_of(make(url, count)) for count in (SHORT, LONG, LONGEST))
+    return (long - short) / (LONG - SHORT), (longest - long) / (LONGEST - LONG)
+
+
+FLOORS = {
+    client_stream: ([plain_sync], 1.25),
+    client_astream: ([plain_async], 0.9),  # which is called twice by its warm-up
+    langchain_stream: ([plain_sync, langchain_memory], 1.0),
+    llama_index_stream: ([plain_sync, llama_index_memory], 1.25),
+}
+"""What each subject is compared with, and how much of that it may cost."""
+
+
+@pytest.mark.parametrize("make", FLOORS, ids=lambda make: make.__name__)
+def test_a_token_costs_few_calls_and_no_more_in_a_long_stream(make, many_tokens):
+    parts, most = FLOORS[make]
+    cost, later = per_token(make, many_tokens.url)
+    floor = sum(per_token(part, many_tokens.url)[0] for part in parts)
+    assert cost <= floor * most
+    assert later <= cost * 1.1 + 1
+
+
+def test_a_call_costs_a_third_of_a_plain_one(many_tokens):
+    session = plain_session()
+    plain = calls_of(lambda: plain_complete(session, many_tokens.url, plain_body("x")))
+    with Client("k", base_url=many_tokens.url) as client:
+        cost = calls_of(lambda: client.complete("x"))
+    session.close()
+    assert cost <= plain / 3
+
+
+def test_a_prompt_of_a_batch_costs_no_more_in_a_large_batch():
+    def answers(seen):
+        return http(completion(*[f"<{prompt}>" for prompt in seen.json["prompt"]]))
+
+    with ScriptedServer(answers) as server, Client("k", base_url=server.url) as client:
+
+        def batch(count):
+            prompts = [f"prompt {i}" for i in range(count)]
+            return calls_of(lambda: client.complete_batch(prompts, max_concurrency=1))
+
+        small, large, largest = batch(100), batch(300), batch(900)
+    cost = (large - small) / 200
+    later = (largest - large) / 600
+    assert cost <= 100
+    assert later <= cost * 1.2
