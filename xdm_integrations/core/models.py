@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeV
 
 from .catalogue import error_in
 from .errors import APIResponseError, ModelUnavailableError, XDMError
-from .parse import request_id_of
 from .questions import ask_flow, deadline_of
 from .retry import RetryPolicy
+from .said import request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

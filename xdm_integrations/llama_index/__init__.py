@@ -11,7 +11,7 @@ Importing this registers `XDM` with LlamaIndex, so that `load_llm` knows it.
 from __future__ import annotations
 
 try:
-    from llama_index.core.llms.loading import RECOGNIZED_LLMS
+    import llama_index.core.llms  # noqa: F401 - is it there?
 except ModuleNotFoundError as error:
     if error.name not in ("llama_index", "llama_index.core"):
         raise
@@ -19,8 +19,9 @@ except ModuleNotFoundError as error:
         'LlamaIndex isn\'t installed. Run: pip install "xdm-integrations[llama-index]"', name=error.name
     ) from error
 
+from ._registry import register
 from .llms import XDM
 
-RECOGNIZED_LLMS[XDM.class_name()] = XDM
+register(XDM)
 
 __all__ = ["XDM"]

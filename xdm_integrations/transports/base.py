@@ -13,10 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors import ConfigurationError, XDMError
+from xdm_integrations.core.said import request_id_of
 from xdm_integrations.core.wire import Read, Reply, Request, Send, Sleep
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from xdm_integrations.core.flow import Flow
 
 T = TypeVar("T")
@@ -81,8 +85,9 @@ class Hooks:
     rate_limiter: RateLimiter | None = None
 
 
-def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
+def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901 - one branch per command and hook
     """Run a flow to its end by blocking calls, and return what it returns."""
+    attempt = 1
     try:
         command = next(flow)
         while True:
@@ -95,12 +100,13 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
                         hooks.rate_limiter.acquire()
                     if hooks.on_request is not None:
                         _finish_now(hooks.on_request(command.request))
-                    start = time.monotonic()
-                    result = transport.send(command.request)
-                    _log_reply(command.request, result, start)
+                    with _LogLine(command.request, attempt) as line:
+                        result = line.reply = transport.send(command.request)
+                    attempt = 1
                     if hooks.on_response is not None:
                         _finish_now(hooks.on_response(command.request, result))
                 else:
+                    attempt = command.attempt + 1
                     _log_retry(command)
                     if hooks.on_retry is not None:
                         _finish_now(hooks.on_retry(command))
@@ -115,8 +121,11 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
         flow.close()
 
 
-async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) -> T:
+async def drive_async(  # noqa: C901 - one branch per command and hook
+    flow: Flow[T], transport: AsyncTransport, hooks: Hooks
+) -> T:
     """Run a flow to its end from an event loop, and return what it returns."""
+    attempt = 1
     try:
         command = next(flow)
         while True:
@@ -129,12 +138,13 @@ async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) ->
                         await hooks.rate_limiter.aacquire()
                     if hooks.on_request is not None:
                         await _finish(hooks.on_request(command.request))
-                    start = time.monotonic()
-                    result = await transport.send(command.request)
-                    _log_reply(command.request, result, start)
+                    with _LogLine(command.request, attempt) as line:
+                        result = line.reply = await transport.send(command.request)
+                    attempt = 1
                     if hooks.on_response is not None:
                         await _finish(hooks.on_response(command.request, result))
                 else:
+                    attempt = command.attempt + 1
                     _log_retry(command)
                     if hooks.on_retry is not None:
                         await _finish(hooks.on_retry(command))
@@ -160,17 +170,54 @@ async def _finish(outcome: object) -> None:
         await outcome
 
 
-def _log_reply(request: Request, reply: Reply, start: float) -> None:
-    if log.isEnabledFor(logging.DEBUG):
+class _LogLine:
+    """The DEBUG line of one request, written however that ends; holds neither prompt nor key.
+
+    Its facts are on the record too, as the dictionary `record.xdm`. A stream writes another line
+    at its end, where its token counts come.
+    """
+
+    __slots__ = ("_attempt", "_request", "_start", "reply")
+
+    def __init__(self, request: Request, attempt: int) -> None:
+        self._request = request
+        self._attempt = attempt
+        self._start = time.monotonic()
+        self.reply: Reply | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        request, reply = self._request, self.reply
+        facts = {
+            "method": request.method,
+            "url": request.url,
+            "status": reply.status if reply else kind.__name__ if kind else None,
+            "model": _json(request.body).get("model"),
+            "attempt": self._attempt,
+            "seconds": round(time.monotonic() - self._start, 3),
+            "tokens": (_json(reply.body).get("usage") or {}).get("total_tokens") if reply else None,
+            "request_id": request_id_of(reply.headers) if reply else None,
+        }
         log.debug(
-            "%s %s: status %d in %.3f s, request id %s",
-            request.method,
-            request.url,
-            reply.status,
-            time.monotonic() - start,
-            reply.headers.get("x-oneapi-request-id") or reply.headers.get("x-request-id"),
+            "%(method)s %(url)s: %(status)s, model %(model)s, attempt %(attempt)d, %(seconds).3f s, "
+            "tokens %(tokens)s, request id %(request_id)s",
+            facts,
+            extra={"xdm": facts},
         )
 
 
+def _json(data: bytes | None) -> dict[str, Any]:
+    try:
+        value = jsontext.loads(data or b"null")
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+
+
 def _log_retry(pause: Sleep) -> None:
-    log.debug("retry %d in %.2f s: %s", pause.attempt, pause.seconds, pause.error)
+    # Not the error's message: it quotes the server, which may quote the prompt.
+    log.debug("retry %d in %.2f s, after %s", pause.attempt, pause.seconds, type(pause.error).__name__)

@@ -1,21 +1,29 @@
 """What the machine's environment says about proxies and certificates, for both transports.
 
-Read once per session of a transport, not once per request: the libraries' own reading costs
-more than the rest of a request. `~/.netrc` is never read: it would replace the API key.
+Asked once per URL and session, not once per request: reading the environment costs more than
+the rest of a request. `~/.netrc` is never read: it would replace the API key.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
-from functools import lru_cache
+import threading
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from xdm_integrations.core.errors import ConfigurationError
+
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+_contexts: dict[str | None, ssl.SSLContext] = {}
+_loading = threading.Lock()
 
 
 def ca_bundle() -> str | None:
     """Return the path of the CA bundle or folder to trust, or None for the platform's own."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+    for name in BUNDLE_VARIABLES:
         path = os.environ.get(name)
         if path:
             return path
@@ -27,24 +35,55 @@ def ca_bundle() -> str | None:
 
 
 def ssl_context() -> ssl.SSLContext:
-    """Return the shared TLS context. Loading a bundle takes 20 ms, so once per bundle."""
-    return _context_for(ca_bundle())
+    """Return the shared TLS context. Loading a bundle takes 20 ms, so once per bundle.
+
+    Raises:
+        ConfigurationError: The environment names a bundle that can't be read.
+    """
+    path = ca_bundle()
+    with _loading:  # the threads of a batch need it at the same moment
+        context = _contexts.get(path)
+        if context is None:
+            context = _contexts[path] = _load(path)
+        return context
 
 
-@lru_cache(maxsize=8)
-def _context_for(path: str | None) -> ssl.SSLContext:
-    if path and os.path.isdir(path):  # noqa: PTH112 - the rest of this takes a string too
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
+def _load(path: str | None) -> ssl.SSLContext:
+    try:
+        if path and os.path.isdir(path):  # noqa: PTH112 - the rest of this takes a string too
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{' or '.join(BUNDLE_VARIABLES)}: {path!r} can't be read as a CA bundle ({error})."
+        ) from error
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`, or None."""
+    """Return the proxy that the environment names for `url`, or None.
+
+    `no_proxy` may hold names, name:port, addresses and networks such as 10.0.0.0/8.
+    """
     parts = urlsplit(url)
-    if parts.hostname is None or proxy_bypass(parts.netloc):
+    if parts.hostname is None or proxy_bypass(parts.netloc) or _in_bypassed_network(parts.hostname):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and "://" not in proxy:
         proxy = "http://" + proxy
     return proxy
+
+
+def _in_bypassed_network(host: str) -> bool:
+    """True if `no_proxy` holds a network with this address; the standard library knows names only."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue  # a name
+    return False

@@ -4,92 +4,101 @@ A socket's timeout starts anew with every byte, so that a server which sends one
 headers each second holds a blocking client for as long as it likes. An `Alarm` is set before a
 request and switched off when its headers are there; if it goes off first, it shuts the socket
 down, and the blocked reader wakes up.
+
+Setting an alarm and switching it off cost a microsecond and take no lock, because nearly every
+alarm is switched off; the thread looks at all of them, but only when one may be due.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
 import socket
 import threading
 import time
 from contextlib import suppress
+from math import inf
 from typing import Any
+
+LONGEST = 86400.0
+"""Seconds; a lock can't wait for more than some 292 years, and nobody for more than a day."""
+AGAIN = 1.0
+"""Seconds until a due alarm rings again, for as long as nobody switches it off."""
 
 
 class Alarm:
     """One request's limit.
 
     Attributes:
+        connected: False while the handshakes of TLS or of a tunnel go on.
         connection: The connection that the request got; its `sock` is shut down.
         rang: True if the limit passed.
         reused: True if the connection had carried a request before.
+        when: The moment it goes off, by the monotonic clock.
     """
 
-    __slots__ = ("connection", "off", "rang", "reused")
+    __slots__ = ("connected", "connection", "rang", "reused", "when")
 
-    def __init__(self) -> None:
+    def __init__(self, when: float) -> None:
+        self.connected = True
         self.connection: Any = None
-        self.off = False
         self.rang = False
         self.reused = False
+        self.when = when
 
     def ring(self) -> None:
         """Shut the socket down."""
         self.rang = True
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        sock: Any = getattr(self.connection, "sock", None)
+        with suppress(OSError, AttributeError):  # no socket yet, closed already, or a recording's
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
-    """Alarms in the order of their time, and the daemon thread that watches them."""
+    """The alarms that are set, and the daemon thread that watches them."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._alarms: list[tuple[float, int, Alarm]] = []
-        self._count = itertools.count()
-        self._thread_of = 0
+        self._alarms: set[Alarm] = set()
+        self._next = inf
+        """When the thread wakes up. An alarm that is due earlier has to wake it."""
+        self._started = False
 
-    def set(self, seconds: float) -> Alarm:
-        """Return an alarm that goes off in `seconds`, unless its `off` is set by then."""
-        alarm = Alarm()
-        when = time.monotonic() + seconds
-        with self._condition:
-            if self._thread_of != os.getpid():  # the first time, or in a forked child
-                self._start()
-            earlier = not self._alarms or when < self._alarms[0][0]
-            heapq.heappush(self._alarms, (when, next(self._count), alarm))
-            if len(self._alarms) > 64 and sum(a.off for _, _, a in self._alarms) > len(self._alarms) // 2:  # noqa: PLR2004 - any small number
-                self._alarms = [entry for entry in self._alarms if not entry[2].off]
-                heapq.heapify(self._alarms)
-            if earlier:
+    def set(self, seconds: float | None) -> Alarm:
+        """Return an alarm that goes off in `seconds`, or never, unless it is switched off by then."""
+        if seconds is None:
+            return Alarm(inf)
+        alarm = Alarm(time.monotonic() + min(seconds, LONGEST))
+        self._alarms.add(alarm)  # first this, then the look at `_next`: see `_watch`
+        if alarm.when < self._next:
+            with self._condition:
+                if not self._started:
+                    self._started = True
+                    threading.Thread(target=self._watch, name="xdm-watchdog", daemon=True).start()
                 self._condition.notify()
         return alarm
 
-    def _start(self) -> None:
-        self._alarms.clear()
-        self._thread_of = os.getpid()
-        threading.Thread(target=self._watch, name="xdm-watchdog", daemon=True).start()
+    def off(self, alarm: Alarm) -> None:
+        """Switch an alarm off."""
+        self._alarms.discard(alarm)
 
     def _watch(self) -> None:
         with self._condition:
             while True:
+                self._next = inf  # whoever adds an alarm from here on waits for the lock and notifies
                 now = time.monotonic()
-                while self._alarms and (self._alarms[0][2].off or self._alarms[0][0] <= now):
-                    alarm = heapq.heappop(self._alarms)[2]
-                    if not alarm.off:
+                for alarm in list(self._alarms):
+                    if alarm.when <= now and alarm in self._alarms:
+                        alarm.when = now + AGAIN
                         alarm.ring()
-                self._condition.wait(self._alarms[0][0] - now if self._alarms else None)
+                    self._next = min(self._next, alarm.when)
+                self._condition.wait(self._next - now if self._next < inf else None)
 
 
 WATCHDOG = Watchdog()
 
 
 def _forget_after_fork() -> None:
-    # The lock may have been held by another thread of the parent at the moment of the fork.
+    # The thread is gone, and its lock may have been held at the moment of the fork.
     WATCHDOG.__init__()  # type: ignore[misc] # makes it as new
 
 

@@ -1,0 +1,103 @@
+"""Ctrl-C: the program ends promptly, the connection with it, and nothing else is printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scripted import HANG, chunk, stream
+
+START = """
+import asyncio, os, signal, sys, threading, time
+from xdm_integrations import AsyncClient, Client
+url = sys.argv[1]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def interrupt_soon():
+    threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
+"""
+
+INTERRUPTED = {
+    "a stream": """
+interrupt_soon()
+try:
+    for piece in Client(base_url=url).stream("x"):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a stream that is kept": """
+client = Client(base_url=url)
+stream = client.stream("x")
+interrupt_soon()
+try:
+    list(stream)
+except KeyboardInterrupt:
+    print("interrupted", list(stream), stream.completion.text)
+""",
+    "a stream before its first token": """
+interrupt_soon()
+try:
+    Client(base_url=url).stream("silence")
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a call": """
+interrupt_soon()
+try:
+    Client(base_url=url).complete("silence")
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a batch": """
+interrupt_soon()
+try:
+    Client(base_url=url).complete_batch(["silence"] * 50, batch_size=1, max_concurrency=4)
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a wait before a retry": """
+client = Client(base_url=url, max_retries=3, on_retry=lambda pause: interrupt_soon())
+try:
+    client.complete("busy")
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a stream in a loop": """
+interrupt_soon()
+async def main():
+    async for piece in await AsyncClient(base_url=url).stream("x"):
+        pass
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+    "a batch in a loop": """
+interrupt_soon()
+async def main():
+    await AsyncClient(base_url=url).complete_batch(["silence"] * 50, batch_size=1, max_concurrency=4)
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_an_interrupt(server, programs, name):
+    from tests.scripted import http
+
+    def script(seen):
+        prompt = seen.json["prompt"]
+        if prompt == "busy":
+            return http({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "20"})
+        return [HANG] if prompt == "silence" else stream(chunk("one "), HANG, end=False)
+
+    server.script = script
+    done = programs.run(START + INTERRUPTED[name], server.url, timeout=8)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout == ("interrupted [] one \n" if name == "a stream that is kept" else "interrupted\n")
+    assert done.seconds < 3
+    assert server.wait_until(lambda: server.open_connections == 0, 1)
+    if name != "a wait before a retry":
+        assert len(server.requests) <= 4

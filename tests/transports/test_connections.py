@@ -1,0 +1,216 @@
+"""Connections: one session per client and process, shared, reused, and never mixed up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.scripted import CLOSE, DONE, RESET, ScriptedServer, chunk, completion, http, stream, tokens
+from tests.transports.conftest import ask
+from xdm_integrations.core.errors import APIConnectionError
+from xdm_integrations.core.wire import Limits
+from xdm_integrations.transports._requests import RequestsTransport
+
+
+def test_calls_one_after_the_other_share_a_connection(world, server):
+    for _ in range(5):
+        assert world.send(ask(server)).status == 200
+    assert server.connections == 1
+    world.close_transport()
+    assert server.wait_until(lambda: server.open_connections == 0)
+    assert world.send(ask(server)).status == 200  # usable after close
+    assert server.connections == 2
+
+
+def test_the_request_arrives_as_it_was_made(world, server):
+    body = '{"prompt": "你好", "model": "m"}'.encode()
+    world.send(ask(server, body=body, headers={"X-Mine": "ü"}))
+    (seen,) = server.requests
+    assert (seen.method, seen.path, seen.body) == ("POST", "/v1/completions", body)
+    assert seen.headers["authorization"] == "Bearer the-key"
+    assert seen.headers["content-type"] == "application/json"
+    assert seen.headers["content-length"] == str(len(body))
+    assert seen.headers["x-mine"].encode("latin-1") in (b"\xfc", b"\xc3\xbc")
+    assert "transfer-encoding" not in seen.headers
+
+
+def test_a_get_has_no_body(world, server):
+    server.script = [http({"data": []})]
+    assert world.send(ask(server, method="GET", body=None)).status == 200
+    assert server.requests[0].method == "GET"
+    assert server.requests[0].body == b""
+
+
+def test_a_body_of_several_megabytes_is_sent_without_a_warning(world, server):
+    server.script = lambda seen: http({"size": len(seen.body)})
+    reply = world.send(ask(server, body=b"x" * 3_000_000))
+    assert json.loads(reply.body) == {"size": 3_000_000}
+    assert server.requests[0].headers["content-length"] == "3000000"
+
+
+def test_repeated_headers_are_joined_and_names_are_in_lower_case(world, server):
+    server.script = [[b"HTTP/1.1 200 OK\r\nX-Id: one\r\nx-ID: two\r\nContent-Length: 2\r\n\r\n{}"]]
+    assert world.send(ask(server)).headers["x-id"] == "one, two"
+
+
+def test_a_header_of_30_kb_is_taken(world, server):
+    """Some gateways send whole policies and traces along; aiohttp's own limit is 8190 bytes."""
+    server.script = [http({}, headers={"X-Long": "y" * 30_000})]
+    assert world.send(ask(server)).headers["x-long"] == "y" * 30_000
+
+
+def test_64_threads_share_64_connections_without_a_warning(server, caplog):
+    everyone_is_here = threading.Barrier(64)
+    server.script = lambda seen: [lambda: everyone_is_here.wait(10), *http({"path": seen.json["prompt"]})]
+    transport = RequestsTransport(Limits())
+
+    def call(number: int) -> str:
+        return transport.send(ask(server, body=json.dumps({"prompt": f"p{number}"}).encode())).body.decode()
+
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(64) as pool:
+        for _ in range(3):
+            assert list(pool.map(call, range(64))) == [f'{{"path": "p{i}"}}' for i in range(64)]
+    assert server.connections == 64
+    assert caplog.records == []
+    transport.close()
+
+
+def test_100_tasks_at_once_wait_for_no_connection(server):
+    import asyncio
+
+    from xdm_integrations.transports._aiohttp import AiohttpTransport
+
+    everyone_is_here = threading.Barrier(150)
+    server.script = lambda seen: [lambda: everyone_is_here.wait(10), *http(completion("x"))]
+
+    async def main():
+        transport = AiohttpTransport(Limits())
+        replies = await asyncio.gather(*(transport.send(ask(server)) for _ in range(150)))
+        await transport.close()
+        return [reply.status for reply in replies]
+
+    assert asyncio.run(main()) == [200] * 150
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_noticed(world, server):
+    server.script = lambda seen: [*http(completion("x")), CLOSE]
+    for _ in range(3):
+        assert world.send(ask(server)).status == 200
+        assert server.wait_until(lambda: server.open_connections == 0)
+        world.settle()
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("how", [CLOSE, RESET])
+def test_a_connection_closed_just_as_it_is_used_again_counts_as_stale(world, server, how):
+    server.script = [http(completion("x")), [how]]
+    world.send(ask(server))
+    with pytest.raises(APIConnectionError) as caught:
+        world.send(ask(server))
+    assert caught.value.stale
+    assert server.connections == 1
+    assert len(server.requests) == 2
+
+
+def test_a_new_connection_that_is_closed_is_not_stale(world, server):
+    server.script = [[CLOSE]]
+    with pytest.raises(APIConnectionError) as caught:
+        world.send(ask(server))
+    assert not caught.value.stale
+    assert caught.value.retry == "backoff"
+
+
+def test_a_refused_connection_is_never_stale(world, server):
+    with ScriptedServer([]) as gone:
+        url = gone.url + "/completions"
+    world.send(ask(server))
+    with pytest.raises(APIConnectionError, match=r"No answer from 127\.0\.0\.1") as caught:
+        world.send(ask(url))
+    assert not caught.value.stale
+    assert not isinstance(caught.value, TimeoutError)
+
+
+def test_an_unknown_host_is_named(world):
+    with pytest.raises(APIConnectionError, match=r"No answer from no-such-host\.invalid") as caught:
+        world.send(ask("http://no-such-host.invalid/v1/completions"))
+    assert caught.value.retryable
+
+
+def test_five_streams_in_a_row_use_one_connection(world, server):
+    server.script = [tokens("a", "b")]
+    for _ in range(5):
+        reply = world.send(ask(server, streaming=True))
+        text = b""
+        while b"[DONE]" not in text:
+            text += world.read(reply)
+        world.drain(reply)
+        world.close(reply)
+    assert server.connections == 1
+
+
+def test_a_drain_never_touches_a_connection_that_serves_another_request(world, server):
+    """The body is whole, so that its connection may serve the next request before anybody drains."""
+    server.script = lambda seen: stream(chunk("a", finish="stop"), DONE)
+    first = world.send(ask(server, streaming=True))
+    world.read_all(first)
+    second = world.send(ask(server, streaming=True))
+    world.drain(first)
+    world.close(first)
+    assert b"[DONE]" in world.read_all(second)
+    assert server.connections == 1
+
+
+def test_a_forked_child_gets_connections_of_its_own(server, programs):
+    server.script = lambda seen: http({"who": seen.json["prompt"]})
+    code = """
+import os, sys, json
+from tests.transports.conftest import ask
+from xdm_integrations.core.wire import Limits
+from xdm_integrations.transports._requests import RequestsTransport
+transport = RequestsTransport(Limits())
+def who(name):
+    body = json.dumps({"prompt": name}).encode()
+    return json.loads(transport.send(ask(sys.argv[1], body=body)).body)["who"]
+assert who("parent") == "parent"
+child = os.fork()
+name = "child" if child == 0 else "parent"
+ok = all(who(name) == name for _ in range(50))
+if child == 0:
+    os._exit(0 if ok else 1)
+_, status = os.waitpid(child, 0)
+assert ok and status == 0
+assert who("parent") == "parent"
+transport.close()
+"""
+    done = programs.run(code, server.url + "/completions")
+    assert (done.status, done.stderr) == (0, "")
+    assert server.connections == 2
+
+
+def test_a_child_of_a_running_loop_leaves_the_parents_connections_alone(server, programs):
+    code = """
+import asyncio, os, sys
+from tests.transports.conftest import ask
+from xdm_integrations.core.wire import Limits
+from xdm_integrations.transports._aiohttp import AiohttpTransport
+transport = AiohttpTransport(Limits())
+def in_child():
+    global transport
+    del transport
+    return 0
+async def main():
+    assert (await transport.send(ask(sys.argv[1]))).status == 200
+    child = os.fork()
+    if child == 0:
+        os._exit(in_child())
+    os.waitpid(child, 0)
+    assert (await transport.send(ask(sys.argv[1]))).status == 200
+asyncio.run(main())
+"""
+    done = programs.run(code, server.url + "/completions")
+    assert (done.status, done.stderr) == (0, "")
+    assert server.connections == 1

@@ -1,0 +1,123 @@
+"""The end of a stream: the connection is kept where that costs nothing, else closed at once."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import pytest
+
+from tests.scripted import CLOSE, DONE, HANG, chunk, piece, stream
+from tests.transports.conftest import ask, head
+from xdm_integrations.core.errors import APIConnectionError
+
+
+def read_to_done(world, reply) -> None:
+    text = b""
+    while b"[DONE]" not in text:
+        text += world.read(reply)
+
+
+def test_the_rest_after_done_is_drained_and_the_connection_kept(world, server):
+    gate = threading.Event()
+    server.script = [[*stream(chunk("a", finish="stop"), DONE, end=False), gate, b"0\r\n\r\n"]]
+    for _ in range(3):
+        gate.clear()
+        reply = world.send(ask(server, streaming=True))
+        read_to_done(world, reply)
+        timer = threading.Timer(0.01, gate.set)
+        timer.start()
+        world.drain(reply)
+        timer.join()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("rest", [[HANG], [piece(b": PING\n\n"), piece(b": PING\n\n")] * 500])
+def test_a_server_that_never_ends_costs_a_moment_and_the_connection(world, server, rest):
+    server.script = [stream(chunk("a", finish="stop"), DONE, *[r for r in rest if r == HANG], end=False)]
+    if rest != [HANG]:
+        pings = [step for p in rest for step in (p, lambda: time.sleep(0.02))]
+        server.script = [[*stream(chunk("a", finish="stop"), DONE, end=False), *pings]]
+    reply = world.send(ask(server, streaming=True))
+    read_to_done(world, reply)
+    start = time.monotonic()
+    world.drain(reply)
+    assert time.monotonic() - start <= 0.2
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_connection_that_breaks_while_drained_is_no_error(world, server):
+    server.script = [[*stream(chunk("a", finish="stop"), DONE, end=False), CLOSE]]
+    reply = world.send(ask(server, streaming=True))
+    read_to_done(world, reply)
+    world.drain(reply)
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_close_ends_a_body_at_once_and_may_be_called_twice(world, server):
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
+    reply = world.send(ask(server, streaming=True))
+    world.read(reply)
+    start = time.monotonic()
+    world.close(reply)
+    world.close(reply)
+    assert server.wait_until(lambda: server.open_connections == 0, 0.3)
+    assert server.disconnects[0] - start < 0.3
+
+
+def test_closing_the_transport_while_a_body_is_open_is_safe(world, server):
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
+    reply = world.send(ask(server, streaming=True))
+    world.close_transport()
+    world.close(reply)
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_reader_in_another_thread_is_woken_by_close(server):
+    """A stop button lives in another thread than the stream that it stops."""
+    from xdm_integrations.core.wire import Limits
+    from xdm_integrations.transports._requests import RequestsTransport
+
+    for start in (head(Transfer_Encoding="chunked") + piece(b"a"), head(Connection="close") + b"a"):
+        server.script = [[start, HANG]]
+        transport = RequestsTransport(Limits())
+        reply = transport.send(ask(server, streaming=True))
+        assert reply.stream.read() == b"a"
+        outcome: list[object] = []
+
+        def read(reply=reply, outcome=outcome):
+            try:
+                outcome.append(reply.stream.read())
+            except APIConnectionError as error:
+                outcome.append(error)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        began = time.monotonic()
+        reply.stream.close()
+        reader.join(2)
+        assert not reader.is_alive()
+        assert time.monotonic() - began < 0.5
+        assert isinstance(outcome[0], APIConnectionError)
+        transport.close()
+
+
+def test_nothing_is_left_for_the_garbage_collector(world, server):
+    """Whoever drops a reply must not have to wait for a collection."""
+    server.script = [stream(chunk("a", finish="stop"), DONE)]
+    world.read_all(world.send(ask(server, streaming=True)))
+    gc.collect()
+    gc.disable()
+    try:
+        server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
+        reply = world.send(ask(server, streaming=True))
+        world.read(reply)
+        reply.stream.close()
+        del reply
+        world.settle()
+        assert server.wait_until(lambda: server.open_connections == 0, 0.3)
+    finally:
+        gc.enable()

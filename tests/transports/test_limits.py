@@ -1,0 +1,232 @@
+"""Time: every wait ends, and the error names the limit that passed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.scripted import HANG, http, piece, slowly
+from tests.transports.conftest import ask, head
+from xdm_integrations.core.errors import APIConnectionError, APITimeoutError
+from xdm_integrations.core.wire import Limits, Timeout
+from xdm_integrations.transports._aiohttp import AiohttpTransport
+from xdm_integrations.transports.watchdog import WATCHDOG, Watchdog
+
+SOON = Timeout(0.2, 0.2)
+
+
+def within(seconds: float = 0.2, *, total: bool = False, **more):
+    """Return the settings of a request whose deadline, or else whose read limit, is near."""
+    if total:
+        return {"timeout": Timeout(5, 5, seconds), "deadline": time.monotonic() + seconds, **more}
+    return {"timeout": Timeout(5, seconds), **more}
+
+
+class Timed:
+    def __enter__(self):
+        self.start = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.monotonic() - self.start
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_silence_before_the_headers_ends(world, server, total):
+    server.script = [[HANG]]
+    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit of 0.2" if total else "read limit of 0.2"):
+        world.send(ask(server, **within(total=total)))
+    assert 0.15 < timed.seconds < 1
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_headers_that_drip_end(world, server, total):
+    """Each byte comes in time, so that no limit for one read ever passes."""
+    server.script = [slowly(head(X="y" * 200))]
+    limits = within(total=total)
+    if not total:
+        limits["timeout"] = Timeout(0.1, 0.2)
+    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit of 0.2"):
+        world.send(ask(server, **limits))
+    assert 0.15 < timed.seconds < 1
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+def test_silence_in_the_body_ends(world, server, framing, total):
+    start = {
+        "chunked": head(Transfer_Encoding="chunked") + piece(b"a"),
+        "length": head(Content_Length="9") + b"a",
+        "close": head(Connection="close") + b"a",
+    }[framing]
+    server.script = [[start, HANG]]
+    reply = world.send(ask(server, streaming=True, **within(0.3, total=total)))
+    assert world.read(reply) == b"a"
+    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit"):
+        world.read(reply)
+    assert timed.seconds < 1
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+def test_a_body_that_drips_ends_with_the_deadline(world, server, framing):
+    text = b"x" * 100
+    wire = {
+        "chunked": [head(Transfer_Encoding="chunked"), *slowly(piece(text))],
+        "length": [head(Content_Length="100"), *slowly(text)],
+        "close": [head(Connection="close"), *slowly(text)],
+    }[framing]
+    server.script = [wire]
+    with Timed() as timed, pytest.raises(APITimeoutError, match=r"total limit of 0\.3"):
+        world.send(ask(server, **within(0.3, total=True)))
+    assert timed.seconds < 1
+
+
+def test_chunk_sizes_that_drip_end(world, server):
+    """No byte of the body ever comes, only its framing."""
+    server.script = [[head(Transfer_Encoding="chunked"), *slowly(b"1;" + b"x" * 200 + b"\r\na\r\n")]]
+    # aiohttp's limit for one read starts anew at such a byte too; there only the deadline ends it.
+    reply = world.send(ask(server, streaming=True, **within(0.2, total=world.is_async)))
+    with Timed() as timed, pytest.raises(APITimeoutError):
+        world.read(reply)
+    assert timed.seconds < 1
+
+
+def test_one_read_can_be_given_less_time(world, server):
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
+    reply = world.send(ask(server, streaming=True))
+    assert world.read(reply, 3.0) == b"a"
+    with Timed() as timed, pytest.raises(APITimeoutError):
+        world.read(reply, 0.1)
+    assert timed.seconds < 1
+
+
+def test_a_deadline_that_has_passed_sends_nothing(world, server):
+    with pytest.raises(APITimeoutError, match="total limit"):
+        world.send(ask(server, timeout=Timeout(5, 5, 1), deadline=time.monotonic() - 1))
+    assert server.requests == []
+
+
+def test_no_limit_at_all_is_possible(world, server):
+    assert world.send(ask(server, timeout=Timeout(None, None))).status == 200
+
+
+def test_an_absurdly_long_limit_is_possible(world, server):
+    assert world.send(ask(server, timeout=Timeout(1e6, 1e6))).status == 200
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_a_host_that_does_not_accept_ends(world, total):
+    """A listener whose queue is full lets connections hang."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        limits = {"timeout": Timeout(0.2, 5)}
+        if total:
+            limits = within(total=True)
+        expected = "total limit of 0.2" if total else rf"Could not connect to 127\.0\.0\.1:{port} within 0\.2 s"
+        with Timed() as timed, pytest.raises(APITimeoutError, match=expected):
+            world.send(ask(f"http://127.0.0.1:{port}/v1/completions", **limits))
+        assert timed.seconds < 1.5
+        for one in waiting:
+            one.close()
+
+
+def test_a_tls_handshake_that_hangs_is_a_failure_to_connect(world):
+    """Nothing was sent, so that the error must not speak of a bill."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with Timed() as timed, pytest.raises(APIConnectionError) as caught:
+            world.send(ask(f"https://127.0.0.1:{port}/v1/completions", timeout=SOON))
+    assert timed.seconds < 1
+    if not world.is_async:  # aiohttp's limit for connecting ends before TLS
+        assert "Could not connect" in str(caught.value)
+
+
+def test_a_limit_that_passes_is_no_cancellation(server):
+    """The task goes on, other tasks keep their own limits, and a real cancellation stays one."""
+    server.script = lambda seen: [HANG] if seen.json["prompt"] == "x" else http({"ok": 1})
+    patient = {"body": b'{"prompt": "y"}', "timeout": Timeout(5, 5)}
+
+    async def one(transport, seconds):
+        with pytest.raises(APITimeoutError):
+            await transport.send(ask(server, timeout=Timeout(seconds / 2, seconds / 2)))
+        await asyncio.sleep(0)
+        return (await transport.send(ask(server, **patient))).status
+
+    async def main():
+        transport = AiohttpTransport(Limits())
+        statuses = await asyncio.gather(*(one(transport, seconds) for seconds in (0.3, 0.1, 0.2)))
+        cancelled = asyncio.create_task(transport.send(ask(server, **within(0.2, total=True))))
+        await asyncio.sleep(0.02)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await asyncio.sleep(0.3)  # its limit is gone with it
+        await transport.close()
+        return statuses
+
+    assert asyncio.run(main()) == [200, 200, 200]
+
+
+def test_a_limit_of_one_request_is_not_left_on_the_connection(world, server):
+    """The next request on the same connection has its own."""
+    gate = threading.Event()
+    server.script = [http({"n": 1}), [head(Content_Length="2") + b"{", gate, b"}"]]
+    world.send(ask(server, timeout=Timeout(0.1, 0.1)))
+    reply = world.send(ask(server, streaming=True, timeout=Timeout(None, None)))
+    assert world.read(reply) == b"{"
+    timer = threading.Timer(0.3, gate.set)
+    timer.start()
+    assert world.read(reply) == b"}"
+    timer.join()
+    assert server.connections == 1
+
+
+def test_the_watchdog_forgets_what_has_been_switched_off(server):
+    alarms = [WATCHDOG.set(300) for _ in range(1000)]
+    for alarm in alarms:
+        WATCHDOG.off(alarm)
+    assert not WATCHDOG._alarms & set(alarms)
+
+
+class Connection:
+    def __init__(self):
+        self.shut = threading.Event()
+        self.sock = self
+
+    def shutdown(self, how):
+        self.shut.set()
+
+
+def test_the_watchdog_rings_the_nearest_first_and_only_what_is_due():
+    dog = Watchdog()
+    late, soon, off = dog.set(60), dog.set(0.05), dog.set(0.05)
+    late.connection, soon.connection, off.connection = Connection(), Connection(), Connection()
+    dog.off(off)
+    assert soon.connection.shut.wait(5)
+    assert soon.rang
+    assert not late.rang
+    assert not off.rang
+
+
+def test_the_watchdog_rings_again_where_there_was_no_connection_yet(monkeypatch):
+    monkeypatch.setattr("xdm_integrations.transports.watchdog.AGAIN", 0.05)
+    dog = Watchdog()
+    alarm = dog.set(0.01)
+    while not alarm.rang:
+        time.sleep(0.001)
+    alarm.connection = Connection()
+    assert alarm.connection.shut.wait(5)

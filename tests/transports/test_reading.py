@@ -1,0 +1,215 @@
+"""Reading: every token as it arrives, whatever the framing; compressed or not; never without bound."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+import zlib
+
+import pytest
+
+from tests.scripted import CLOSE, HANG, RESET, http, piece
+from tests.transports.conftest import ask, head
+from xdm_integrations.core.errors import APIConnectionError, APIResponseError
+from xdm_integrations.core.wire import Limits
+
+TOKENS = [f"data: {word}\n\n".encode() for word in ("one", "twö", "three", "four")]
+WHOLE = b"".join(TOKENS)
+
+
+class Paced:
+    """A body whose next part is sent only after the test has received the one before."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self.received = [threading.Event() for _ in parts]
+        self.steps = [step for part, event in zip(parts, self.received, strict=True) for step in (part, event)]
+
+
+def flushed(compress) -> list[bytes]:
+    """Compress each token so that it can be decoded alone; the last one ends the data."""
+    parts = [compress.compress(token) + compress.flush(zlib.Z_SYNC_FLUSH) for token in TOKENS]
+    parts[-1] += compress.flush()
+    return parts
+
+
+def framings() -> dict[str, tuple[bytes, list[bytes], list]]:
+    """Head, the part with each token, and what ends the body."""
+    gzipped = flushed(zlib.compressobj(wbits=31))
+    sse = {"Content_Type": "text/event-stream"}
+    big = [b"%x\r\n" % len(WHOLE) + TOKENS[0], *TOKENS[1:-1], TOKENS[-1] + b"\r\n"]
+    last_with_end = [*map(piece, TOKENS[:-1]), piece(TOKENS[-1]) + b"0\r\n\r\n"]
+    return {
+        "chunked": (head(**sse, Transfer_Encoding="chunked"), list(map(piece, TOKENS)), [b"0\r\n\r\n"]),
+        "end in the last packet": (head(**sse, Transfer_Encoding="chunked"), last_with_end, []),
+        "one big chunk": (head(**sse, Transfer_Encoding="chunked"), big, [b"0\r\n\r\n"]),
+        "content-length": (head(**sse, Content_Length=str(len(WHOLE))), TOKENS, []),
+        "close-delimited": (head(**sse), TOKENS, [CLOSE]),
+        "connection: close": (head(**sse, Connection="close"), TOKENS, [CLOSE]),
+        "chunked, connection: close": (
+            head(**sse, Connection="close", Transfer_Encoding="chunked"),
+            list(map(piece, TOKENS)),
+            [b"0\r\n\r\n", CLOSE],
+        ),
+        "chunked gzip": (
+            head(**sse, Transfer_Encoding="chunked", Content_Encoding="gzip"),
+            list(map(piece, gzipped)),
+            [b"0\r\n\r\n"],
+        ),
+        "close-delimited gzip": (head(**sse, Content_Encoding="gzip"), gzipped, [CLOSE]),
+    }
+
+
+@pytest.mark.parametrize("framing", framings())
+def test_a_token_is_delivered_before_the_next_is_sent(world, server, framing):
+    start, parts, end = framings()[framing]
+    paced = Paced(parts)
+    server.script = [[start, *paced.steps, *end]]
+    reply = world.send(ask(server, streaming=True))
+    for token, received in zip(TOKENS, paced.received, strict=True):
+        got = b""
+        while len(got) < len(token):
+            got += world.read(reply)
+        assert got == token
+        received.set()
+    assert world.read(reply) == b""
+    assert world.read(reply) == b""  # and so it stays
+    world.close(reply)
+    keeps = "close" not in framing
+    assert server.wait_until(lambda: server.open_connections == int(keeps))
+
+
+@pytest.mark.parametrize("framing", framings())
+def test_a_body_that_comes_at_once_is_the_same(world, server, framing):
+    start, parts, end = framings()[framing]
+    wire = start + b"".join(parts) + b"".join(step for step in end if step != CLOSE)
+    server.script = [[wire, *[step for step in end if step == CLOSE]]]
+    reply = world.send(ask(server, streaming=True))
+    assert world.read_all(reply) == WHOLE
+    assert world.send(ask(server)).body == WHOLE
+
+
+@pytest.mark.parametrize("framing", framings())
+def test_a_body_byte_by_byte_is_the_same(world, server, framing):
+    start, parts, end = framings()[framing]
+    wire = start + b"".join(parts) + b"".join(step for step in end if step != CLOSE)
+    server.script = [[*(wire[i : i + 1] for i in range(len(wire))), CLOSE]]
+    reply = world.send(ask(server, streaming=True))
+    assert world.read_all(reply) == WHOLE
+
+
+def test_chunk_extensions_and_trailers_are_passed_over(world, server):
+    wire = b"3;x=y\r\nabc\r\n2\r\nde\r\n0;z\r\nX-Trailer: 1\r\nX-More: 2\r\n\r\n"
+    server.script = [[head(Transfer_Encoding="chunked") + wire]]
+    for _ in range(3):
+        assert world.read_all(world.send(ask(server, streaming=True))) == b"abcde"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"nonsense\r\n",
+        b"-5\r\nabcde",
+        b"3\r\nabcXX\r\n",
+        b"5\r\nab",
+        b"5\r\nabcde",
+        b"5\r\nabcde\r\n",
+        b"3\r\nabc\r\n2",
+    ],
+)
+def test_broken_framing_is_an_error_and_closes(world, server, wire):
+    server.script = [[head(Transfer_Encoding="chunked") + wire, CLOSE]]
+    with pytest.raises(APIConnectionError, match=r"nswer from 127[^\n]*$"):
+        world.read_all(world.send(ask(server, streaming=True)))
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_what_comes_after_the_last_chunk_belongs_to_nobody(server):
+    """Only the blocking world reads so far; aiohttp refuses the surplus as a reply without a request."""
+    from xdm_integrations.transports._requests import RequestsTransport
+
+    transport = RequestsTransport(Limits())
+    server.script = [
+        [
+            head(Transfer_Encoding="chunked")
+            + piece(b"a")
+            + b"0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+        ],
+        http({"good": 1}),
+    ]
+    assert transport.send(ask(server)).body == b"a"
+    assert transport.send(ask(server)).body == b'{"good": 1}'
+    assert server.connections == 2
+    transport.close()
+
+
+def test_an_interim_reply_never_passes_for_an_answer(world, server):
+    """http.client takes 103 for the final reply, so that world has to send again; aiohttp reads on."""
+    server.script = [[b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", *http({"ok": 1})]]
+    if world.is_async:
+        assert world.send(ask(server)).body == b'{"ok": 1}'
+        return
+    with pytest.raises(APIConnectionError, match=r"interim reply \(103\)") as caught:
+        world.send(ask(server))
+    assert caught.value.retryable
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def bomb(megabytes: int) -> bytes:
+    compress = zlib.compressobj(9, wbits=31)
+    zeros = b"\0" * 2**20
+    return b"".join(compress.compress(zeros) for _ in range(megabytes)) + compress.flush()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_body_is_bounded(world, server, packed):
+    world.close_transport()
+    world.new_transport(Limits(body=100_000))
+    if packed:
+        server.script = [http(bomb(200), headers={"Content-Encoding": "gzip"})]
+    else:
+        server.script = [[head(Transfer_Encoding="chunked"), *[piece(b"x" * 10_000)] * 50, HANG]]
+    with pytest.raises(APIResponseError, match=r"more than 100,000 bytes.*limits\.body"):
+        world.send(ask(server))
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_bomb_is_unpacked_in_pieces(world, server):
+    """A stream of 200 MB in 200 kB comes in blocks that a decoder with limits can refuse."""
+    server.script = [http(bomb(200), headers={"Content-Encoding": "gzip"})]
+    reply = world.send(ask(server, streaming=True))
+    assert max(len(world.read(reply)) for _ in range(5)) <= 2**24
+    world.close(reply)
+
+
+def test_a_compressed_body_cut_short_is_an_error(world, server):
+    whole = gzip.compress(b"x" * 1000 + WHOLE)
+    server.script = [[head(Content_Encoding="gzip", Content_Length=str(len(whole))) + whole[:-20], CLOSE]]
+    with pytest.raises(APIConnectionError, match="broke off"):
+        world.send(ask(server))
+
+
+def test_a_body_that_is_not_gzip_is_an_error(world, server):
+    server.script = [http("not compressed at all", headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(APIConnectionError, match="broke off"):
+        world.send(ask(server))
+
+
+@pytest.mark.parametrize("how", [CLOSE, RESET])
+def test_what_arrived_before_a_break_is_handed_out_first(world, server, how):
+    """aiohttp forgets what it holds as soon as it learns of the break; then a whole answer would be lost."""
+    gone = threading.Event()
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), gone, piece(b"whole answer"), how]]
+    reply = world.send(ask(server, streaming=True))
+    assert world.read(reply) == b"a"
+    gone.set()
+    assert server.wait_until(lambda: server.open_connections == 0)
+    if world.is_async:
+        world.run(asyncio.sleep(0.02))  # the loop meets data and break before anybody reads
+    if how == CLOSE:
+        assert world.read(reply) == b"whole answer"
+    with pytest.raises(APIConnectionError, match="broke off"):
+        world.read_all(reply)

@@ -1,0 +1,147 @@
+"""What a failing network is called, and what its limits are: the same words in both worlds.
+
+A transport catches the exceptions of its library, finds out which of these cases it is, and raises
+what is made here, with the library's exception as its cause.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from xdm_integrations.core.errors import APIConnectionError, APIResponseError, APITimeoutError
+from xdm_integrations.core.flow import time_is_up
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.wire import Request
+
+E = TypeVar("E", bound=BaseException)
+_ADVICE = "Check `base_url`, the network and the proxy settings."
+_CLOCK_STEP = 0.01
+LONGEST_WORDS = 300
+
+
+def time_left(request: Request, limit: float | None) -> float | None:
+    """Return `limit` in seconds, or less where the deadline of the call is nearer.
+
+    Raises:
+        APITimeoutError: The deadline has passed.
+    """
+    deadline = request.deadline
+    if deadline is None:
+        return limit
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise limit_passed(request)
+    return left if limit is None else min(limit, left)
+
+
+def limit_for_headers(request: Request) -> float | None:
+    """Return the seconds for everything up to the end of the headers, however slowly they drip in."""
+    connect, read, _ = request.timeout
+    return time_left(request, None if connect is None or read is None else connect + read)
+
+
+def limit_passed(request: Request) -> APITimeoutError:
+    """The deadline of the call, or else the limit for one wait, has passed."""
+    deadline = request.deadline
+    if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
+        return time_is_up("total", request.timeout.total or 0.0)
+    return time_is_up("read", request.timeout.read or 0.0)
+
+
+def not_connected(request: Request) -> APITimeoutError:
+    """No connection came about in time."""
+    deadline = request.deadline
+    if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
+        return time_is_up("total", request.timeout.total or 0.0)
+    limit = request.timeout.connect or 0.0
+    return APITimeoutError(f"Could not connect to {host_of(request)} within {limit:g} s. {_ADVICE}")
+
+
+def no_answer(request: Request, error: BaseException, *, reused: bool = False) -> APIConnectionError:
+    """The connection failed before the headers were there; `reused` if it had served before."""
+    own = APIConnectionError(f"No answer from {host_of(request)}: {words(error)}. {_ADVICE}")
+    own.stale = reused
+    return own
+
+
+def broken_off(request: Request, error: BaseException) -> APIConnectionError:
+    """The connection failed in the middle of a body."""
+    return APIConnectionError(f"The answer from {host_of(request)} broke off: {words(error)}.")
+
+
+def tls_failed(request: Request, error: BaseException) -> APIConnectionError:
+    """TLS failed. A certificate that can't be trusted won't be trusted at the next attempt either."""
+    text = words(error)
+    certificate = "certificate" in text.lower() or "hostname" in text.lower()
+    advice = (
+        " Set REQUESTS_CA_BUNDLE to a file with the certificate authority to trust, if that server is yours."
+        if certificate
+        else ""
+    )
+    return APIConnectionError(
+        f"TLS to {host_of(request)} failed: {text}.{advice}", retry="never" if certificate else "backoff"
+    )
+
+
+def not_sendable(request: Request, error: BaseException) -> APIConnectionError:
+    """The library refuses the request as it is: its URL, a header, or the proxy of the environment."""
+    return APIConnectionError(f"The request to {host_of(request)} can't be sent: {words(error)}.", retry="never")
+
+
+def too_large(limit: int) -> APIResponseError:
+    """A body that isn't a stream is larger than `Limits.body`."""
+    return APIResponseError(
+        f"The server sent a body of more than {limit:,} bytes; raise `limits.body` if you expect that."
+    )
+
+
+def host_of(request: Request) -> str:
+    """Return host and port for a message."""
+    try:
+        return urlsplit(request.url).netloc.rpartition("@")[2]
+    except ValueError:
+        return repr(request.url)
+
+
+def words(error: BaseException) -> str:
+    """Return the kind of an exception and what it says, in one line."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if len(text) > LONGEST_WORDS:  # aiohttp quotes what it couldn't parse
+        text = text[:LONGEST_WORDS] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def without_secrets(error: E, request: Request) -> E:
+    """Take the request, and whatever else shows the key, out of a library's exception and its causes.
+
+    requests hangs the request on its exceptions, aiohttp puts it into their `args`, and a server
+    may echo the key in what its parser then quotes.
+    """
+    secret = request.secret
+    seen: Any = error
+    while seen is not None:
+        if getattr(seen, "request", None) is not None:
+            seen.request = None
+        about = getattr(seen, "request_info", None)
+        if about is not None:
+            seen.request_info = SimpleNamespace(method=about.method, url=about.url, real_url=about.real_url)
+            seen.args = (seen.request_info, *seen.args[1:])
+        if secret:
+            seen.args = tuple(_masked(value, secret) for value in seen.args)
+            for name, value in list(vars(seen).items()):
+                if isinstance(value, (str, bytes)):
+                    setattr(seen, name, _masked(value, secret))
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
+def _masked(value: Any, secret: str) -> Any:  # noqa: ANN401 - any argument of an exception
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, bytes):
+        return value.replace(secret.encode("latin-1", "replace"), b"***")
+    return value
