@@ -11,11 +11,14 @@ drive the same flows.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import random
+import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._version import __version__
@@ -385,8 +388,9 @@ class AsyncClient(_Settings):
     async def _drive(self, flow: Flow[T], on_retry: OnRetry) -> T:
         transport: AsyncTransport | None = self._transport
         if transport is None:
-            from .transports._aiohttp import AiohttpTransport  # noqa: PLC0415 - loads aiohttp on first use
-
+            name = f"{__package__}.transports._aiohttp"
+            # aiohttp is loaded on first use, in a thread: it takes long enough for a loop to notice.
+            module: Any = sys.modules.get(name) or await asyncio.to_thread(import_module, name)
             with _OPENING:
-                transport = self._transport = self._transport or AiohttpTransport(self.config.limits)
+                transport = self._transport = self._transport or module.AiohttpTransport(self.config.limits)
         return await drive_async(flow, transport, self._hooks_with(on_retry))
