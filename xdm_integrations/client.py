@@ -67,7 +67,7 @@ class _Settings:
         base_url: str | None = None,
         model: str | None = None,
         max_tokens: int | None = DEFAULT_MAX_TOKENS,
-        timeout: Timeout | float | tuple[float | None, float | None] | None = None,
+        timeout: Timeout | float | tuple[float | None, ...] | None = None,
         max_retries: int = 2,
         default_headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -90,7 +90,8 @@ class _Settings:
             model: The model for calls that name none.
             max_tokens: Tokens per choice for calls that don't say; None leaves it to the server,
                 whose own default is 16.
-            timeout: Seconds for connecting and for each wait, or `(connect, read)`, or a `Timeout`.
+            timeout: Seconds for connecting and for each wait, or `(connect, read)`, or `(connect,
+                read, total)`, or a `Timeout`.
                 Default: 10 s to connect, 300 s between bytes, no limit in total.
             max_retries: Requests after the first, at most.
             default_headers: Headers of every request.
@@ -291,9 +292,8 @@ class Client(_Settings):
         if self._key_source is None:
             return self.config.api_key
         key = self._key_source()
-        if not isinstance(key, str):
-            if hasattr(key, "close"):
-                key.close()  # a coroutine that nobody will await
+        if inspect.iscoroutine(key):
+            key.close()  # nobody will await it
             raise ConfigurationError("api_key: a blocking client needs a function that returns a string.")
         return normalize_key(key)
 

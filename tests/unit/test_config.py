@@ -258,3 +258,17 @@ def test_a_public_host_needs_a_key():
         require_key(ROOT, {"X": "1"})
     require_key(ROOT, {"authorization": "Bearer x"})
     require_key("http://localhost/v1", {})
+
+
+class Wrapped:
+    def get_secret_value(self):
+        return " Bearer abcdefgh "
+
+
+def test_a_wrapped_key_is_unwrapped():
+    assert normalize_key(Wrapped()) == "abcdefgh"
+
+
+def test_headers_that_are_no_mapping():
+    with pytest.raises(ConfigurationError, match="headers: expected a mapping"):
+        check_headers("x")

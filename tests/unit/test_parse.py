@@ -178,3 +178,17 @@ def test_an_error_with_status_200(body):
 def test_the_other_name_of_the_request_id():
     assert parse({"choices": choices(0)}, headers={"x-request-id": "r-2"}).request_id == "r-2"
     assert parse({"choices": choices(0)}, headers={}).request_id is None
+
+
+HALVES = [
+    ("\\ud83d\\ude00", "\U0001f600"),
+    ("a\\ud83d", "a\ufffd"),
+    ("\\ude00\u4f60", "\ufffd\u4f60"),
+    ("\u4f60", "\u4f60"),
+]
+
+
+@pytest.mark.parametrize(("sent", "text"), HALVES)
+def test_halves_of_surrogate_pairs_never_come_out(sent, text):
+    body = f'{{"choices": [{{"text": "{sent}", "index": 0, "finish_reason": "stop"}}]}}'
+    assert parse(body.encode()).text == text

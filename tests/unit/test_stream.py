@@ -166,6 +166,18 @@ def test_cumulative_usage_is_never_summed():
     assert run(*parts, DONE, expected=2, n=2)[0].result().usage == Usage(5, 4, 9)
 
 
+def test_a_character_cut_inside_its_surrogate_pair_is_joined():
+    made, chunks = run(chunk("a"), chunk("\ud83d"), chunk("\ude00b"), chunk("\ud83d", "stop"), DONE)
+    assert texts(chunks) == ["a", "\U0001f600b", "\ufffd"]
+    assert made.result().text == "a\U0001f600b\ufffd"
+
+
+def test_the_halves_of_two_choices_are_not_joined():
+    parts = [chunk("\ud83d", index=0), chunk("\ude00", index=1), chunk("\ude00", "stop", 0), chunk("", "stop", 1)]
+    made, _ = run(*parts, DONE, expected=2, n=2)
+    assert [c.text for c in made.result().choices] == ["\U0001f600", "\ufffd"]
+
+
 def test_a_last_chunk_without_text():
     made, chunks = run(chunk("a"), event({"choices": [{"finish_reason": "length", "index": 0}]}), DONE)
     whole(made, "a", "length")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import APIResponseError
-from .parse import choice_text, finish_reason_of, metadata_of
+from .parse import choice_text, finish_reason_of, mended, metadata_of
 from .results import Choice, Completion, CompletionChunk, Logprobs, Usage
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class AnswerSoFar:
         self._n = n
         self._texts: list[list[str]] = [[] for _ in range(expected)]
         self._finish: list[str | None] = [None] * expected
+        self._halves: dict[int, str] = {}
         self._logprobs: dict[int, list[Logprobs]] = {}
         self._usage: Usage | None = None
         self._usage_of: dict[int, Usage] = {}
@@ -78,6 +79,8 @@ class AnswerSoFar:
         finish = choice.get("finish_reason")
         if finish is not None:
             finish = self._finish_with(finish_reason_of(finish), index)
+        if index in self._halves or not text.isascii():
+            text = self._mended(text, index, last=finish is not None)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             logprobs = Logprobs.parse(logprobs)
@@ -88,6 +91,14 @@ class AnswerSoFar:
         elif finish is None and logprobs is None:
             return
         chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _mended(self, text: str, index: int, *, last: bool) -> str:
+        """Join what was cut inside a surrogate pair; the half that ends a piece waits for the next one."""
+        text = self._halves.pop(index, "") + text
+        if text and "\ud800" <= text[-1] <= "\udbff" and not last:
+            self._halves[index] = text[-1]
+            text = text[:-1]
+        return mended(text)
 
     def _finish_with(self, reason: str | None, index: int) -> str | None:
         if reason is None or self._finish[index] is not None:

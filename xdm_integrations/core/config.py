@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .retry import RetryPolicy
 from .wire import Limits, Timeout
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_BASE_URL = "https://xuedingmao.online/v1"
 DEFAULT_MODEL = "gpt-3.5-turbo-instruct"
@@ -62,11 +60,11 @@ class Config:
     def build(  # noqa: PLR0913 - one argument per setting
         cls,
         *,
-        api_key: str | None = None,
+        api_key: object = None,
         base_url: str | None = None,
         model: str | None = None,
         max_tokens: int | None = DEFAULT_MAX_TOKENS,
-        timeout: Timeout | float | tuple[float | None, float | None] | None = None,
+        timeout: Timeout | float | tuple[float | None, ...] | None = None,
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -174,12 +172,17 @@ def is_private_host(host: str) -> bool:
     return address.is_loopback or address.is_private or address.is_link_local
 
 
-def normalize_key(key: str | None) -> str | None:
+def normalize_key(key: object) -> str | None:
     """Return the bare key: space, quotes and a pasted "Bearer " are cut off; None if empty.
+
+    Args:
+        key: A string, or pydantic's SecretStr (anything with `get_secret_value`), or None.
 
     Raises:
         ConfigurationError: What is left can't be an HTTP header. The message doesn't show it.
     """
+    if hasattr(key, "get_secret_value"):
+        key = key.get_secret_value()
     if key is None:
         return None
     if not isinstance(key, str):
@@ -226,6 +229,8 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
         ConfigurationError: A name isn't a token, or a value holds a line break or isn't
             Latin-1. The message names the header and doesn't show its value.
     """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: expected a mapping of names to values, got {type(headers).__name__}.")
     checked: dict[str, str] = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):

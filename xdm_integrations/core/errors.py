@@ -107,6 +107,16 @@ class ConfigurationError(XDMError, ValueError):
     """The caller's mistake, found before any byte was sent."""
 
 
+def settings_error(error: Any) -> ConfigurationError:  # noqa: ANN401 - pydantic stays out of this room
+    """Return pydantic's `ValidationError` as one of ours, in one line that shows no values."""
+    problems = []
+    for problem in error.errors(include_input=False, include_url=False):
+        cause = problem.get("ctx", {}).get("error")
+        where = ".".join(map(str, problem["loc"]))
+        problems.append(cause.message if isinstance(cause, ConfigurationError) else f"{where}: {problem['msg']}")
+    return ConfigurationError(" ".join(problems))
+
+
 class APIConnectionError(XDMError, ConnectionError):
     """No usable answer came back: refused, reset, closed early, TLS failure."""
 

@@ -67,7 +67,7 @@ class CompletionParams(SamplingParams, total=False):
     """More fields of the body, for servers that know them. They win over parameters."""
     extra_headers: Mapping[str, str] | None
     """More headers for this request."""
-    timeout: Timeout | float | tuple[float | None, float | None] | None
+    timeout: Timeout | float | tuple[float | None, ...] | None
     """Instead of the client's; see `Timeout`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from . import jsontext
@@ -12,6 +13,8 @@ from .said import request_id_of
 
 if TYPE_CHECKING:
     from .wire import Reply
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class WrongChoicesError(APIResponseError):
@@ -68,7 +71,7 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
     """Read one choice; a missing or odd index becomes 0."""
     index = choice.get("index")
     return Choice(
-        choice_text(choice),
+        mended(choice_text(choice)),
         index if isinstance(index, int) else 0,
         finish_reason_of(choice.get("finish_reason")),
         Logprobs.parse(choice.get("logprobs")),
@@ -85,6 +88,16 @@ def choice_text(choice: dict[str, Any]) -> str:
         if isinstance(inner, dict) and isinstance(inner.get("content"), str):
             return str(inner["content"])
     return ""
+
+
+def mended(text: str) -> str:
+    r"""Return `text` with the halves of surrogate pairs joined, and U+FFFD for each that is alone.
+
+    JSON can hold such halves ("\ud83d"); hardly anything that text is passed on to takes them.
+    """
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def finish_reason_of(value: object) -> str | None:
