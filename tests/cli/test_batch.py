@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -80,7 +82,12 @@ def test_a_prompt_that_was_changed_is_asked_again_and_the_others_are_not(run, se
     files("a", "B", "c")
     run("batch", prompts, "-o", answers)
     assert asked(server) == ["B", "a", "b", "c"]
-    assert [record["text"] for record in records(answers)] == ["<a>", "<B>", "<c>"]
+    assert [(record["line"], record["text"]) for record in records(answers)] == [
+        (1, "<a>"),
+        (2, "<B>"),
+        (3, "<c>"),
+        (None, "<b>"),  # paid, and never dropped
+    ]
 
 
 def test_failures_are_listed_kept_and_retried_by_the_next_run(run, server, files):
@@ -115,23 +122,181 @@ def test_an_error_that_all_would_meet_stops_the_run(run, server, files):
     assert [record["text"] for record in records(answers)] == [f"<p{i}>" for i in range(200)]
 
 
-@pytest.mark.parametrize("keep", [1, 30, -1], ids=["first-byte", "half", "no-newline"])
-def test_a_cut_last_line_costs_one_answer_and_breaks_nothing(run, server, files, keep):
+@pytest.mark.parametrize(("keep", "again"), [(1, ["b"]), (30, ["b"]), (-2, ["b"]), (-1, [])])
+def test_a_cut_last_line_costs_one_answer_at_most_and_breaks_nothing(run, server, files, keep, again):
     prompts, answers = files("a", "b")
     run("batch", prompts, "-o", answers)
     first, second = answers.read_bytes().splitlines(keepends=True)
     answers.write_bytes(first + second[:keep])
     server.requests.clear()
     assert run("batch", prompts, "-o", answers).exit_code == 0
-    assert asked(server) == ["b"]
+    assert asked(server) == again
     assert [record["text"] for record in records(answers)] == ["<a>", "<b>"]
 
 
-def test_nonsense_in_the_output_is_left_alone_and_hurts_nobody(run, server, files):
+# Nothing is destroyed
+
+RECORD = '{"line": 1, "prompt": "a", "params": {"model": "gpt-3.5-turbo-instruct", "max_tokens": 256}, "text": "b"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a note without an end of line", 1),
+        (b"two lines\nand a cut one", 1),
+        (b'{"line": 1, "cost": 3}\n', 1),
+        (b'{"line": 1, "cost": 3}', 1),
+        (b'"a prompt"\n"another"\n', 1),
+        (b"PK\x03\x04\xff\xfe", 1),
+        (b"[" * 100_000, 1),
+        (RECORD.encode() + b"\n\n" + RECORD.encode() + b"\n", 2),
+        (RECORD.encode() + b"\nnot json\n" + RECORD[:20].encode(), 2),
+        (RECORD.encode() + b"\n" + b"a cut line of somebody else", 2),
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(run, server, files, content, line):
     prompts, answers = files("a")
-    answers.write_text("[1]\nnot json\n" + '{"line": "x"}\n')
+    answers.write_bytes(content)
+    result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 2
+    assert f"line {line}, was not written by `xdm batch`" in " ".join(result.stderr.split())
+    assert answers.read_bytes() == content
+    assert not server.requests
+
+
+def test_answers_to_prompts_that_are_not_asked_any_more_are_kept_and_found_again(run, server, files):
+    prompts, answers = files(*[{"id": i, "prompt": f"p{i}"} for i in range(6)])
+    run("batch", prompts, "-o", answers)
+    files({"id": 4, "prompt": "p4"}, "new", {"id": 1, "prompt": "p1"})
     assert run("batch", prompts, "-o", answers).exit_code == 0
-    assert records(answers)[0]["text"] == "<a>"
+    assert [(record["line"], record["text"]) for record in records(answers)] == [
+        (1, "<p4>"),
+        (2, "<new>"),
+        (3, "<p1>"),
+        *[(None, f"<p{i}>") for i in (0, 2, 3, 5)],
+    ]
+    files(*[{"id": i, "prompt": f"p{i}"} for i in range(6)])
+    server.requests.clear()
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert not server.requests
+    assert [record["line"] for record in records(answers)] == [1, 2, 3, 4, 5, 6, None]
+
+
+def test_the_file_keeps_its_permissions_and_its_link(run, files, tmp_path):
+    prompts, answers = files("a", "b")
+    real = tmp_path / "real.jsonl"
+    real.touch(0o600)
+    answers.symlink_to(real)
+    run("batch", prompts, "-o", answers)
+    files("b", "a")
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert answers.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert [record["text"] for record in records(real)] == ["<b>", "<a>"]
+
+
+def test_two_runs_never_write_to_one_file(run, server, files):
+    fcntl = pytest.importorskip("fcntl")
+    prompts, answers = files("a")
+    with answers.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 2
+    assert "another run is writing" in " ".join(result.stderr.split())
+    assert not server.requests
+
+
+def test_a_full_disk_ends_the_run_in_words_and_the_next_run_goes_on(run, server, files, monkeypatch):
+    prompts, answers = files("a", "b")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xdm_integrations.cli.answers.os.fsync", full)
+        result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "No space left on device" in result.stderr
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert [record["text"] for record in records(answers)] == ["<a>", "<b>"]
+
+
+# Nothing is paid twice, and nothing passes for what it isn't
+
+
+@pytest.mark.parametrize("with_id", [False, True])
+def test_lines_may_be_inserted_and_moved(run, server, files, with_id):
+    def line(name):
+        return {"id": name, "prompt": f"p{name}"} if with_id else f"p{name}"
+
+    prompts, answers = files(*[line(i) for i in range(5)])
+    run("batch", prompts, "-o", answers)
+    server.requests.clear()
+    order = [7, 4, 0, 1, 2, 3]
+    files(*[line(i) for i in order])
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert asked(server) == ["p7"]
+    assert [(record["line"], record["text"]) for record in records(answers)] == [
+        (i, f"<p{name}>") for i, name in enumerate(order, 1)
+    ]
+
+
+def test_each_of_several_equal_prompts_gets_an_answer(run, server, files):
+    prompts, answers = files("same", "other", "same")
+    run("batch", prompts, "-o", answers)
+    files("same", "same", "other", "same")
+    server.requests.clear()
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert asked(server) == ["same"]
+    assert [record["line"] for record in records(answers)] == [1, 2, 3, 4]
+
+
+def test_equal_prompts_with_ids_of_their_own_are_told_apart(run, server, files):
+    prompts, answers = files({"id": "x", "prompt": "same"})
+    run("batch", prompts, "-o", answers)
+    files({"id": "y", "prompt": "same"}, {"id": "x", "prompt": "same"})
+    run("batch", prompts, "-o", answers)
+    assert asked(server) == ["same", "same"]
+    assert [record["id"] for record in records(answers)] == ["y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "other"], 'made with model "gpt-3.5-turbo-instruct"; now it is model "other"'),
+        (["--max-tokens", "9"], "made with max_tokens 256; now it is max_tokens 9"),
+        (["--temperature", "0"], "made with no temperature; now it is temperature 0"),
+        (["--stop", "x"], 'made with no stop; now it is stop ["x"]'),
+    ],
+)
+def test_answers_that_were_made_otherwise_never_pass_for_those_asked_for(run, server, files, options, words):
+    prompts, answers = files("a")
+    run("batch", prompts, "-o", answers)
+    before = answers.read_bytes()
+    result = run("batch", prompts, "-o", answers, *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert answers.read_bytes() == before
+    assert len(server.requests) == 1
+
+
+def test_the_same_parameters_said_otherwise_are_the_same(run, server, files):
+    prompts, answers = files("a")
+    run("batch", prompts, "-o", answers, "--temperature", "0", "--stop", "x")
+    again = ["--temperature", "0.0", "--stop", "x", "--max-tokens", "256", "-m", "gpt-3.5-turbo-instruct"]
+    assert run("batch", prompts, "-o", answers, *again).exit_code == 0
+    assert len(server.requests) == 1
+
+
+def test_where_everything_failed_another_model_may_try(run, server, files):
+    prompts, answers = files("bad", "bad")
+    server.script = refusing("bad")
+    run("batch", prompts, "-o", answers)
+    assert [record["line"] for record in records(answers)] == [1, 2]
+    server.script = echoing
+    assert run("batch", prompts, "-o", answers, "-m", "other").exit_code == 0
+    assert [(record["line"], record["model"]) for record in records(answers)] == [(1, "other"), (2, "other")]
 
 
 def test_several_answers_and_the_usage_of_single_requests_are_kept(run, server, files):
@@ -152,7 +317,21 @@ def test_json_gives_the_counts(run, server, files):
     assert [failure["line"] for failure in told["failures"]] == [3]
 
 
-@pytest.mark.parametrize("line", ["{", "3", '{"text": "x"}', '{"prompt": ""}', '{"prompt": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "3",
+        '{"text": "x"}',
+        '{"prompt": ""}',
+        '{"prompt": {"a": 1}}',
+        '{"prompt": ["a", "b"]}',
+        '{"prompt": [1, "b"]}',
+        '{"prompt": [true]}',
+        '{"prompt": [-1]}',
+        "[" * 100_000,
+    ],
+)
 def test_a_line_that_is_no_prompt_is_named_before_anything_is_sent(run, server, files, line):
     prompts, answers = files("a")
     with prompts.open("a") as file:
@@ -162,6 +341,70 @@ def test_a_line_that_is_no_prompt_is_named_before_anything_is_sent(run, server, 
     assert "line 3" in " ".join(result.stderr.split())
     assert not server.requests
     assert not answers.exists()
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_its_line(run, server, files):
+    prompts, answers = files("a")
+    with prompts.open("ab") as file:
+        file.write('"é"\n'.encode("latin-1"))
+    result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 2
+    assert "line 2: not UTF-8" in " ".join(result.stderr.split())
+    prompts.write_bytes('\ufeff"é"\r\n'.encode())  # as Windows saves it
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert asked(server) == ["é"]
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("nowhere/answers.jsonl", "doesn't exist"),
+        ("prompts.jsonl/answers.jsonl", "doesn't exist"),
+        (".", "is a directory"),
+        ("x" * 300, "too long"),
+        ("pipe", "must be a file"),
+    ],
+)
+def test_an_output_that_cannot_be_one_is_named_before_anything_is_sent(run, server, files, output, words):
+    prompts, answers = files("a")
+    os.mkfifo(answers.with_name("pipe"))
+    result = run("batch", prompts, "-o", answers.parent / output)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert words in " ".join(result.stderr.split())
+    assert not server.requests
+
+
+def test_a_folder_is_no_file_of_prompts(run, tmp_path):
+    result = run("batch", tmp_path, "-o", tmp_path / "answers")
+    assert result.exit_code == 2
+    assert "is a directory" in " ".join(result.stderr.split())
+
+
+def test_files_that_may_not_be_opened_are_named(run, server, files, monkeypatch):
+    prompts, answers = files("a")
+    opened = Path.open
+    for refused in (prompts, answers):
+
+        def closed(path, *args, refused=refused):
+            if path.name == refused.name:
+                raise PermissionError(13, "Permission denied")
+            return opened(path, *args)
+
+        monkeypatch.setattr(Path, "open", closed)
+        result = run("batch", prompts, "-o", answers)
+        assert result.exit_code == 2
+        assert "Permission denied" in " ".join(result.stderr.split())
+    assert not server.requests
+
+
+def test_texts_and_token_ids_may_share_a_file(run, server, files):
+    prompts, answers = files("a", [1, 2], {"prompt": "b"}, {"prompt": [3], "id": "t"})
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert [record["text"] for record in records(answers)] == ["<a>", "<[1, 2]>", "<b>", "<[3]>"]
+    server.requests.clear()
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert not server.requests
 
 
 def test_the_prompts_are_never_overwritten(run, server, files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -178,6 +179,53 @@ def test_the_module_runs_against_the_real_engine(engine, process):
     assert (result.returncode, result.stdout, result.stderr) == (0, "\n\nThis is indeed a test\n", "")
     streamed = process("complete", "Say this is a test", "--temperature", 0, "-s", XDM_BASE_URL=engine.base_url)
     assert streamed.stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["complete", "x"], ["complete", "x", "-s"], ["complete", "x", "--json"], ["models"], ["quota"], ["doctor"]],
+)
+def test_ctrl_c_ends_each_command_with_130(server, args):
+    go_on = threading.Event()
+    server.script = lambda seen: [go_on]
+    with subprocess.Popen(**command(*args, XDM_BASE_URL=server.url)) as running:
+        assert server.wait_until(lambda: server.requests, 20)
+        running.send_signal(signal.SIGINT)
+        _, error = running.communicate(timeout=30)
+        go_on.set()
+    assert running.returncode == 130
+    assert error == "Interrupted.\n"
+
+
+def test_ctrl_c_in_a_stream_keeps_what_came(server):
+    go_on = threading.Event()
+    server.script = [stream(chunk("Once upon\n"), go_on)]
+    with subprocess.Popen(**command("complete", "x", "-s", XDM_BASE_URL=server.url)) as running:
+        assert running.stdout.readline() == "Once upon\n"
+        running.send_signal(signal.SIGINT)
+        _, error = running.communicate(timeout=30)
+        go_on.set()
+    assert (running.returncode, error) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("streamed", [[], ["-s"]])
+def test_a_screen_that_lacks_a_character_shows_another(server, process, streamed):
+    latin = {"XDM_BASE_URL": server.url, "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}
+    result = process("complete", "caf\u4f60", *streamed, **latin)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "<caf?>\n", "")
+    told = process("complete", "caf\u4f60", *streamed, "--json", **latin).stdout
+    assert "caf\u4f60" in "".join(
+        choice["text"]
+        for line in map(json.loads, told.splitlines())
+        for choice in line.get("choices", [line] if "text" in line else [])
+    )
+
+
+def test_a_prompt_from_standard_input_that_is_no_text_is_refused(run, server):
+    result = run("complete", "-", input=b"\xff\xfe")
+    assert result.exit_code == 2
+    assert "standard input is not utf-8 text" in result.stderr
+    assert not server.requests
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(server):

@@ -78,10 +78,31 @@ def test_a_key_that_cannot_be_one_ends_the_examination(run, server, monkeypatch,
     assert not server.requests
 
 
-def test_a_public_host_without_a_key_says_what_to_set(run):
-    found = report(run, "--base-url", "https://example.com/v1")
-    assert found["settings"][0] is False
-    assert "XDM_API_KEY" in found["settings"][1]
+def test_a_public_host_without_a_key_gets_its_cross_at_the_key_and_says_what_to_set(run):
+    found = report(run, "--base-url", "example.com")
+    assert list(found) == ["key"]
+    ok, said = found["key"]
+    assert ok is False
+    assert "XDM_API_KEY is not set" in said
+    assert "https://example.com/v1" in said
+    assert "Set it to the key from the site" in said
+
+
+def test_a_private_host_needs_no_key(run, server):
+    server.script = gateway()
+    assert report(run)["key"] == (None, "XDM_API_KEY is not set; a private host may answer without.")
+
+
+def test_without_a_key_a_url_that_cannot_be_one_is_what_gets_the_cross(run):
+    found = report(run, "--base-url", "ftp://example.com")
+    assert [ok for ok, _ in found.values()] == [None, False]
+    assert "base_url" in found["settings"][1]
+
+
+def test_a_screen_without_ticks_still_tells_good_from_bad(process):
+    result = process("doctor", XDM_BASE_URL="https://example.com", PYTHONUTF8="0", PYTHONIOENCODING="latin-1")
+    assert result.returncode == 1
+    assert result.stdout.startswith("x key")
 
 
 def test_a_host_that_cannot_be_reached_ends_the_examination(run, server):

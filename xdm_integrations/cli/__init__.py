@@ -17,7 +17,10 @@ _NEEDS = ("click", "rich")
 
 
 def main() -> None:
-    """Run the command line and exit: 0 all is well, 1 a call failed, 2 wrong usage or configuration."""
+    """Run the command line and exit.
+
+    The codes: 0 all is well, 1 a call failed, 2 wrong usage or configuration, 130 interrupted.
+    """
     try:
         from .commands import xdm  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:
@@ -26,6 +29,8 @@ def main() -> None:
             raise
         sys.stderr.write(f'xdm needs {package}: pip install "xdm-integrations[cli]"\n')
         sys.exit(2)
+    except KeyboardInterrupt:  # while it was still loading; later the commands see to it
+        sys.exit(130)
     xdm(prog_name="xdm")
 
 

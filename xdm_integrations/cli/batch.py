@@ -25,14 +25,16 @@ from xdm_integrations.core.errors import (
     PermissionDeniedError,
     XDMError,
 )
+from xdm_integrations.core.parameters import check_parameters
 from xdm_integrations.core.results import Usage
 
-from .answers import Answers, Task, read_tasks
+from .answers import Answers, check_output
 from .complete import given, sampling
-from .options import FAILED, INTERRUPTED, Options, client_options, error_as_dict, screen
+from .options import FAILED, Options, client_options, error_as_dict, screen
+from .prompts import Task, read_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from xdm_integrations.core.packing import Outcome
 
@@ -68,32 +70,41 @@ def batch(
     neither asked nor billed again.
     """
     tasks = list(read_tasks(prompts))
-    if output.exists() and output.samefile(prompts):
-        raise click.UsageError("--output must not be the file of the prompts.")
-    with Answers(output) as answers:
-        todo = [task for task in tasks if not answers.has(task)]
-        run = _Run(answers, len(tasks), len(tasks) - len(todo))
-        stopped: XDMError | None = None
-        try:
-            with run.progress, chosen.client() as client:
-                for start in range(0, len(todo), WINDOW):
-                    window = todo[start : start + WINDOW]
-                    client.complete_batch(
-                        [task.prompt for task in window],
-                        batch_size=batch_size,
-                        max_concurrency=concurrency,
-                        on_result=run.taker(window),
-                        **given(params),
-                    )
-        except _HopelessError as error:
-            stopped = error.why
-        except KeyboardInterrupt:
-            run.report(chosen, interrupted=True)
-            sys.exit(INTERRUPTED)
-        if stopped is None:
-            answers.put_in_order(tasks)
-        run.report(chosen, stopped=stopped)
-        sys.exit(FAILED if run.failures else 0)
+    check_output(output, prompts)
+    with chosen.client() as client:
+        defaults = {"model": client.config.model, "max_tokens": client.config.max_tokens}
+        full = check_parameters({**defaults, **given(params)})
+        with Answers(output, full) as answers:
+            todo = answers.put_in_order(tasks)
+            run = _Run(answers, len(tasks), len(tasks) - len(todo))
+            stopped: XDMError | None = None
+            try:
+                with run.progress:
+                    for window in _windows(todo):
+                        client.complete_batch(
+                            [task.prompt for task in window],
+                            batch_size=batch_size,
+                            max_concurrency=concurrency,
+                            on_result=run.taker(window),
+                            **full,
+                        )
+            except _HopelessError as error:
+                stopped = error.why
+            except KeyboardInterrupt:
+                run.report(chosen, interrupted=True)
+                raise
+            if stopped is None:
+                answers.put_in_order(tasks)
+            run.report(chosen, stopped=stopped)
+    sys.exit(FAILED if run.failures else 0)
+
+
+def _windows(todo: list[Task]) -> Iterator[list[Task]]:
+    """Share the prompts out; texts and token ids can't be in the same call."""
+    for kind in (str, list):
+        alike = [task for task in todo if isinstance(task.prompt, kind)]
+        for start in range(0, len(alike), WINDOW):
+            yield alike[start : start + WINDOW]
 
 
 class _HopelessError(Exception):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import sys
+from typing import Any
+
 import click
 from rich.markup import escape
 from rich.table import Table
@@ -11,10 +15,29 @@ from xdm_integrations._version import __version__
 from .batch import batch
 from .complete import complete
 from .doctor import doctor
-from .options import Options, client_options, screen
+from .options import FAILED, INTERRUPTED, Options, client_options, screen
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The one place where what may happen to every command becomes an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        """Run a command; Ctrl-C and a failing disk end it in words."""
+        if hasattr(sys.stdout, "reconfigure"):  # a screen that lacks a character shows another
+            sys.stdout.reconfigure(errors="replace")
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader went away; click knows what to do
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(FAILED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="xdm")
 def xdm() -> None:
     """Text completions of the XDM gateway, from the command line.

@@ -46,7 +46,10 @@ def given(params: dict[str, Any]) -> dict[str, Any]:
 def complete(prompt: str, stream: bool, chosen: Options, **params: Any) -> None:  # noqa: FBT001, ANN401 - click's
     """Write the answer to PROMPT; `-` reads the prompt from standard input."""
     if prompt == "-":
-        prompt = sys.stdin.read()
+        try:
+            prompt = sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise click.UsageError(f"standard input is not {error.encoding} text.") from None
     if stream and (params.get("n") or 1) > 1 and not chosen.as_json:
         raise click.UsageError("--stream with -n mixes the answers as they come; add --json to tell them apart.")
     with chosen.client() as client:

@@ -12,11 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xdm_integrations.core.config import KEY_VARIABLE, URL_VARIABLE, normalize_key
+from xdm_integrations.core.config import (
+    DEFAULT_BASE_URL,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    normalize_base_url,
+    normalize_key,
+    require_key,
+)
 from xdm_integrations.core.errors import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
 from xdm_integrations.core.models import nearest
 
-from .options import FAILED, Options, client_options, screen
+from .options import FAILED, Options, can_show, client_options, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +67,8 @@ def doctor(chosen: Options) -> None:
 
 
 def _show(out: Console, finding: Finding) -> None:
-    mark = {True: "[green]✓[/]", False: "[bold red]✗[/]", None: "[dim]-[/]"}[finding.ok]
+    good, bad = "✓✗" if can_show(out.file, "✓✗") else "+x"
+    mark = {True: f"[green]{good}[/]", False: f"[bold red]{bad}[/]", None: "[dim]-[/]"}[finding.ok]
     line = Table.grid(padding=(0, 1))
     line.add_column(width=1)
     line.add_column(width=11)
@@ -70,7 +78,7 @@ def _show(out: Console, finding: Finding) -> None:
 
 
 def _examine(chosen: Options) -> Iterator[Finding]:
-    key = _key()
+    key = _key(chosen)
     yield key
     if key.ok is False:
         return
@@ -88,10 +96,10 @@ def _client(chosen: Options) -> Client:
     return Client(model=chosen.model, **{"max_retries": 0, "timeout": PATIENCE, **chosen.settings})
 
 
-def _key() -> Finding:
+def _key(chosen: Options) -> Finding:
     found = os.environ.get(KEY_VARIABLE)
     if found is None:
-        return Finding("key", None, f"{KEY_VARIABLE} is not set; only a private host answers without a key.")
+        return _no_key(str(chosen.settings.get("base_url") or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL))
     try:
         key = normalize_key(found)
     except ConfigurationError as error:
@@ -104,6 +112,22 @@ def _key() -> Finding:
     if "-" in key.removeprefix("sk-"):
         said += "; it holds a `-`, which gateways of this family read as the wish for a fixed channel"
     return Finding("key", ok=True, said=said + ".")
+
+
+def _no_key(base_url: str) -> Finding:
+    try:
+        url = normalize_base_url(base_url)
+    except ConfigurationError:  # told by the line about the settings
+        return Finding("key", None, f"{KEY_VARIABLE} is not set.")
+    try:
+        require_key(url, {})
+    except ConfigurationError:
+        said = (
+            f"{KEY_VARIABLE} is not set, and {url} is a public host, which answers nobody without a key. Set it to "
+            f"the key from the site, or name a private host with --base-url."
+        )
+        return Finding("key", ok=False, said=said)
+    return Finding("key", None, f"{KEY_VARIABLE} is not set; a private host may answer without.")
 
 
 def _url(chosen: Options, client: Client) -> Finding:

@@ -49,14 +49,14 @@ class Options:
     def fail(self, error: XDMError) -> NoReturn:
         """Say what went wrong on standard error, and exit."""
         if self.as_json:
-            click.echo(json.dumps({"error": error_as_dict(error)}, ensure_ascii=False), err=True)
+            click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
             screen(err=True).print(f"[bold red]{type(error).__name__}[/]: {escape(error.message)}", highlight=False)
         sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
 
     def write(self, value: object) -> None:
         """Write one line of JSON to standard output."""
-        click.echo(json.dumps(value, ensure_ascii=False, default=str))
+        click.echo(_json(value, sys.stdout))
 
 
 def error_as_dict(error: XDMError) -> dict[str, Any]:
@@ -70,6 +70,21 @@ def error_as_dict(error: XDMError) -> dict[str, Any]:
         "retryable": error.retryable,
     }
     return {name: value for name, value in known.items() if value is not None}
+
+
+def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
+    """Whether the encoding of a stream has all the characters of a text."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json(value: object, stream: Any) -> str:  # noqa: ANN401 - any text stream
+    """Return JSON that reaches a reader of the stream whole: escaped where its encoding falls short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if can_show(stream, text) else json.dumps(value, default=str)
 
 
 def screen(*, err: bool = False) -> Console:
