@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .core.errors import XDMError
@@ -81,7 +83,8 @@ class _Work:
     def done(self, pack: Pack, result: PackResult) -> None:
         """Take note of a pack's result."""
         self.busy -= 1
-        self.todo.extendleft(reversed(result.ask_alone))
+        if self._first_error is None:
+            self.todo.extendleft(reversed(result.ask_alone))
         self._usages.append(result.usage)
         for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where the pack was split
             self._outcomes[position] = outcome
@@ -148,10 +151,15 @@ class _Crew:
         with self._changed:
             wanted = min(self._most, len(self._work.todo) + self._work.busy) - 1
             while len(self._threads) < wanted:
+                name = f"xdm-batch-{len(self._threads)}"
                 # A daemon, so that Ctrl-C in the calling thread ends the program at once.
-                thread = threading.Thread(target=self._work_off, name=f"xdm-batch-{len(self._threads)}", daemon=True)
+                thread = threading.Thread(target=self._in_context(), name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
+
+    def _in_context(self) -> Callable[[], None]:
+        """Return `_work_off` bound to the caller's context, so that hooks find what was left there."""
+        return partial(copy_context().run, self._work_off)
 
     def _work_off(self) -> None:
         try:

@@ -15,7 +15,6 @@ import asyncio
 import inspect
 import os
 import random
-import sys
 import threading
 import time
 from importlib import import_module
@@ -54,11 +53,24 @@ OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
 
 _OPENING = threading.Lock()
 """Held while a client makes its transport, so that its threads share one."""
+
+
+def _forget_after_fork() -> None:
+    global _OPENING  # noqa: PLW0603 - another thread of the parent may hold it at the moment of the fork
+    _OPENING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+
 _CHANCE = Chance(random.random, time.monotonic, time.time)
 
 
 class _Settings:
     """What both clients are made of: configuration, headers, hooks and memory."""
+
+    _awaits = False
+    """Whether hooks may be coroutine functions."""
 
     def __init__(  # noqa: PLR0913 - one argument per setting
         self,
@@ -125,6 +137,9 @@ class _Settings:
             limits=limits,
             allow_http=allow_http,
         )
+        for name, hook in (("on_request", on_request), ("on_response", on_response), ("on_retry", on_retry)):
+            if inspect.iscoroutinefunction(hook) and not self._awaits:
+                raise ConfigurationError(f"{name}: a coroutine function can't be a hook of a blocking client.")
         self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
         self._memory = Memory()
         self._transport: Any = None
@@ -134,8 +149,8 @@ class _Settings:
         return f"{type(self).__name__}(base_url={self.config.base_url!r}, model={self.config.model!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave connections behind, so that a client can be pickled and copied."""
-        return {**self.__dict__, "_transport": None, "_memory": Memory()}
+        """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
+        return {**self.__dict__, "_transport": None, "_memory": Memory(), "_headers": None}
 
     def _with_key(self, key: str | None) -> dict[str, str]:
         """Return the headers of a request with this key; the same object for the same key."""
@@ -233,11 +248,11 @@ class Client(_Settings):
             batch_size: Prompts per request, at most.
             max_concurrency: Requests in flight, at most.
             stop_on_error: Send nothing more once a prompt has failed; what wasn't asked gets that
-                error as its outcome.
+                error as its outcome, without a call of `on_result`.
             on_result: Called with a prompt's number and its outcome, as each arrives; from several
-                threads, one at a time.
+                threads, one at a time, so that a slow one holds the others up.
             on_retry: Called before each retry, instead of the client's hook.
-            **params: See `CompletionParams`.
+            **params: See `CompletionParams`. A total timeout holds for each request.
 
         Returns:
             One outcome per prompt, in order: a `Completion` or the `XDMError` it failed with.
@@ -320,6 +335,8 @@ class AsyncClient(_Settings):
         'stop'
     """
 
+    _awaits = True
+
     async def complete(
         self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]
     ) -> Completion:
@@ -390,7 +407,7 @@ class AsyncClient(_Settings):
         if transport is None:
             name = f"{__package__}.transports._aiohttp"
             # aiohttp is loaded on first use, in a thread: it takes long enough for a loop to notice.
-            module: Any = sys.modules.get(name) or await asyncio.to_thread(import_module, name)
+            module: Any = await asyncio.to_thread(import_module, name)
             with _OPENING:
                 transport = self._transport = self._transport or module.AiohttpTransport(self.config.limits)
         return await drive_async(flow, transport, self._hooks_with(on_retry))

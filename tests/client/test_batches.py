@@ -175,6 +175,28 @@ def test_stop_on_error_sends_nothing_more(surface, server):
     assert prompts_of(server) == ["a", "b"]
 
 
+def test_stop_on_error_asks_nobody_alone_any_more(surface, server):
+    """A pack that is split after another one has failed isn't asked prompt by prompt."""
+    known = threading.Event()
+
+    def script(seen):
+        if seen.json["prompt"] == ["a", "b"]:
+            return http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)
+        return [known, *http({"error": {"message": "no", "type": "invalid_request_error"}}, 400)]
+
+    server.script = script
+    batch = surface.batch(
+        surface.client(base_url=server.url),
+        list("abcd"),
+        batch_size=2,
+        max_concurrency=2,
+        stop_on_error=True,
+        on_result=lambda position, outcome: known.set(),
+    )
+    assert {type(outcome).__name__ for outcome in batch.outcomes} == {"AuthenticationError"}
+    assert all(isinstance(prompt, list) for prompt in prompts_of(server))
+
+
 def test_results_are_told_as_they_arrive_one_at_a_time(surface, server):
     told, inside = [], threading.Lock()
 

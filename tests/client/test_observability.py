@@ -151,5 +151,7 @@ def test_a_coroutine_is_no_hook_for_a_blocking_client(server):
     async def hook(request):
         """Never awaited."""
 
-    with Client(base_url=server.url, on_request=hook) as client, pytest.raises(ConfigurationError, match="hooks"):
-        client.complete(PROMPT)
+    with Client(base_url=server.url, on_request=lambda request: hook(request)) as client:  # noqa: PLW0108 - hides it
+        with pytest.raises(ConfigurationError, match="hooks"):
+            client.complete(PROMPT)
+        assert server.requests == []

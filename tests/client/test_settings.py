@@ -140,6 +140,8 @@ BAD_CALLS = [
     ("x", {"model": ""}, "model"),
     ("x", {"temprature": 1}, "temperature"),
     ("x", {"extra_body": {"stream": True}}, "extra_body"),
+    ("x", {"extra_body": {"n": 0}}, "extra_body"),
+    ("x", {"extra_body": {"n": True}}, "extra_body"),
     ("x", {"extra_body": {"x": object()}}, "extra_body"),
     ("x", {"extra_body": "x"}, "extra_body"),
     ("x", {"extra_headers": {"X": "a\r\nY: b"}}, "headers"),

@@ -132,3 +132,29 @@ def test_suggestions_are_part_of_the_message():
     assert str(error) == error.message
     assert "'gpt-a', 'gpt-b'" in str(error)
     assert pickle.loads(pickle.dumps(error)).suggestions == ("gpt-a", "gpt-b")
+
+
+def test_hiding_a_secret_reaches_every_corner():
+    secret = "abcdefgh-secret"
+    partial = Completion((Choice("fine"),), headers={"x-echo": secret}, raw={"a": [{"b": secret}]})
+    error = errors.APIStatusError(
+        f"it was {secret}", status_code=400, code=secret, headers={"x": secret}, body=f"<{secret}>", partial=partial
+    )
+    error.hide(secret)
+    assert secret not in f"{error!r} {error} {error.__dict__!r} {error.partial.headers} {error.partial.raw}"
+    assert secret.encode() not in pickle.dumps(error)
+    assert error.text == "fine"
+    error.hide(None)
+
+
+def test_pydantics_error_in_one_line():
+    class WrongError(Exception):
+        def errors(self, **options):
+            assert options == {"include_input": False, "include_url": False}
+            mine = errors.ConfigurationError("n: 0 must be an integer of at least 1.")
+            return [
+                {"loc": ("n",), "msg": "Value error", "ctx": {"error": mine}},
+                {"loc": ("a", 0), "msg": "Field required"},
+            ]
+
+    assert errors.settings_error(WrongError()).message == "n: 0 must be an integer of at least 1. a.0: Field required"

@@ -17,7 +17,7 @@ from xdm_integrations.core.errors import (
 )
 from xdm_integrations.core.flow import MAX_REDIRECTS, send_flow, time_is_up
 from xdm_integrations.core.retry import RetryPolicy
-from xdm_integrations.core.wire import Reply, Request, Send, Sleep
+from xdm_integrations.core.wire import Reply, Request, Send, Sleep, Timeout
 
 OK = Reply(200, {}, b"fine")
 BUSY = refused(503, "<html><title>503</title></html>")
@@ -172,3 +172,21 @@ def test_a_limit_that_passed_says_which():
     error = time_is_up("total", 2.5)
     assert "total limit of 2.5 s" in error.message
     assert error.retryable
+
+
+def test_a_retry_that_leaves_no_time_for_an_answer_is_not_made():
+    """It would be billed and thrown away."""
+    clock = Clock()
+    request = Request(URL, {}, b"{}", timeout=Timeout(total=1.0), deadline=clock.now + 1.0)
+    busy = Reply(429, {"retry-after-ms": "950"}, b"")
+    with pytest.raises(RateLimitError) as caught:
+        play(send_flow(request, receive, RetryPolicy(), clock.chance), [busy], clock)
+    assert shape(caught.value.commands) == ["send"]
+
+
+def test_a_redirect_to_other_credentials_is_not_followed():
+    target = "http://user:word@localhost/v1/other"
+    with pytest.raises(APIStatusError) as caught:
+        play(flow(), [Reply(307, {"location": target}, b"")])
+    assert shape(caught.value.commands) == ["send"]
+    assert "word" not in caught.value.message

@@ -16,6 +16,7 @@ from xdm_integrations.core.errors import (
 from xdm_integrations.core.packing import Pack, check_at_least_one, pack_prompts
 from xdm_integrations.core.parse import WrongChoicesError
 from xdm_integrations.core.results import Usage
+from xdm_integrations.core.wire import Reply
 
 LIST_REFUSED = refused(400, {"detail": "prompt must be a string."})
 BAD = refused(400, {"error": {"message": "not this one"}})
@@ -76,7 +77,7 @@ def test_a_pack_of_one_keeps_its_counts():
 
 @pytest.mark.parametrize(
     "reply",
-    [LIST_REFUSED, BAD, ok("merged"), refused(500), refused(422, {"detail": "no"}),
+    [LIST_REFUSED, BAD, ok("merged"), refused(500, {"error": {"message": ""}}), refused(422, {"detail": "no"}),
      refused(400, {"error": {"message": "maximum context length", "code": "context_length_exceeded"}})],
 )  # fmt: skip
 def test_what_may_be_one_prompts_fault_is_asked_alone(reply):
@@ -85,7 +86,14 @@ def test_what_may_be_one_prompts_fault_is_asked_alone(reply):
     assert sent(commands) == [["x", "y"]]
     assert result.outcomes == []
     assert [(list(pack.positions), pack.alone) for pack in result.ask_alone] == [([0], True), ([1], True)]
-    assert result.usage is None
+    assert result.usage == (Usage(1, 1, 2) if reply.status == 200 else None)  # paid for all the same
+
+
+def test_a_web_page_is_not_one_prompts_fault():
+    plan = plan_of(["x", "y"])
+    result, commands = play(plan.flow(plan.packs[0]), [Reply(200, {"content-type": "text/html"}, b"<html></html>")])
+    assert sent(commands) == [["x", "y"]]
+    assert result.ask_alone == ()
 
 
 def test_an_answer_without_choices_may_be_one_prompts_fault_too():

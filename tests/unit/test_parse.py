@@ -192,3 +192,15 @@ HALVES = [
 def test_halves_of_surrogate_pairs_never_come_out(sent, text):
     body = f'{{"choices": [{{"text": "{sent}", "index": 0, "finish_reason": "stop"}}]}}'
     assert parse(body.encode()).text == text
+
+
+@pytest.mark.parametrize("choice", [{}, {"text": None, "message": None}, {"text": "", "finish_reason": None}])
+def test_choices_that_hold_no_answer_are_none(choice):
+    with pytest.raises(APIResponseError) as caught:
+        parse({"choices": [choice]})
+    assert caught.value.scope == "request"
+
+
+def test_a_message_of_parts_is_their_text():
+    parts = [{"type": "text", "text": "h"}, {"type": "image"}, {"type": "text", "text": "i"}]
+    assert parse({"choices": [{"message": {"content": parts}}]}).text == "hi"

@@ -185,9 +185,21 @@ def test_a_last_chunk_without_text():
 
 
 def test_a_wrong_index_where_there_is_one_choice():
-    made, chunks = run(chunk("a", index=0), chunk("b", index=1), chunk("", "stop", index=2), DONE)
+    made, chunks = run(chunk("a", index=4), chunk("b", index=4), chunk("", "stop", index=2), DONE)
     whole(made, "ab")
     assert {c.index for c in chunks} == {0}
+
+
+def test_two_choices_where_one_was_asked_for_are_never_mixed():
+    made, chunks = run(chunk("a", index=0), chunk("B", index=1), chunk("a", index=0), chunk("", "stop", index=0), DONE)
+    assert texts(chunks) == ["a"]
+    assert "choice 1 where 1" in made.failure.message
+    assert made.failure.text == "a"
+
+
+def test_what_comes_after_a_whole_answer_takes_nothing_back():
+    made, _ = run(chunk("a", "stop"), event({"error": {"message": "too late"}}))
+    whole(made, "a")
 
 
 def test_interleaved_choices_finish_one_by_one():

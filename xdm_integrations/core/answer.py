@@ -27,6 +27,7 @@ class AnswerSoFar:
         self._texts: list[list[str]] = [[] for _ in range(expected)]
         self._finish: list[str | None] = [None] * expected
         self._halves: dict[int, str] = {}
+        self._speaker: object = None
         self._logprobs: dict[int, list[Logprobs]] = {}
         self._usage: Usage | None = None
         self._usage_of: dict[int, Usage] = {}
@@ -66,16 +67,12 @@ class AnswerSoFar:
         return Completion(choices=choices, n=self._n, usage=self._counts(), raw=self._last, **about)
 
     def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
-        index = 0
-        if self.expected > 1:
-            index = choice.get("index") or 0
-            if not isinstance(index, int) or not 0 <= index < self.expected:
-                raise APIResponseError(
-                    f"The server sent choice {index!r} where {self.expected} were asked for.", retry="never"
-                )
         text = choice.get("text")
         if text is None or not isinstance(text, str):
             text = choice_text(choice)
+        index = 0
+        if self.expected > 1 or choice.get("index") != self._speaker:
+            index = self._index_of(choice.get("index"), text)
         finish = choice.get("finish_reason")
         if finish is not None:
             finish = self._finish_with(finish_reason_of(finish), index)
@@ -91,6 +88,21 @@ class AnswerSoFar:
         elif finish is None and logprobs is None:
             return
         chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _index_of(self, index: object, text: str) -> int:
+        """Return the choice that an event speaks of.
+
+        Where one choice was asked for, servers number it as they like, but the number of its text
+        must not change; only the event without text that finishes it may have another one.
+        """
+        if self.expected > 1:
+            index = index or 0
+            if isinstance(index, int) and 0 <= index < self.expected:
+                return index
+        elif not text or not (isinstance(self._speaker, int) and isinstance(index, int)):
+            self._speaker = index if text else self._speaker
+            return 0
+        raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.", retry="never")
 
     def _mended(self, text: str, index: int, *, last: bool) -> str:
         """Join what was cut inside a surrogate pair; the half that ends a piece waits for the next one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import jsontext
@@ -27,7 +27,7 @@ from .flow import Flow, send_flow
 from .models import naming_the_nearest
 from .parameters import OPTIONS, check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
-from .results import Completion, total_usage
+from .results import Completion, Usage, total_usage
 from .wire import Limits, Reply, Request, Timeout
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def _prepare(
         if config.stream_usage:
             body.setdefault("stream_options", {"include_usage": True})
     n = body.get("n", 1)
-    if not isinstance(n, int):
-        raise ConfigurationError(f"extra_body: n={n!r} must be an integer.")
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ConfigurationError(f"extra_body: n={n!r} must be an integer of at least 1.")
     if extra_headers:
         headers = merge_headers(headers, check_headers(extra_headers))
     return Call(
@@ -182,7 +182,8 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
             error.__cause__ = error.__cause__ or refusal
             raise
     memory.single_prompt_models.add(call.model)
-    return merge(parts, call.n)
+    whole = merge(parts, call.n)
+    return replace(whole, usage=total_usage([whole.usage, billed_in_vain(refusal)]))
 
 
 def _complete(
@@ -208,7 +209,13 @@ def refuses_lists(error: XDMError) -> bool:
         return False
     if isinstance(error, (BadRequestError, UnsupportedParameterError)):
         return bool(_REFUSES_LISTS.search(_own_words(error)[:2000]))
-    return isinstance(error, ServerError) and error.status_code == 500 and not _own_words(error)  # noqa: PLR2004 - as seen
+    empty_message = isinstance(error, ServerError) and bool(error.body.strip()) and not _own_words(error)
+    return empty_message and getattr(error, "status_code", 0) == 500  # noqa: PLR2004 - as seen
+
+
+def billed_in_vain(error: XDMError | None) -> Usage | None:
+    """Return the counts of an answer that couldn't be used: it is paid for all the same."""
+    return error.partial.usage if isinstance(error, WrongChoicesError) and error.partial else None
 
 
 def _own_words(error: APIStatusError) -> str:

@@ -21,11 +21,12 @@
     └─ APIResponseError            a 2xx that isn't what the API promises
 
 Which reply becomes which error is decided in `catalogue`, by text, code and param before status.
-Every error survives pickling and copying, and none holds the API key.
+Every error survives pickling and copying (its `__cause__` doesn't), and none holds the API key.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class XDMError(Exception):
         if secret:
             self.args = tuple(_hidden(value, secret) for value in self.args)
             self.__dict__.update({name: _hidden(value, secret) for name, value in self.__dict__.items()})
+            if self.partial is not None:
+                headers, raw = _hidden(self.partial.headers, secret), _hidden(self.partial.raw, secret)
+                self.partial = replace(self.partial, headers=headers, raw=raw)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, since `Exception` would call the constructor with `args` alone."""
@@ -93,6 +97,8 @@ def _hidden(value: Any, secret: str) -> Any:  # noqa: ANN401 - any attribute
         return value.replace(secret, "***")
     if isinstance(value, dict):
         return {name: _hidden(inner, secret) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_hidden(inner, secret) for inner in value]
     return value
 
 
@@ -251,7 +257,10 @@ class APIResponseError(XDMError):
         status_code: The HTTP status.
         headers: The reply's headers, names in lower case.
         body: The start of the reply's body as text, at most 4 kB.
+        scope: "request" if another request may well be answered; else "gateway".
     """
+
+    scope: Scope = "gateway"
 
     def __init__(  # noqa: PLR0913 - each is a documented attribute
         self,

@@ -80,7 +80,7 @@ def _send_following_redirects(request: Request) -> Flow[Reply]:
             target = urljoin(request.url, location)
         except ValueError:  # no URL at all
             return reply
-        if _origin(target) != _origin(request.url) or target == request.url:
+        if _origin(target) != _origin(request.url) or target == request.url or "@" in target:
             return reply
         request = replace(request, url=target)
     last: Reply = yield Send(request)
@@ -96,7 +96,11 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _too_late(request: Request, chance: Chance, seconds: float) -> bool:
-    return request.deadline is not None and chance.monotonic() + seconds >= request.deadline
+    """True if what would be left of the deadline is too little for an answer: it would be billed in vain."""
+    if request.deadline is None:
+        return False
+    least = min(1.0, 0.1 * (request.timeout.total or 0.0))
+    return chance.monotonic() + seconds + least >= request.deadline
 
 
 def time_is_up(timeout_of: str, seconds: float) -> APITimeoutError:

@@ -16,7 +16,7 @@ from .catalogue import error_in
 from .errors import APIResponseError, ModelUnavailableError, XDMError
 from .questions import ask_flow, deadline_of
 from .retry import RetryPolicy
-from .said import request_id_of
+from .said import kept, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -80,14 +80,14 @@ def parse_models(payload: Any, reply: Reply) -> list[Model]:  # noqa: ANN401 - J
     entries = payload
     if isinstance(payload, dict):
         entries = payload.get("data", payload.get("models"))
-        if entries is None and "data" in payload and payload.get("success", True) is True:
+        if entries is None and "data" in payload and payload.get("success", True) is True and not payload.get("error"):
             entries = []  # Go's nil slice: a key without any model
     if not isinstance(entries, list):
         raise error_in(payload, status=reply.status, headers=reply.headers, body=reply.body) or APIResponseError(
             "GET /models: the server sent JSON that isn't a list of models.",
             status_code=reply.status,
             headers=reply.headers,
-            body=reply.body[:4096].decode("utf-8", "replace"),
+            body=kept(reply.body),
             request_id=request_id_of(reply.headers),
         )
     models = (_model(entry) for entry in entries)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from .completions import complete_flow, refuses_lists
-from .errors import APIResponseError, APIStatusError, BadRequestError, ConfigurationError, XDMError
+from .completions import billed_in_vain, complete_flow, refuses_lists
+from .errors import APIResponseError, BadRequestError, ConfigurationError, XDMError
 
 if TYPE_CHECKING:
     from .completions import Call, Memory
@@ -88,7 +88,8 @@ def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[P
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
         if packed and _may_be_one_prompts_fault(error):
-            return PackResult([], ask_alone=tuple(Pack([i], alone=True, why=error) for i in pack.positions))
+            alone = tuple(Pack([i], alone=True, why=error) for i in pack.positions)
+            return PackResult([], billed_in_vain(error), alone)
         return PackResult([error] * len(call.prompts))
     if pack.alone and pack.why is not None and refuses_lists(pack.why):
         memory.single_prompt_models.add(call.model)
@@ -98,9 +99,7 @@ def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[P
 def _may_be_one_prompts_fault(error: XDMError) -> bool:
     if refuses_lists(error):
         return True
-    if isinstance(error, APIStatusError) and error.scope != "request":
-        return False
-    return isinstance(error, (BadRequestError, APIResponseError))
+    return isinstance(error, (BadRequestError, APIResponseError)) and error.scope == "request"
 
 
 def _split(completion: Completion, count: int) -> list[Outcome]:

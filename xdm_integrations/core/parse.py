@@ -12,6 +12,7 @@ from .results import Choice, Completion, Logprobs, Usage
 from .said import request_id_of
 
 if TYPE_CHECKING:
+    from .errors import Scope
     from .wire import Reply
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -19,6 +20,8 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 class WrongChoicesError(APIResponseError):
     """The server's choices can't be paired with the prompts: too few, too many, or wrong indices."""
+
+    scope: Scope = "request"
 
 
 def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
@@ -36,9 +39,11 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         raise not_an_answer(status, headers, body) from None
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
-        raise error_in(value, status=status, headers=headers, body=body) or not_an_answer(status, headers, body)
+        raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)
     expected = prompts * n
     parsed = [parse_choice(choice) for choice in choices if isinstance(choice, dict)]
+    if not any(choice.text or choice.finish_reason or choice.logprobs for choice in parsed):
+        raise _no_choices(value, reply)
     if prompts == 1 and len(parsed) == expected:
         # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
         parsed = [choice._replace(index=i) for i, choice in enumerate(sorted(parsed, key=_index))]
@@ -63,6 +68,14 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     return completion
 
 
+def _no_choices(value: object, reply: Reply) -> APIResponseError:
+    """Return the error for JSON without an answer; with `choices`, another prompt may well be answered."""
+    error = not_an_answer(reply.status, reply.headers, reply.body)
+    if isinstance(value, dict) and "choices" in value:
+        error.scope = "request"
+    return error
+
+
 def _index(choice: Choice) -> int:
     return choice.index
 
@@ -85,8 +98,12 @@ def choice_text(choice: dict[str, Any]) -> str:
         return text
     for name in ("message", "delta"):
         inner = choice.get(name)
-        if isinstance(inner, dict) and isinstance(inner.get("content"), str):
-            return str(inner["content"])
+        content = inner.get("content") if isinstance(inner, dict) else None
+        if isinstance(content, list):
+            parts = [part.get("text") for part in content if isinstance(part, dict)]
+            return "".join(part for part in parts if isinstance(part, str))
+        if isinstance(content, str):
+            return content
     return ""
 
 

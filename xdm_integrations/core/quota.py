@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from .catalogue import error_in
 from .errors import APIConnectionError, APIResponseError, APIStatusError, NotFoundError, XDMError
 from .questions import ask_flow, deadline_of
-from .said import request_id_of
+from .said import kept, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,7 +179,7 @@ def _not_a_budget(payload: object, reply: Reply) -> XDMError:
         "The server sent JSON that isn't a key's budget.",
         status_code=reply.status,
         headers=reply.headers,
-        body=reply.body[:4096].decode("utf-8", "replace"),
+        body=kept(reply.body),
         request_id=request_id_of(reply.headers),
     )
 

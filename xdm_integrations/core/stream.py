@@ -212,6 +212,8 @@ class StreamDecoder:
 
     def _fail(self, error: XDMError) -> None:
         self.ended = True
+        if self.finished:
+            return  # the answer is whole, whatever comes after it
         if self._answer.spoken:
             error.partial = self.result()
             error.retry = "never"

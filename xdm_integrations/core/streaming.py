@@ -49,6 +49,12 @@ class Streaming:
         """How long the next read may take, beyond the request's own limits."""
         return PATIENCE_AFTER_FINISH if self.decoder.finished else None
 
+    def interrupt(self, cause: XDMError) -> None:
+        """Take note that reading failed: afterwards as after `take`."""
+        self.decoder.interrupt(cause)
+        if self.decoder.failure is not None:
+            self.decoder.failure.hide(self._secret)
+
     def take(self, block: bytes) -> list[CompletionChunk]:
         """Take what a read brought (b"" at the end) and return the chunks it completes.
 
@@ -112,7 +118,7 @@ def _read_to_first_word(streaming: Streaming) -> Flow[Streaming]:
             try:
                 block = yield Read(streaming.body)
             except XDMError as error:
-                decoder.interrupt(error)
+                streaming.interrupt(error)
             else:
                 streaming.chunks = streaming.take(block)
         if decoder.failure is not None and not streaming.chunks:
