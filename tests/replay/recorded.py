@@ -1,0 +1,98 @@
+"""What a recording says, read in the plainest way: the yardstick for what the package makes of it.
+
+Nothing here uses the package, so that both can't be wrong in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Told:
+    """What one recorded reply says."""
+
+    status: int
+    texts: dict[int, str] = field(default_factory=dict)
+    finish: dict[int, str] = field(default_factory=dict)
+    usage: dict[str, Any] | None = None
+    usage_of: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What was counted on the event that finished a choice."""
+    model: str | None = None
+    id: str | None = None
+    tokens: dict[int, list[str]] = field(default_factory=dict)
+    """The tokens of each choice's logprobs."""
+    error: dict[str, Any] | None = None
+
+    def counts(self, n: int) -> tuple[int, int, int] | None:
+        """Return the tokens of prompts, answers and both; llama.cpp counts each streamed choice by itself."""
+        if len(self.usage_of) == len(self.texts) > 1:
+            prompts = sum(self.usage_of[i]["prompt_tokens"] for i in range(0, len(self.texts), n))
+            answers = sum(usage["completion_tokens"] for usage in self.usage_of.values())
+            return prompts, answers, prompts + answers
+        if self.usage is None:
+            return None
+        return self.usage["prompt_tokens"], self.usage["completion_tokens"], self.usage["total_tokens"]
+
+    @property
+    def text(self) -> str:
+        return self.texts.get(0, "")
+
+
+def read_reply(response: dict[str, Any]) -> Told:
+    """Read a reply as vcrpy keeps it."""
+    body = response["body"]["string"]
+    text = body if isinstance(body, str) else body.decode("utf-8")
+    told = Told(response["status"]["code"])
+    if text.startswith("data:"):
+        for block in text.split("\n\n"):
+            data = block.removeprefix("data:").strip()
+            if data not in ("", "null", "[DONE]"):
+                _take(told, json.loads(data), streamed=True)
+    else:
+        _take(told, json.loads(text), streamed=False)
+    return told
+
+
+def _take(told: Told, value: dict[str, Any], *, streamed: bool) -> None:
+    told.error = value.get("error", told.error)
+    told.model = told.model or value.get("model")
+    told.id = told.id or value.get("id")
+    told.usage = value.get("usage") or told.usage
+    for choice in value.get("choices", []):
+        index = choice["index"]
+        told.texts[index] = told.texts.get(index, "") + (choice.get("text") or "")
+        if choice.get("finish_reason"):
+            told.finish[index] = choice["finish_reason"]
+            if streamed and value.get("usage"):
+                told.usage_of[index] = value["usage"]
+        shape = choice.get("logprobs") or {}
+        tokens = shape.get("tokens") or [item["token"] for item in shape.get("content") or []]
+        if tokens:
+            told.tokens.setdefault(index, []).extend(tokens)
+
+
+def _completions(cassette: Any) -> list[tuple[Any, Any]]:
+    """Return requests and replies of the endpoint, without the questions for models that an error may bring."""
+    return [
+        (request, response)
+        for request, response in zip(cassette.requests, cassette.responses, strict=True)
+        if request.path.endswith("/completions")
+    ]
+
+
+def replies(cassette: Any) -> list[Told]:
+    """Return what every reply of a cassette says, in the order of recording."""
+    return [read_reply(response) for _, response in _completions(cassette)]
+
+
+def bodies(cassette: Any) -> list[Any]:
+    """Return the bodies of the requests of a cassette."""
+    return [json.loads(request.body) for request, _ in _completions(cassette)]
+
+
+def json_of(response: dict[str, Any]) -> Any:
+    """Return the JSON of a reply as vcrpy keeps it."""
+    return json.loads(response["body"]["string"])
