@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import AsyncCallbackHandler
 
-from tests.scripted import completion, echoing, http
+from tests.langchain.conftest import Recorder
+from tests.programs import Programs
+from tests.scripted import HANG, chunk, completion, echoing, http, stream
 from xdm_integrations import BadRequestError, ConfigurationError, RateLimitError, XDMError
 
 REFUSED = http({"error": {"message": "bad word", "type": "invalid_request_error", "code": "content_filter"}}, 400)
@@ -215,3 +219,105 @@ def test_a_rate_limited_batch_waits_and_goes_on(world, server):
     server.script = [busy]
     with pytest.raises(RateLimitError):
         world.batch(world.llm(server, max_retries=0), ["1", "2"])
+
+
+class Refusing(Recorder):
+    """Refuses to start the run of one prompt."""
+
+    def on_llm_start(self, serialized, prompts, **told):
+        if prompts == ["no"]:
+            raise RuntimeError("not this one")
+        super().on_llm_start(serialized, prompts, **told)
+
+
+def test_runs_that_have_started_end_if_another_cant_start(world, server):
+    handler = Refusing()
+    with pytest.raises(RuntimeError, match="not this one"):
+        world.batch(world.llm(server), ["a", "b", "no", "c"], {"callbacks": [handler]})
+    assert {"a", "b"} <= {run.prompt for run in handler.all}
+    assert all(isinstance(run.error, RuntimeError) for run in handler.all)
+    assert not server.requests
+
+
+def test_an_error_of_a_handler_ends_the_streams_of_the_other_prompts(world, server):
+    class Breaking(Recorder):
+        def on_llm_new_token(self, token, **told):
+            if token == "bad":
+                raise RuntimeError("broken")
+
+    other_is_open = threading.Event()
+
+    def script(seen):
+        if seen.json["prompt"] == "bad":
+            return stream(other_is_open, chunk("bad"), HANG, end=False)
+        return stream(chunk("good"), other_is_open.set, HANG, end=False)
+
+    server.script = script
+    with pytest.raises(RuntimeError, match="broken"):
+        world.batch(world.llm(server, streaming=True), ["good", "bad"], {"callbacks": [Breaking()]})
+    assert server.wait_until(lambda: len(server.disconnects) == 2, 2)
+
+
+def test_an_async_batch_returns_after_its_streams_have_ended(server):
+    from xdm_integrations.langchain import XDMLLM
+
+    other_is_open = threading.Event()
+    ended = []
+
+    class Breaking(AsyncCallbackHandler):
+        raise_error = True
+
+        async def on_llm_new_token(self, token, **_):
+            if token == "bad":
+                raise RuntimeError("broken")
+            other_is_open.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                ended.append(token)
+
+    server.script = lambda seen: stream(
+        *([other_is_open] if seen.json["prompt"] == "bad" else []), chunk(seen.json["prompt"]), HANG, end=False
+    )
+
+    async def main():
+        async with XDMLLM(base_url=server.url, streaming=True) as llm:
+            with pytest.raises(RuntimeError, match="broken"):
+                await llm.abatch(["good", "bad"], {"callbacks": [Breaking()]})
+            assert ended == ["good"]
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
+
+
+INTERRUPTED = """
+from xdm_integrations.langchain import XDMLLM
+signal.signal(signal.SIGINT, signal.default_int_handler)
+llm = XDMLLM(base_url=sys.argv[1], streaming=True, max_concurrency=2, max_retries=0)
+began = time.monotonic()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    llm.{call}
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - began < 2)
+if sys.argv[2] == "go on":
+    time.sleep(1)
+"""
+
+
+@pytest.fixture(scope="module")
+def programs():
+    with Programs() as running:
+        yield running
+
+
+@pytest.mark.parametrize("call", ["batch(['a', 'b', 'c'])", "generate(['a', 'b', 'c'])"])
+@pytest.mark.parametrize("then", ["end", "go on"])
+def test_ctrl_c_waits_for_no_stream(server, programs, call, then):
+    server.script = lambda seen: stream(chunk("a"), HANG, end=False)
+    done = programs.run(INTERRUPTED.format(call=call), server.url, then, timeout=60)
+    assert (done.status, done.stdout, done.stderr) == (0, "interrupted True\n", "")
+    assert len(server.requests) == 2
+    assert server.wait_until(lambda: server.open_connections == 0, 1)

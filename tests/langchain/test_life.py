@@ -19,6 +19,7 @@ import warnings
 import pytest
 from langchain_core.load import dumpd, dumps, load
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr
 
 from tests.scripted import DONE, HANG, ScriptedServer, chunk, completion, echoing, http, stream
@@ -354,6 +355,80 @@ def test_assigning_a_field_takes_effect(world, server):
         llm.xdm_api_base = other.url
         world.invoke(llm, "x")
         assert len(other.requests) == 1
+
+
+KEEPING = {
+    "temperature": 0.5,
+    "model": "m",
+    "model_kwargs": {"top_k": 1},
+    "extra_body": {"x": 1},
+    "tags": ["t"],
+    "metadata": {"a": "b"},
+    "verbose": True,
+    "cache": False,
+    "callbacks": [],
+    "streaming": False,
+    "batch_size": 3,
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_assigning_what_isnt_the_connections_keeps_them_and_what_was_learnt(world, server, name):
+    llm = world.llm(server)
+    server.script = lambda seen: (
+        http({"error": {"message": "unknown field stream_options", "type": "invalid_request_error"}}, 400)
+        if "stream_options" in seen.json
+        else echoing(seen)
+    )
+    model = KEEPING["model"]
+    assert "".join(world.stream(llm, "x", model=model)) == "<x>"
+    setattr(llm, name, KEEPING[name])
+    assert "".join(world.stream(llm, "x", model=model)) == "<x>"
+    assert server.connections == 1
+    assert ["stream_options" in seen.json for seen in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("xdm_api_key", "k"),
+        ("timeout", 5),
+        ("max_retries", 0),
+        ("default_headers", {"X-A": "1"}),
+        ("stream_usage", False),
+        ("require_finish_reason", False),
+        ("allow_http", True),
+        ("limits", Limits(10_000, 10_000, 10_000)),
+        ("rate_limiter", InMemoryRateLimiter(requests_per_second=1000)),
+    ],
+)
+def test_assigning_what_a_client_is_made_of_makes_a_new_one(world, server, name, value):
+    llm = world.llm(server)
+    world.invoke(llm, "x")
+    old = llm._async_client if world.is_async else llm._client
+    setattr(llm, name, value)
+    assert world.invoke(llm, "x") == "<x>"
+    assert (llm._async_client if world.is_async else llm._client) is not old
+    world.run(old.aclose()) if world.is_async else old.close()
+
+
+def test_traces_show_what_was_assigned(world, server, recorder):
+    llm = world.llm(server, temperature=0)
+    world.invoke(llm, "x", {"callbacks": [recorder]})
+    llm.temperature = 0.5
+    world.invoke(llm, "x", {"callbacks": [recorder]})
+    assert [run.serialized["kwargs"]["temperature"] for run in recorder.all] == [0, 0.5]
+
+
+def test_a_field_can_be_configured_per_call(world, server):
+    llm = world.llm(server, max_tokens=None, api_key="k")
+    chain = llm.configurable_fields(temperature=ConfigurableField(id="t"))
+    assert world.invoke(chain, "x", {"configurable": {"t": 0.5}}) == "<x>"
+    seen = server.requests[-1]
+    assert seen.json == {"model": "gpt-3.5-turbo-instruct", "prompt": "x", "temperature": 0.5}
+    assert seen.headers["authorization"] == "Bearer k"
+    with pytest.raises(ConfigurationError, match="temperature"):
+        world.invoke(chain, "x", {"configurable": {"t": 5}})
 
 
 def test_consecutive_calls_share_a_connection(world, server):

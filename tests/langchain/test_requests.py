@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import ValidationError
+import re
 
-from xdm_integrations import ConfigurationError
+import pytest
+from pydantic import SecretStr
+
+from tests.scripted import http
+from xdm_integrations import ConfigurationError, Timeout
+from xdm_integrations.core.config import normalize_timeout
 from xdm_integrations.core.parameters import PARAMETERS
 from xdm_integrations.langchain import XDMLLM
 
@@ -99,7 +103,7 @@ def test_03_precedence_is_call_then_bind_then_model_kwargs_then_field(world, ser
 
 
 def test_04_a_misspelt_parameter_of_the_constructor_names_its_neighbour():
-    with pytest.raises(ValidationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
+    with pytest.raises(ConfigurationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
         XDMLLM(temprature=1)
 
 
@@ -118,7 +122,7 @@ def test_04_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):
 
 def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world):
     llm = world.llm(temperature=1)
-    with pytest.raises(ValidationError, match="temperature: 7 must be a number from 0 to 2"):
+    with pytest.raises(ConfigurationError, match="temperature: 7 must be a number from 0 to 2"):
         llm.temperature = 7
     assert llm.temperature == 1
 
@@ -134,6 +138,7 @@ def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world)
         ({"logit_bias": {"a": 1}}, "logit_bias: the key 'a' isn't a token id"),
         ({"model_kwargs": {"top_p": 2}}, "top_p: 2 must be a number from 0 to 1"),
         ({"model_kwargs": {"timeout": 2}}, "model_kwargs: 'timeout' belongs beside it"),
+        ({"model_kwargs": {"stream": True}}, "model_kwargs: must not hold 'stream'"),
         ({"base_url": "ftp://a"}, "base_url: .* must start with https"),
         ({"base_url": "http://gateway.example/v1"}, "unencrypted"),
         ({"default_headers": {"a b": "c"}}, "isn't a header name"),
@@ -144,7 +149,7 @@ def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world)
     ],
 )
 def test_04_a_wrong_value_is_named_at_construction(wrong, message):
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         XDMLLM(**wrong)
 
 
@@ -179,7 +184,7 @@ def test_06_the_stop_of_the_call_comes_first(world, server):
 
 
 def test_07_contradictions_are_refused_locally(world, server):
-    with pytest.raises(ValidationError, match="best_of: 2 must be at least n"):
+    with pytest.raises(ConfigurationError, match="best_of: 2 must be at least n"):
         XDMLLM(n=3, best_of=2)
     with pytest.raises(ConfigurationError, match="best_of: 2 must be at least n"):
         world.invoke(world.llm(server), "hi", n=3, best_of=2)
@@ -264,11 +269,124 @@ assert "aiohttp" not in sys.modules
 
 @pytest.mark.parametrize("timeout", ["5", 0, -1, (1, 2, 3, 4), (1, "2"), True])
 def test_14_a_timeout_that_is_none_is_refused(timeout):
-    with pytest.raises(ValidationError, match="timeout"):
+    with pytest.raises(ConfigurationError, match="timeout"):
         XDMLLM(timeout=timeout)
 
 
-def test_15_stream_as_a_parameter_streams_behind_the_scenes(world, server, recorder):
-    assert world.invoke(world.llm(server), "hello", {"callbacks": [recorder]}, stream=True) == "<hello>"
+def test_15_streaming_streams_behind_the_scenes(world, server, recorder):
+    assert world.invoke(world.llm(server, streaming=True), "hello", {"callbacks": [recorder]}) == "<hello>"
     assert sent(server)["stream"] is True
     assert "".join(recorder.run.tokens) == "<hello>"
+
+
+WRONG_CALLS = {
+    "stream": ({"stream": True}, r"stream: .*`\.stream\(\)`.*`streaming=True`"),
+    "stop": ({"stop": 5}, "stop: 5 must be a string or a sequence of up to 4 strings"),
+    "extra_headers": ({"extra_headers": "x"}, "extra_headers: expected a mapping, got str"),
+    "extra_body": ({"extra_body": "x"}, "extra_body: expected a mapping, got str"),
+    "prompt": ({"prompt": "x"}, "prompt: unknown parameter"),
+    "on_retry": ({"on_retry": print}, "on_retry: unknown parameter"),
+    "on_result": ({"on_result": print}, "on_result: unknown parameter"),
+    "batch_size": ({"batch_size": 3}, "batch_size: unknown parameter"),
+    "unknown beside extra_body": ({"extra_body": {"a": 1, 2: 3}, "promt": 1}, "promt: unknown parameter"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CALLS)
+@pytest.mark.parametrize("own", [{}, {"extra_body": {"b": 1}}], ids=["bare", "with a body of its own"])
+def test_a_mistake_in_a_call_is_named_whatever_the_method(world, server, recorder, name, own):
+    wrong, message = WRONG_CALLS[name]
+    llm = world.llm(server, **own)
+    config = {"callbacks": [recorder]}
+    with pytest.raises(ConfigurationError, match=message):
+        world.invoke(llm, "hi", config, **wrong)
+    with pytest.raises(ConfigurationError, match=message):
+        world.stream(llm, "hi", config, **wrong)
+    with pytest.raises(ConfigurationError, match=message):
+        world.batch(llm, ["a", "b"], config, **wrong)
+    with pytest.raises(ConfigurationError, match=message):
+        world.generate(llm, ["a", "b"], callbacks=[recorder], **wrong)
+    answers = world.batch(llm, ["a", "b"], config, return_exceptions=True, **wrong)
+    assert [type(answer) for answer in answers] == [ConfigurationError] * 2
+    assert all(re.search(message, str(answer)) for answer in answers)
+    assert len(recorder.all) == 8
+    assert all(isinstance(run.error, ConfigurationError) for run in recorder.all)
+    assert not server.requests
+
+
+ONE_LINE = {
+    "max_retries": -1,
+    "batch_size": "many",
+    "limits": "large",
+    "default_headers": "X-A: b",
+    "model_kwargs": 5,
+    "temperature": "hot",
+    "api_key": "two words",
+    "xdm_api_key": 5,
+    "timeout": (1, 2, 3, 4),
+    "tags": 5,
+}
+
+
+@pytest.mark.parametrize("name", ONE_LINE)
+@pytest.mark.parametrize("how", ["constructor", "assignment"])
+def test_a_wrong_setting_is_one_line_of_our_own(name, how):
+    llm = XDMLLM()
+    before = llm.model_dump()
+    with pytest.raises(ConfigurationError) as caught:
+        XDMLLM(**{name: ONE_LINE[name]}) if how == "constructor" else setattr(llm, name, ONE_LINE[name])
+    assert "\n" not in str(caught.value)
+    assert name.removeprefix("default_").removeprefix("xdm_") in str(caught.value)
+    assert "two words" not in str(caught.value)
+    assert llm.model_dump() == before
+
+
+def test_a_misspelt_assignment_names_its_neighbour():
+    with pytest.raises(ConfigurationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
+        XDMLLM().temprature = 1
+
+
+def test_url_and_key_can_be_read_and_assigned_under_every_name(world, server, monkeypatch):
+    monkeypatch.delenv("XDM_BASE_URL", raising=False)
+    llm = world.llm()
+    assert llm.base_url == "https://xuedingmao.online/v1"
+    llm.base_url = server.origin + "/v1/completions"
+    assert llm.base_url == llm.xdm_api_base == server.url
+    llm.api_key = "Bearer k1"
+    assert llm.api_key == llm.xdm_api_key == SecretStr("k1")
+    world.invoke(llm, "hi")
+    assert server.requests[-1].headers["authorization"] == "Bearer k1"
+    llm.base_url = llm.api_key = None
+    assert llm.xdm_api_base is llm.xdm_api_key is None
+    monkeypatch.setenv("XDM_BASE_URL", "localhost:1")
+    assert llm.base_url == "http://localhost:1/v1"
+
+
+def test_a_setting_under_two_names_is_refused():
+    with pytest.raises(ConfigurationError, match="base_url: given twice, as `base_url` and as `xdm_api_base`"):
+        XDMLLM(base_url="localhost:1", xdm_api_base="localhost:2")
+    with pytest.raises(ConfigurationError, match="api_key: given twice"):
+        XDMLLM(xdm_api_key="a", api_key="b")
+
+
+def test_none_by_assignment_is_the_default_but_for_max_tokens():
+    llm, fresh = XDMLLM(model="m", max_retries=0, batch_size=3, streaming=True, n=2, model_kwargs={"a": 1}), XDMLLM()
+    for name in ("model", "max_retries", "batch_size", "streaming", "n", "model_kwargs"):
+        setattr(llm, name, None)
+    assert llm == fresh
+    llm.max_tokens = None
+    assert llm.max_tokens is None
+    llm.temperature = 1
+    assert llm.max_tokens is None
+
+
+@pytest.mark.parametrize("timeout", [1, (1, 2), (1, 2, 3), (1, None), Timeout(1, 2, 3)])
+def test_14_a_timeout_in_every_form(timeout):
+    assert normalize_timeout(XDMLLM(timeout=timeout).timeout) == normalize_timeout(timeout)
+
+
+def test_10_the_model_of_model_kwargs_stands_in_where_the_server_names_none(world, server, recorder):
+    server.script = [http({"choices": [{"text": "a", "index": 0, "finish_reason": "stop"}]})]
+    llm = world.llm(server, model="field", model_kwargs={"model": "kwargs"})
+    world.invoke(llm, "hi", {"callbacks": [recorder]})
+    assert recorder.run.result.llm_output["model_name"] == "kwargs"

@@ -134,6 +134,21 @@ def test_39_the_finish_reason_is_on_exactly_one_piece(world, server, recorder):
     assert recorder.run.generation.generation_info["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize("late", ["c", "cd"])
+def test_39_text_after_the_finish_reason_keeps_its_place(world, server, recorder, late):
+    server.script = [stream(chunk("a"), chunk("b", finish="stop"), *map(chunk, late), usage_chunk(), DONE)]
+    llm = world.llm(server)
+    assert "".join(world.stream(llm, "x")) == "ab" + late
+    assert "".join(world.stream(llm, "x", {"callbacks": [recorder]})) == "ab" + late
+    assert "".join(recorder.run.tokens) == recorder.run.generation.text == "ab" + late
+    assert [info["finish_reason"] for info in infos(recorder.run)] == ["stop"]
+    pieces = world.each(llm, "_stream", "x")
+    total = pieces[0]
+    for one in pieces[1:]:
+        total += one
+    assert total == recorder.run.generation
+
+
 def test_39_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder):
     logprobs = [
         {"tokens": [t], "token_logprobs": [-0.5], "top_logprobs": [{t: -0.5}], "text_offset": [i]}

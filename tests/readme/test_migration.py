@@ -93,7 +93,7 @@ def test_the_arguments_that_are_new_exist_and_the_old_ones_are_refused(framework
             continue
         assert {name for name in new if not name.startswith(("XDM", "HTTPS"))} <= known(cls)
         for name in set(old) - known(cls):
-            with pytest.raises(ValueError, match=name):  # LangChain wraps a ConfigurationError
+            with pytest.raises(ValueError, match=name):
                 cls(**{name: "x"})
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from xdm_integrations.core.config import KEY_VARIABLE
 from xdm_integrations.core.parameters import split_prompts
 
 from . import _convert, runs
-from .asking import Question, aask, achunks, ask, chunks, retries_to
+from .asking import Question, aask, ask
 from .life import XDMConnected
 from .prompts import TokenPrompt, as_sent, as_texts, is_token_ids, text_of
+from .streaming import achunks, chunks, retries_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from xdm_integrations.batches import Batch
 
-    from .batching import BatchCall
+    from .asking import BatchCall
     from .fields import Params
     from .prompts import Stop
 
@@ -96,7 +98,7 @@ class XDMAnswering(XDMConnected):
         if not self._answers_itself:
             return super()._generate_helper(prompts, stop, run_managers, **kwargs)
         kwargs.pop("new_arg_supported", None)
-        batch = self._answer(run_managers, self._question(prompts, stop, kwargs))
+        batch = self._answer(run_managers, lambda: self._question(prompts, stop, kwargs))
         return _with_runs(_convert.result(batch.completions, batch.usage), run_managers)
 
     async def _agenerate_helper(
@@ -110,7 +112,7 @@ class XDMAnswering(XDMConnected):
         if not self._answers_itself:
             return await super()._agenerate_helper(prompts, stop, run_managers, **kwargs)
         kwargs.pop("new_arg_supported", None)
-        batch = await self._aanswer(run_managers, self._question(prompts, stop, kwargs))
+        batch = await self._aanswer(run_managers, lambda: self._question(prompts, stop, kwargs))
         return _with_runs(_convert.result(batch.completions, batch.usage), run_managers)
 
     def _stream(
@@ -145,10 +147,10 @@ class XDMAnswering(XDMConnected):
 
     # Ours
 
-    def _answer(self, managers: list[CallbackManagerForLLMRun], question: Question) -> Batch:
-        """Ask, and end each run with what became of its prompt."""
+    def _answer(self, managers: list[CallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
+        """Ask, and end each run with what became of its prompt; a mistake in the question ends it too."""
         try:
-            batch = ask(self._blocking(), question, managers)
+            batch = ask(self._blocking(), question(), managers)
         except BaseException as error:
             runs.fail(managers, error)
             raise
@@ -156,10 +158,10 @@ class XDMAnswering(XDMConnected):
             runs.end(managers, _convert.results_by_run(batch.outcomes, batch.usage))
         return batch
 
-    async def _aanswer(self, managers: list[AsyncCallbackManagerForLLMRun], question: Question) -> Batch:
+    async def _aanswer(self, managers: list[AsyncCallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
         """See `_answer`."""
         try:
-            batch = await aask(self._awaiting(), question, managers)
+            batch = await aask(self._awaiting(), question(), managers)
         except BaseException as error:
             await runs.afail(managers, error)
             raise
@@ -168,17 +170,17 @@ class XDMAnswering(XDMConnected):
         return batch
 
     def _question(
-        self, prompts: Sequence[str], stop: Stop, kwargs: Mapping[str, Any], batch: BatchCall | None = None
+        self, prompts: Sequence[str], stop: Stop, kwargs: Mapping[str, Any], call: BatchCall | None = None
     ) -> Question:
-        streaming = kwargs.get("stream")
+        params = self._params(_as_list(stop), kwargs)
         return Question(
             prompts,
-            self._params(_as_list(stop), kwargs),
-            kwargs.get("model") or self.model,
-            streaming=self.streaming if streaming is None else bool(streaming),
+            params,
+            params["model"],
+            streaming=self.streaming,
             batch_size=self.batch_size,
-            max_concurrency=(batch.max_concurrency if batch is not None else None) or self.max_concurrency,
-            stop_on_error=batch is None or not batch.return_exceptions,
+            max_concurrency=(call.max_concurrency if call is not None else None) or self.max_concurrency,
+            stop_on_error=call is None or not call.return_exceptions,
         )
 
     def _start(self, stop: Stop, kwargs: Mapping[str, Any], prompts: Sequence[str]) -> runs.Start:
@@ -230,7 +232,9 @@ def _keeps(cls: type[XDMAnswering], *names: str) -> bool:
 
 
 def _as_list(stop: Stop) -> list[str] | None:
-    return [stop] if isinstance(stop, str) else None if stop is None else list(stop)
+    if isinstance(stop, str):
+        return [stop]
+    return list(stop) if isinstance(stop, Iterable) else stop  # what is neither is refused when it is asked
 
 
 def _given(kwargs: Mapping[str, Any]) -> Params:

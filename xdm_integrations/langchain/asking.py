@@ -1,15 +1,14 @@
-"""Asking the client for the answers to LangChain's prompts: one, many, or each as a stream.
+"""Asking the client for the answers to LangChain's prompts, and what each input of a batch came to.
 
-Every function exists once for each world; what both do is in `Question`.
+What both worlds do is in `Question`, before the asking, and in `BatchCall`, around it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_core.runnables.config import ContextThreadPoolExecutor
+from langchain_core.outputs import Generation, LLMResult
 
 from xdm_integrations.batches import Batch
 from xdm_integrations.core.errors import XDMError
@@ -17,17 +16,16 @@ from xdm_integrations.core.results import Completion, total_usage
 
 from . import _convert
 from .prompts import as_sent
+from .streaming import aask_streaming, ask_streaming, retries_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.outputs import GenerationChunk
+    from langchain_core.runnables import RunnableConfig
 
-    from xdm_integrations import AsyncClient, AsyncCompletionStream, Client, CompletionStream
+    from xdm_integrations import AsyncClient, Client
     from xdm_integrations.core.packing import Outcome
-    from xdm_integrations.core.results import CompletionChunk
-    from xdm_integrations.core.wire import Sleep
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def ask(client: Client, question: Question, runs: Sequence[CallbackManagerForLLM
     if not prompts:
         return Batch()
     if question.streaming:
-        return _ask_streaming(client, question, runs)
+        return ask_streaming(client, question, runs)
     on_retry = retries_to(runs)
     if len(prompts) == 1:
         try:
@@ -86,7 +84,7 @@ async def aask(client: AsyncClient, question: Question, runs: Sequence[AsyncCall
     if not prompts:
         return Batch()
     if question.streaming:
-        return await _aask_streaming(client, question, runs)
+        return await aask_streaming(client, question, runs)
     on_retry = retries_to(runs)
     if len(prompts) == 1:
         try:
@@ -104,113 +102,87 @@ async def aask(client: AsyncClient, question: Question, runs: Sequence[AsyncCall
     return Batch([question.named(one) for one in batch.outcomes], batch.usage)
 
 
-def _ask_streaming(client: Client, question: Question, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch:
-    failed: list[XDMError] = []
-
-    def one(i: int) -> Outcome:
-        if failed and question.stop_on_error:
-            return failed[0]
-        run = runs[i] if i < len(runs) else None
-        try:
-            with client.stream(as_sent(question.prompts[i]), on_retry=retries_to([run]), **question.params) as stream:
-                for _ in chunks(stream, run):
-                    pass
-                return stream.completion
-        except XDMError as error:
-            failed.append(error)
-            return error
-
-    count = len(question.prompts)
-    if count == 1:
-        return question.batch([one(0)])
-    with ContextThreadPoolExecutor(max_workers=min(count, question.max_concurrency)) as threads:
-        return question.batch(list(threads.map(one, range(count))))
+Answer: TypeAlias = "list[Generation] | Exception | None"
 
 
-async def _aask_streaming(
-    client: AsyncClient, question: Question, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
-) -> Batch:
-    failed: list[XDMError] = []
-    turns = asyncio.Semaphore(question.max_concurrency)
+class BatchCall:
+    """The state of one `batch` or `abatch`.
 
-    async def one(i: int) -> Outcome:
-        async with turns:
-            if failed and question.stop_on_error:
-                return failed[0]
-            run = runs[i] if i < len(runs) else None
-            prompt = as_sent(question.prompts[i])
+    Attributes:
+        prompts: The inputs as prompts; "" for one that can't be a prompt.
+        missing: The prompts to ask for, in order.
+        max_concurrency: What the configuration says, or None.
+        return_exceptions: Whether a failed input is an exception among the texts.
+    """
+
+    def __init__(
+        self,
+        to_prompt: Callable[[Any], str],
+        inputs: Sequence[Any],
+        configs: Sequence[RunnableConfig],
+        *,
+        return_exceptions: bool,
+    ) -> None:
+        """Turn the inputs into prompts. One that isn't valid fails alone with `return_exceptions`."""
+        self.max_concurrency: int | None = configs[0].get("max_concurrency")
+        self.return_exceptions = return_exceptions
+        self.prompts: list[str] = []
+        self._configs = configs
+        self._answers: list[Answer] = [None] * len(inputs)
+        for i, one in enumerate(inputs):
             try:
-                async with await client.stream(prompt, on_retry=retries_to([run]), **question.params) as stream:
-                    async for _ in achunks(stream, run):
-                        pass
-                    return stream.completion
-            except XDMError as error:
-                failed.append(error)
-                return error
+                self.prompts.append(to_prompt(one))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                self._answers[i] = error
+                self.prompts.append("")
+        self._asked = [i for i, answer in enumerate(self._answers) if answer is None]
 
-    tasks = [asyncio.ensure_future(one(i)) for i in range(len(question.prompts))]
-    try:
-        return question.batch(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
+    @property
+    def missing(self) -> list[str]:
+        """The prompts that are still to be asked, in order."""
+        return [self.prompts[i] for i in self._asked]
 
+    def take_cached(self, cached: Mapping[int, list[Generation]]) -> None:
+        """Take the answers that a cache holds, by position."""
+        for i in self._asked:
+            self._answers[i] = cached.get(i)
+        self._asked = [i for i in self._asked if self._answers[i] is None]
 
-def chunks(stream: CompletionStream, run: CallbackManagerForLLMRun | None) -> Iterator[GenerationChunk]:
-    """Yield the pieces of the first choice, and tell the run of each.
+    def asked(self) -> Iterable[tuple[str, RunnableConfig]]:
+        """Return each prompt that is asked, with its configuration."""
+        return [(self.prompts[i], self._configs[i]) for i in self._asked]
 
-    The piece with the finish reason is held back until the stream has ended, so that token counts
-    and all that describes the answer travel with it, on exactly one piece.
-    """
-    tell = run.on_llm_new_token if run is not None and run.handlers else None
-    held: CompletionChunk | None = None
-    for piece in stream:
-        if piece.index:
-            continue
-        if piece.finish_reason is not None:
-            held = piece
-            continue
-        chunk = _convert.chunk(piece)
-        if tell is not None:
-            tell(piece.text, chunk=chunk)
-        yield chunk
-    chunk = _convert.last_chunk(held, stream.completion)
-    if tell is not None:
-        tell(chunk.text, chunk=chunk)
-    yield chunk
+    def take(self, batch: Batch) -> None:
+        """Take the outcomes of what was asked."""
+        for i, outcome in zip(self._asked, batch.outcomes, strict=True):
+            self._answers[i] = outcome if isinstance(outcome, XDMError) else _convert.generations(outcome)
 
+    def take_failure(self, error: Exception) -> None:
+        """Take an error that concerns the whole call; raise it unless exceptions are to be returned."""
+        if not self.return_exceptions:
+            raise error
+        for i in self._asked:
+            self._answers[i] = error
 
-async def achunks(
-    stream: AsyncCompletionStream, run: AsyncCallbackManagerForLLMRun | None
-) -> AsyncGenerator[GenerationChunk, None]:
-    """See `chunks`."""
-    tell = run.on_llm_new_token if run is not None and run.handlers else None
-    held: CompletionChunk | None = None
-    async for piece in stream:
-        if piece.index:
-            continue
-        if piece.finish_reason is not None:
-            held = piece
-            continue
-        chunk = _convert.chunk(piece)
-        if tell is not None:
-            await tell(piece.text, chunk=chunk)
-        yield chunk
-    chunk = _convert.last_chunk(held, stream.completion)
-    if tell is not None:
-        await tell(chunk.text, chunk=chunk)
-    yield chunk
+    def learnt(self) -> tuple[list[int], LLMResult, list[str]]:
+        """Return what a cache may keep, as the arguments of LangChain's `update_cache`."""
+        known = {i: answer for i in self._asked if isinstance(answer := self._answers[i], list)}
+        return list(known), LLMResult(generations=list(known.values())), self.prompts
 
+    def texts(self) -> list[Any]:
+        """Return the texts, and with `return_exceptions` the errors, in the order of the inputs.
 
-def retries_to(runs: Sequence[Any]) -> Callable[[Sleep], Any] | None:
-    """Return the hook that tells LangChain's `on_retry` handlers of a retry, once per HTTP retry.
-
-    A request may carry the prompts of several runs; the first run of the batch is told.
-    """
-    run = runs[0] if runs else None
-    if run is None or not run.handlers:
-        return None
-    return lambda pause: run.on_retry(_convert.retry_state(pause))
-
-
-__all__ = ["Question", "aask", "achunks", "ask", "chunks", "retries_to"]
+        Raises:
+            Exception: An input failed, and exceptions aren't to be returned: the first one's.
+        """
+        texts: list[Any] = []
+        for answer in self._answers:
+            if isinstance(answer, Exception):
+                if not self.return_exceptions:
+                    raise answer
+                texts.append(answer)
+            elif answer:
+                texts.append(answer[0].text)
+        return texts

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.rate_limiters import BaseRateLimiter  # noqa: TC002 - pydantic reads the annotations
 from langchain_core.utils import secret_from_env
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from xdm_integrations._version import __version__
-from xdm_integrations.core.config import DEFAULT_BASE_URL, DEFAULT_MAX_TOKENS, DEFAULT_MODEL, KEY_VARIABLE
+from xdm_integrations.core.config import DEFAULT_MAX_TOKENS, DEFAULT_MODEL, KEY_VARIABLE
+from xdm_integrations.core.errors import settings_error
 from xdm_integrations.core.parameters import PARAMETERS
 from xdm_integrations.core.wire import Limits, Timeout  # noqa: TC001 - pydantic reads the annotations
 
-from .checks import check_settings
+from .checks import check_call, check_settings, default_base_url, unknown_setting
 from .prompts import TokenIds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Key: TypeAlias = "SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None"
 Params: TypeAlias = "dict[str, Any]"
 
 
@@ -50,8 +52,9 @@ class XDMFields(BaseLLM):
     need none."""
     xdm_api_base: str | None = Field(default=None, alias="base_url")
     """Root URL of the API. Default: the environment variable `XDM_BASE_URL`, else the gateway's."""
-    timeout: Timeout | float | tuple[float | None, float | None] | None = None
-    """Seconds for connecting and for each wait, or `(connect, read)`, or a `Timeout`.
+    timeout: Timeout | float | tuple[float | None, ...] | None = None
+    """Seconds for connecting and for each wait, or `(connect, read)`, or `(connect, read, total)`,
+    or a `Timeout`.
     Default: 10 s to connect, 300 s between bytes, no limit in total."""
     max_retries: int = Field(default=2, ge=0)
     """Requests after the first, at most. Only what can't have been answered is sent again."""
@@ -119,11 +122,18 @@ class XDMFields(BaseLLM):
     max_concurrency: int = Field(default=8, ge=1)
     """Requests in flight for one batch, at most; `config["max_concurrency"]` comes first."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _check_settings(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was given
-        """Check what was given; also called with all values when one is assigned."""
-        return check_settings(cls, values) if isinstance(values, dict) else values
+    if not TYPE_CHECKING:  # type checkers read the constructor from the fields
+
+        def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+            """Check the settings. Opens nothing.
+
+            Raises:
+                ConfigurationError: One can't be used; the message names it.
+            """
+            try:
+                super().__init__(**check_settings(type(self), settings))
+            except ValidationError as error:
+                raise settings_error(error) from None
 
     @model_validator(mode="after")
     def _set_xdm_integrations_version(self) -> XDMFields:
@@ -137,33 +147,70 @@ class XDMFields(BaseLLM):
         """The model's id, under the name that other integrations use."""
         return self.model
 
+    @property
+    def base_url(self) -> str:
+        """The root URL that is asked. May be assigned; None for the default."""
+        return self.xdm_api_base or default_base_url(allow_http=self.allow_http)
+
+    @base_url.setter
+    def base_url(self, url: str | None) -> None:
+        self.xdm_api_base = url
+
+    @property
+    def api_key(self) -> Key:
+        """The key, wrapped such that it isn't shown, or the function that is asked for it. May be assigned."""
+        return self.xdm_api_key
+
+    @api_key.setter
+    def api_key(self, key: str | Key) -> None:
+        self.xdm_api_key = key  # type: ignore[assignment] # a string is wrapped on its way
+
     # What a call sends, and what it shows
 
     _sent: Params | None = PrivateAttr(default=None)
     """What every call sends; made when it is first needed."""
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - any field
-        """Check the value as the constructor does, and forget what was made of the old one."""
-        super().__setattr__(name, value)
-        if name in type(self).model_fields:
-            self._forget()
+        """Check the value as the constructor does, and forget what was made of the old one.
 
-    def _forget(self) -> None:
+        Raises:
+            ConfigurationError: It can't be used; the old one stays.
+        """
+        cls = type(self)
+        if name not in cls.model_fields:
+            if name[:1] != "_" and not hasattr(cls, name):
+                raise unknown_setting(name, cls)
+            super().__setattr__(name, value)
+            return
+        others = {other: self.__dict__[other] for other in cls.model_fields if other in self.__dict__}
+        try:
+            super().__setattr__(name, check_settings(cls, {**others, name: value})[name])
+        except ValidationError as error:
+            raise settings_error(error) from None
+        self._forget(name)
+
+    def _forget(self, name: str | None = None) -> None:
+        """Forget what was made of a field's old value, or with None of all fields."""
+        del name  # what is made here is made of any
         self._sent = None
+        self.__dict__.pop("_serialized", None)  # the base class keeps it for traces
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """What changes an answer, by the names of the constructor; nothing secret."""
         params = {name: value for name in PARAMETERS if (value := getattr(self, name)) is not None}
-        base_url = self.xdm_api_base or DEFAULT_BASE_URL
-        return {**params, "base_url": base_url, **self.model_kwargs, **hashed(self.extra_body)}
+        return {**params, "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
 
     def _params(self, stop: Sequence[str] | None, kwargs: Mapping[str, Any]) -> Params:
-        """Return what the client is asked for: the call's arguments over `model_kwargs` over the fields."""
+        """Return what the client is asked for: the call's arguments over `model_kwargs` over the fields.
+
+        Raises:
+            ConfigurationError: An argument of the call isn't a parameter.
+        """
+        check_call(kwargs)
         if self._sent is None:
             self._sent = self._defaults()
         params = {**self._sent, **{name: value for name, value in kwargs.items() if value is not None}}
-        params.pop("stream", None)  # the method called decides
         if stop is not None:
             params["stop"] = stop
         if kwargs.get("extra_body") and self._sent.get("extra_body"):
@@ -185,7 +232,8 @@ class XDMFields(BaseLLM):
         """Return what of a call belongs into cache keys and traces, beside what identifies the LLM."""
         shown = {name: value for name, value in kwargs.items() if name in PARAMETERS and value is not None}
         if kwargs.get("extra_body"):
-            shown.update(hashed(self._params(None, kwargs)["extra_body"]))
+            own = self._defaults().get("extra_body", {})
+            shown.update(hashed({"own": own, "call": kwargs["extra_body"]}))
         if any(isinstance(prompt, TokenIds) for prompt in prompts):
             shown["prompt_type"] = "token_ids"  # the ids [1, 2] and the text "[1, 2]" aren't the same prompt
         return shown
@@ -195,5 +243,8 @@ def hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:
     """Tell bodies apart without showing what they hold: it may be secret."""
     if not extra_body:
         return {}
-    text = json.dumps(extra_body, sort_keys=True, default=repr)
+    try:
+        text = json.dumps(extra_body, sort_keys=True, default=repr)
+    except (TypeError, ValueError, RecursionError):  # it can't be sent either
+        text = repr(extra_body)
     return {"extra_body_sha256": hashlib.sha256(text.encode()).hexdigest()[:32]}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import __version__ as core_version
-from pydantic import PrivateAttr, SecretStr
+from pydantic import PrivateAttr
 
 from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client
@@ -15,12 +14,26 @@ from xdm_integrations.client import AsyncClient, Client
 from .fields import XDMFields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
     from types import TracebackType
 
     from typing_extensions import Self
 
 _MAKING = threading.Lock()
+_OF_CLIENTS = frozenset(
+    {
+        "xdm_api_key",
+        "xdm_api_base",
+        "timeout",
+        "max_retries",
+        "default_headers",
+        "stream_usage",
+        "require_finish_reason",
+        "limits",
+        "allow_http",
+        "rate_limiter",
+    }
+)
+"""The fields that clients are made of. Any other can change, and connections and what was learnt are kept."""
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
 
 
@@ -46,10 +59,9 @@ class XDMConnected(XDMFields):
 
     def _client_settings(self) -> dict[str, Any]:
         return {
-            "api_key": _plain_key(self.xdm_api_key),
+            "api_key": self.xdm_api_key,
             "base_url": self.xdm_api_base,
-            "model": self.model,
-            "max_tokens": None,  # each call says what it wants
+            "max_tokens": None,  # each call says what it wants, and of which model
             "timeout": self.timeout,
             "max_retries": self.max_retries,
             "default_headers": {"User-Agent": _USER_AGENT, **(self.default_headers or {})},
@@ -60,10 +72,11 @@ class XDMConnected(XDMFields):
             "rate_limiter": self.rate_limiter,
         }
 
-    def _forget(self) -> None:
-        super()._forget()
-        self._client = None
-        self._async_client = None
+    def _forget(self, name: str | None = None) -> None:
+        super()._forget(name)
+        if name is None or name in _OF_CLIENTS:
+            self._client = None
+            self._async_client = None
 
     def close(self) -> None:
         """Close the connections of blocking calls. The LLM may be used again."""
@@ -113,37 +126,3 @@ class XDMConnected(XDMFields):
         copied = super().__deepcopy__(memo)
         copied._forget()  # noqa: SLF001 - of this class
         return copied
-
-
-def _plain_key(key: object) -> Any:  # noqa: ANN401 - a string, or a function that the client knows how to call
-    """Return the key as the client takes it: without pydantic's wrapping, from a function too."""
-    if key is None or isinstance(key, str):
-        return key
-    if isinstance(key, SecretStr):
-        return key.get_secret_value()
-    return _Unwrapped(key)
-
-
-class _Unwrapped:
-    """A function that returns the key as a string, whether the user's returns that or a SecretStr."""
-
-    def __init__(self, function: Any) -> None:  # noqa: ANN401 - blocking or async
-        self._function: Callable[[], Any] = function
-
-    def __call__(self) -> Any:  # noqa: ANN401 - a string, or what awaits one
-        key = self._function()
-        return _Later(key) if isawaitable(key) else _plain_key(key)
-
-
-class _Later:
-    """The key of an async function: awaited by async clients, closed unused by blocking ones."""
-
-    def __init__(self, key: Any) -> None:  # noqa: ANN401 - a coroutine as a rule
-        self._key = key
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return _plain_key((yield from self._key.__await__()))
-
-    def close(self) -> None:
-        if hasattr(self._key, "close"):
-            self._key.close()

@@ -9,7 +9,6 @@ methods that it does so in are overridden here; everything else is inherited.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +19,10 @@ from pydantic import ConfigDict
 from xdm_integrations.core.errors import XDMError
 
 from . import _convert
-from .asking import achunks, chunks, retries_to
-from .batching import BatchCall
+from .asking import BatchCall
 from .generating import XDMGenerating
 from .prompts import as_sent
+from .streaming import achunks, chunks, retries_to
 from .tokens import token_ids
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class XDMLLM(XDMGenerating):
             return self.batch([input], config, stop=stop, **kwargs)[0]
         prompt = self.prompt_text(input)
         run = self._start(stop, kwargs, [prompt]).run(prompt, ensure_config(config))
-        return self._answer([run], self._question([prompt], stop, kwargs)).completions[0].text
+        return self._answer([run], lambda: self._question([prompt], stop, kwargs)).completions[0].text
 
     async def ainvoke(
         self,
@@ -98,7 +97,7 @@ class XDMLLM(XDMGenerating):
             return (await self.abatch([input], config, stop=stop, **kwargs))[0]
         prompt = self.prompt_text(input)
         run = await self._start(stop, kwargs, [prompt]).arun(prompt, ensure_config(config))
-        return (await self._aanswer([run], self._question([prompt], stop, kwargs))).completions[0].text
+        return (await self._aanswer([run], lambda: self._question([prompt], stop, kwargs))).completions[0].text
 
     def stream(
         self,
@@ -206,9 +205,9 @@ class XDMLLM(XDMGenerating):
         if self._caching:
             cached, llm_string, _, _ = get_prompts(dict(start.params), call.prompts, self.cache)
             call.take_cached(cached)
-        managers = [start.run(prompt, one) for prompt, one in call.asked()]
+        managers = start.runs(call.asked())
         try:
-            call.take(self._answer(managers, self._question(call.missing, stop, kwargs, call)))
+            call.take(self._answer(managers, lambda: self._question(call.missing, stop, kwargs, call)))
         except Exception as error:  # noqa: BLE001 - raised again there, unless exceptions are to be returned
             call.take_failure(error)
         if llm_string:
@@ -237,9 +236,9 @@ class XDMLLM(XDMGenerating):
         if self._caching:
             cached, llm_string, _, _ = await aget_prompts(dict(start.params), call.prompts, self.cache)
             call.take_cached(cached)
-        managers = await asyncio.gather(*(start.arun(prompt, one) for prompt, one in call.asked()))
+        managers = await start.aruns(call.asked())
         try:
-            call.take(await self._aanswer(managers, self._question(call.missing, stop, kwargs, call)))
+            call.take(await self._aanswer(managers, lambda: self._question(call.missing, stop, kwargs, call)))
         except Exception as error:  # noqa: BLE001 - raised again there, unless exceptions are to be returned
             call.take_failure(error)
         if llm_string:

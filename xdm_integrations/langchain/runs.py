@@ -17,7 +17,7 @@ from xdm_integrations.core.errors import XDMError
 from . import _convert
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.llms import BaseLLM
@@ -60,6 +60,29 @@ class Start:
         manager = AsyncCallbackManager.configure(*self._settings(config), **self._defaults)
         about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._told}
         return (await manager.on_llm_start(self._llm._serialized, [prompt], **about))[0]  # noqa: SLF001 - as above
+
+    def runs(self, asked: Iterable[tuple[str, RunnableConfig]]) -> list[CallbackManagerForLLMRun]:
+        """Start the run of each prompt. If one can't start, those that did are ended with its error."""
+        started: list[CallbackManagerForLLMRun] = []
+        try:
+            for prompt, config in asked:
+                started.append(self.run(prompt, config))
+        except BaseException as error:
+            fail(started, error)
+            raise
+        return started
+
+    async def aruns(self, asked: Iterable[tuple[str, RunnableConfig]]) -> list[AsyncCallbackManagerForLLMRun]:
+        """See `runs`; they start at the same time."""
+        starting = [asyncio.ensure_future(self.arun(prompt, config)) for prompt, config in asked]
+        try:
+            return await asyncio.gather(*starting)
+        except BaseException as error:
+            for one in starting:
+                one.cancel()
+            started = await asyncio.gather(*starting, return_exceptions=True)
+            await afail([run for run in started if not isinstance(run, BaseException)], error)
+            raise
 
     def _settings(self, config: RunnableConfig) -> tuple[Any, ...]:
         llm = self._llm
