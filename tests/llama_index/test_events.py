@@ -12,7 +12,10 @@ import pytest
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage
+from pydantic import Field
 
 from tests.llama_index.conftest import METHODS, STREAMS, Recorder, Spans, World, counting, joined
 from tests.scripted import ScriptedServer, completion, http, tokens
@@ -121,6 +124,65 @@ def test_a13_no_key_in_events_payloads_dumps_or_errors(
         repr(debug.get_events()), str(caught.value), repr(caught.value), repr(caught.value.__dict__), caplog.text,
     ]  # fmt: skip
     assert not [text for text in shown if KEY in text]
+
+
+def arguments_of(method: str) -> tuple[Any, ...]:
+    """What a method is called with before its parameters."""
+    if method.endswith("chat"):
+        return ([ChatMessage("hi")],)
+    return {"fill_in_middle": ("a", "b"), "stream_fill_in_middle": ("a", "b"), "complete_batch": (["a"],)}.get(
+        method, ("hi",)
+    )
+
+
+class Arguments(SimpleSpanHandler):
+    """Keeps the arguments that tracers are given."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    def new_span(self, id_: str, bound_args: Any, instance: Any = None, **more: Any) -> Any:
+        self.seen.append(f"{id_} {bound_args.arguments!r}")
+        return super().new_span(id_, bound_args, instance, **more)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "fill_in_middle", "stream_fill_in_middle", "complete_batch"])
+def test_a13_headers_and_bodies_of_a_call_are_sent_and_never_traced(
+    world: World, server: ScriptedServer, seen: Recorder, method: str
+) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([debug]))
+    handler = Arguments()
+    get_dispatcher().add_span_handler(handler)
+    options: dict[str, Any] = {"extra_headers": {"X-Secret": KEY}, "extra_body": {"token": KEY}, "timeout": 50}
+    try:
+        if method.startswith("stream"):
+            world.items(llm, method, *arguments_of(method), **options, max_tokens=5)
+        else:
+            world.call(llm, method, *arguments_of(method), **options, max_tokens=5)
+        world.call(llm, "complete", "a second one")
+    finally:
+        get_dispatcher().span_handlers.remove(handler)
+    first, second = server.requests
+    assert (first.headers["x-secret"], first.json["token"], first.json["max_tokens"]) == (KEY, KEY, 5)
+    assert "x-secret" not in second.headers
+    assert "token" not in second.json
+    assert "'max_tokens': 5" in handler.seen[0]
+    assert "'max_tokens': 5" in repr(seen.events[0].additional_kwargs)
+    shown = [*handler.seen, repr(seen.events), str([e.model_dump() for e in seen.events]), repr(debug.get_events())]
+    assert not [text for text in shown if KEY in text]
+    assert set(options) == {"extra_headers", "extra_body", "timeout"}
+
+
+def test_a13_options_stay_with_their_call(world: World, server: ScriptedServer) -> None:
+    """A template that asks an LLM itself asks without them."""
+    inner = XDM(api_base=server.url)
+
+    def ask_first(prompt: str) -> str:
+        return inner.complete("what?").text + prompt
+
+    outer = XDM(api_base=server.url, completion_to_prompt=ask_first)
+    world.call(outer, "complete", "hi", extra_headers={"X-One": "1"})
+    assert ["x-one" in request.headers for request in server.requests] == [False, True]
 
 
 def test_a13_a_refused_key_is_not_in_the_error() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llama_index.core.callbacks import CallbackManager
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 
 from tests.llama_index.conftest import METHODS, Recorder, Spans, World, counting
 from tests.scripted import ScriptedServer, chunk, completion, echoing, http, piece, stream, tokens
@@ -93,6 +93,34 @@ def test_a25_a_batch_is_one_event_with_the_sum_of_the_counts(
     assert len(counter.llm_token_counts) == 1
     assert seen.names() == ["LLMCompletionStartEvent", "LLMCompletionEndEvent"]
     assert spans.ids() == [f"XDM.{'a' if world.is_async else ''}complete_batch"]
+
+
+def test_a25_a_batch_that_fails_ends_its_event_with_the_error_and_counts_what_was_answered(
+    world: World, server: ScriptedServer, seen: Recorder, spans: Spans
+) -> None:
+    server.script = refusing
+    counter, debug = counting(), LlamaDebugHandler(print_trace_on_end=False)
+    llm = XDM(api_base=server.url, max_retries=0, callback_manager=CallbackManager([counter, debug]))
+    with pytest.raises(BadRequestError, match="no such words") as caught:
+        world.call(llm, "complete_batch", ["a b", "bad"], batch_size=1, max_concurrency=1)
+    ends = [end.payload for _, end in debug.get_llm_inputs_outputs()]
+    assert [end["exception"] for end in ends if "exception" in end] == [caught.value]
+    assert [end["completion"].text for end in ends if "completion" in end] == ["<a b>"]
+    assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (2, 1)
+    assert "LLMCompletionEndEvent" not in seen.names()
+    assert len(spans.dropped_spans) == 1
+
+
+def test_a25_errors_that_are_returned_are_no_output_of_the_model(
+    world: World, server: ScriptedServer, seen: Recorder
+) -> None:
+    server.script = refusing
+    counter = counting()
+    llm = XDM(api_base=server.url, callback_manager=CallbackManager([counter]))
+    world.call(llm, "complete_batch", ["a b", "bad", "c"], batch_size=1, return_exceptions=True)
+    assert seen.events[-1].response.text == "<a b>\n\n<c>"
+    assert counter.llm_token_counts[0].completion == "<a b>\n\n<c>"
+    assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (3, 2)
 
 
 def test_a25_a_progress_bar(world: World, server: ScriptedServer, llm: XDM, capsys: pytest.CaptureFixture[str]) -> None:

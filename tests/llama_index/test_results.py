@@ -80,6 +80,19 @@ def test_a3_the_last_item_is_the_whole_answer(
     assert last.raw["choices"] == [{"text": text_of(last), "index": 0, "finish_reason": "length", "logprobs": None}]
 
 
+@pytest.mark.parametrize("method", STREAMS)
+def test_a3_text_after_the_finish_reason_comes_in_its_order(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    server.script = [stream(chunk("a"), chunk("b", finish="stop"), chunk("c"), usage_chunk(), DONE)]
+    asked = [ChatMessage("hi")] if method == "stream_chat" else "hi"
+    items = world.items(llm, method, asked)
+    assert [item.delta for item in items] == ["a", "b", "c", ""]
+    assert [text_of(item) for item in items] == ["a", "ab", "abc", "abc"]
+    assert [item.raw["choices"][0]["finish_reason"] for item in items] == [None, None, None, "stop"]
+    assert items[-1].raw["choices"][0]["text"] == "abc"
+
+
 def test_a3_every_item_of_a_stream_has_a_mapping_as_raw(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [tokens("a", "b")]
     items = world.items(llm, "stream_complete", "hi")
@@ -239,6 +252,16 @@ def test_a31_odd_but_legal_event_streams(world: World, server: ScriptedServer, l
     ]
     server.script = [stream(*events)]
     assert world.items(llm, "stream_complete", "hi")[-1].text == "no space crlf你\u2028😀"
+
+
+def test_a31_half_a_surrogate_pair_in_a_token_becomes_a_replacement_character(
+    world: World, server: ScriptedServer, llm: XDM
+) -> None:
+    logprobs = b'{"tokens": ["\\ud83d"], "token_logprobs": [-1], "top_logprobs": [{"\\ude00": -2}], "text_offset": [0]}'
+    body = b'{"choices": [{"text": "a", "index": 0, "finish_reason": "stop", "logprobs": ' + logprobs + b"}]}"
+    server.script = [http(body, headers={"Content-Type": "application/json"})]
+    ((first, second),) = world.call(llm, "complete", "hi", logprobs=1).logprobs
+    assert (first.token, second.token) == ("\ufffd", "\ufffd")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core.base.llms.base import BaseLLM
-from llama_index.core.llms import CustomLLM, LLMMetadata
+from llama_index.core.llms import ChatMessage, CustomLLM, LLMMetadata
 from llama_index.core.llms.loading import load_llm
+from pydantic import SecretStr
 
-from tests.llama_index.conftest import METHODS, World
-from xdm_integrations import ConfigurationError
+from tests.llama_index.conftest import METHODS, Recorder, World
+from xdm_integrations import APIResponseError, ConfigurationError
 from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.core.wire import Limits
 from xdm_integrations.llama_index import XDM
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def test_a19_every_parameter_is_a_described_field_and_reaches_the_wire(world: Wo
         ("temprature", "temperature"),
         ("stops", "stop"),
         ("base_url", "api_base"),
-        ("extra_body", "additional_kwargs"),
+        ("model_kwargs", "additional_kwargs"),
         ("max_completion_tokens", "max_tokens"),
     ],
 )
@@ -112,7 +115,7 @@ def test_a14_a_round_trip_through_a_dictionary_takes_the_key_from_the_environmen
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     llm = XDM(api_base=server.url, api_key="first", system_prompt="be brief", timeout=(1, 2), **EVERYTHING)
-    for data in (llm.to_dict(), __import__("json").loads(llm.to_json())):
+    for data in (llm.to_dict(), json.loads(llm.to_json())):
         again = XDM.from_dict(data)
         assert again.to_dict() == llm.to_dict()
         assert again.api_key is None
@@ -160,6 +163,130 @@ def test_a18_the_call_wins_over_additional_kwargs_and_those_over_fields(
     expected = {"max_tokens": 3, "temperature": 0.2, "top_p": 0.3, "min_p": 0.2, "top_k": 3, "stop": ["x"], "seed": 3}
     assert {name: sent[name] for name in expected} == expected
     assert llm.additional_kwargs == {"temperature": 0.2, "top_p": 0.2, "min_p": 0.2, "top_k": 2, "seed": None}
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda llm: llm.model_copy(update={})])
+def test_a14_a_copy_uses_its_own_settings(world: World, server: ScriptedServer, how: Any) -> None:
+    """Also where the original has been used: its client has the old key and URL."""
+    llm = XDM(api_base=server.url, api_key="old", temperature=0.5)
+    world.call(llm, "complete", "hi")
+    made = how(llm).model_copy(update={"api_key": "new", "temperature": 0.1})
+    world.call(made, "complete", "hi")
+    world.call(llm, "complete", "hi")
+    sent = [(seen.headers["authorization"], seen.json["temperature"]) for seen in server.requests]
+    assert sent == [("Bearer old", 0.5), ("Bearer new", 0.1), ("Bearer old", 0.5)]
+
+
+def test_a14_closing_a_copy_leaves_the_original_open(server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url)
+    llm.complete("hi")
+    copy.copy(llm).close()
+    llm.complete("hi")
+    assert server.connections == 1
+
+
+def test_leaving_the_context_closes_the_connections(world: World, server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url)
+
+    async def use() -> None:
+        async with llm as entered:
+            await entered.acomplete("hi")
+            assert server.open_connections == 1
+
+    if world.is_async:
+        world.loop.run_until_complete(use())
+    else:
+        with llm as entered:
+            entered.complete("hi")
+            assert server.open_connections == 1
+    assert server.wait_until(lambda: server.open_connections == 0, 5.0)
+    assert world.call(llm, "complete", "again").text == "<again>"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a18_extra_body_wins_over_parameters_and_is_never_shown(
+    world: World, server: ScriptedServer, seen: Recorder, method: str
+) -> None:
+    body = {"top_k": 1, "temperature": 0.7, "token": "hush-hush"}
+    llm = XDM(api_base=server.url, temperature=0.1, additional_kwargs={"top_k": 0, "min_p": 0}, extra_body=body)
+    world.ask(llm, method, temperature=0.2)
+    world.ask(llm, method, extra_body={"top_k": 2})
+    expected = {"top_k": 1, "temperature": 0.7, "min_p": 0, "token": "hush-hush"}
+    assert {name: server.requests[0].json[name] for name in expected} == expected
+    assert server.requests[1].json["top_k"] == 2
+    assert server.requests[1].json["token"] == "hush-hush"
+    assert body == {"top_k": 1, "temperature": 0.7, "token": "hush-hush"}
+    shown = [repr(llm), str(llm), llm.to_json(), repr(llm.model_dump()), str([e.model_dump() for e in seen.events])]
+    assert not [text for text in shown if "hush-hush" in text]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stream": True}, "stream: .*stream_complete.*stream_chat"),
+        ({"on_retry": print}, "on_retry: unknown parameter"),
+        ({"stop_on_error": True}, "stop_on_error: unknown parameter"),
+        ({"extra_headers": "x"}, "headers: expected a mapping"),
+        ({"extra_body": "x"}, "extra_body: expected a mapping"),
+    ],
+)
+def test_a19_what_a_call_can_not_take_is_refused(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, llm: XDM, method: str, given: dict[str, Any], message: str
+) -> None:
+    llm.additional_kwargs = {"top_k": 1}
+    with pytest.raises(ConfigurationError, match=message):
+        world.ask(llm, method, **given)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", ["chat", "complete_batch"])
+def test_a19_a_second_prompt_is_refused(world: World, server: ScriptedServer, llm: XDM, method: str) -> None:
+    asked: Any = [ChatMessage("hi")] if method == "chat" else ["hi"]
+    with pytest.raises(ConfigurationError, match="prompt: given twice"):
+        world.call(llm, method, asked, prompt="other")
+    assert server.requests == []
+
+
+def test_a19_best_of_is_at_least_n() -> None:
+    with pytest.raises(ConfigurationError, match=r"best_of: 2 must be at least n \(3\)"):
+        XDM(best_of=2, n=3)
+    llm = XDM(best_of=3, n=2)
+    with pytest.raises(ConfigurationError, match=r"best_of: 1 must be at least n \(2\)"):
+        llm.best_of = 1
+    with pytest.raises(ConfigurationError, match=r"best_of: 3 must be at least n \(4\)"):
+        llm.n = 4
+    assert (llm.best_of, llm.n) == (3, 2)
+
+
+def test_a21_none_by_assignment_becomes_the_default(world: World, server: ScriptedServer) -> None:
+    given: dict[str, Any] = {"max_retries": 7, "context_window": 999, "stream_usage": False, "limits": (1, 2, 3)}
+    llm = XDM(**EVERYTHING, **given, default_headers={"X-One": "1"}, additional_kwargs={"top_k": 1})
+    plain = XDM()
+    for name in [*EVERYTHING, *given, "default_headers", "additional_kwargs", "messages_to_prompt"]:
+        setattr(llm, name, None)
+        if name != "max_tokens":
+            assert getattr(llm, name) == getattr(plain, name), name
+    assert llm.max_tokens is None
+    llm.api_base = server.url
+    world.call(llm, "complete", "hi")
+    assert set(server.requests[0].json) == {"model", "prompt"}
+
+
+def test_limits_reach_the_client_and_survive_a_dictionary(world: World, server: ScriptedServer) -> None:
+    llm = XDM(api_base=server.url, limits=Limits(body=10))
+    again = XDM.from_dict(json.loads(llm.to_json()))
+    assert again.limits == llm.limits == Limits(body=10)
+    for one in (llm, again):
+        with pytest.raises(APIResponseError, match="10"):
+            world.call(one, "complete", "hi")
+    llm.limits = None
+    assert world.call(llm, "complete", "hi").text == "<hi>"
+
+
+def test_a_key_function_may_return_a_secret(world: World, server: ScriptedServer) -> None:
+    world.call(XDM(api_base=server.url, api_key=lambda: SecretStr("shy")), "complete", "hi")
+    assert server.requests[0].headers["authorization"] == "Bearer shy"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import CompletionResponse
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.utils import get_tqdm_iterable
 
 from xdm_integrations.client import AsyncClient, Client
@@ -73,8 +74,7 @@ class Batches(Connected):
         asked = self._asked(prompts)
         with _progress(len(asked), shown=show_progress) as on_result:
             options["on_result"] = on_result
-            summary = self._batch(_shown(asked), asked, options, **kwargs)
-        return summary.outcomes(return_exceptions=return_exceptions)
+            return self._batch(_shown(asked), asked, options, **kwargs).outcomes
 
     @span
     async def acomplete_batch(
@@ -98,8 +98,7 @@ class Batches(Connected):
         asked = self._asked(prompts)
         with _progress(len(asked), shown=show_progress) as on_result:
             options["on_result"] = on_result
-            summary = await self._abatch(_shown(asked), asked, options, **kwargs)
-        return summary.outcomes(return_exceptions=return_exceptions)
+            return (await self._abatch(_shown(asked), asked, options, **kwargs)).outcomes
 
     def _asked(self, prompts: Sequence[OnePrompt]) -> list[OnePrompt]:
         if isinstance(prompts, str):
@@ -109,42 +108,58 @@ class Batches(Connected):
         return [self._templated(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
 
     @completion_events
-    def _batch(self, _shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
+    def _batch(self, shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
         params = {**options, **self._params(kwargs)}
         limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
         if limiter is None:
-            return _Summary.of(self._blocking().complete_batch(prompts, **params))
+            return self._summary(shown, self._blocking().complete_batch(prompts, **params), options)
         with Client(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
-            return _Summary.of(client.complete_batch(prompts, **params))
+            return self._summary(shown, client.complete_batch(prompts, **params), options)
 
     @completion_events
-    async def _abatch(self, _shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
+    async def _abatch(self, shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
         params = {**options, **self._params(kwargs)}
         limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
         if limiter is None:
-            return _Summary.of(await self._awaiting().complete_batch(prompts, **params))
+            return self._summary(shown, await self._awaiting().complete_batch(prompts, **params), options)
         async with AsyncClient(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
-            return _Summary.of(await client.complete_batch(prompts, **params))
+            return self._summary(shown, await client.complete_batch(prompts, **params), options)
+
+    def _summary(self, shown: str, batch: Batch, options: dict[str, Any]) -> _Summary:
+        """Return what the event of a batch shows; or raise its first error, after telling what was answered.
+
+        The event of a batch that fails ends with the error and has no counts. What was answered is
+        billed all the same, so it gets an event of its own, for the token counters.
+        """
+        summary = _Summary.of(batch)
+        if not (options["stop_on_error"] and batch.errors):
+            return summary
+        if batch.usage is not None:
+            callbacks = self.callback_manager
+            payload: dict[str, Any] = {EventPayload.PROMPT: shown, EventPayload.SERIALIZED: {}}
+            event_id = callbacks.on_event_start(CBEventType.LLM, payload=payload)
+            payload = {EventPayload.PROMPT: shown, EventPayload.COMPLETION: summary}
+            callbacks.on_event_end(CBEventType.LLM, payload=payload, event_id=event_id)
+        raise batch.errors[0]
 
 
 class _Summary(CompletionResponse):
-    """What the event of a batch shows: all texts, and the counts over all requests."""
+    """What the event of a batch shows: the texts of all answers, and the counts over all requests."""
 
     _outcomes: list[CompletionResponse | XDMError] = PrivateAttr(default_factory=list)
 
     @classmethod
     def of(cls, batch: Batch) -> _Summary:
         outcomes = [o if isinstance(o, Exception) else completion_response(o) for o in batch.outcomes]
+        text = "\n\n".join(outcome.text for outcome in outcomes if isinstance(outcome, CompletionResponse))
         usage = None if batch.usage is None else batch.usage.as_dict()
-        made = cls(text="\n\n".join(map(str, outcomes)), raw={"usage": usage}, additional_kwargs=usage or {})
+        made = cls(text=text, raw={"usage": usage}, additional_kwargs=usage or {})
         made._outcomes = outcomes
         return made
 
-    def outcomes(self, *, return_exceptions: bool) -> list[CompletionResponse | XDMError]:
-        if not return_exceptions:
-            for outcome in self._outcomes:
-                if isinstance(outcome, Exception):
-                    raise outcome
+    @property
+    def outcomes(self) -> list[CompletionResponse | XDMError]:
+        """What came of each prompt, in order."""
         return self._outcomes
 
 

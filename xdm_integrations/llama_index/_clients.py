@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr, SecretStr
 
 from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client
 
-from ._settings import Settings
+from ._settings import XDMFields
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
 
@@ -21,6 +26,7 @@ _CLIENT_FIELDS = frozenset(
         "api_base",
         "api_key",
         "default_headers",
+        "limits",
         "max_retries",
         "require_finish_reason",
         "stream_usage",
@@ -30,7 +36,7 @@ _CLIENT_FIELDS = frozenset(
 _BUILDING = threading.Lock()
 
 
-class Connected(Settings):
+class Connected(XDMFields):
     """Settings with a client for each world. Threads and event loops may share an instance."""
 
     _client: Client | None = PrivateAttr(default=None)
@@ -47,9 +53,30 @@ class Connected(Settings):
             self._client.close()
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop. The LLM may be used again; nobody has to call this."""
+        """Close the connections of this event loop, and those of blocking calls. See `close`."""
         if self._async_client is not None:
             await self._async_client.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._client = self._async_client = None
 
     def _client_settings(self) -> dict[str, Any]:
         key = self.api_key
@@ -62,6 +89,7 @@ class Connected(Settings):
             "default_headers": {"User-Agent": USER_AGENT, **self.default_headers},
             "stream_usage": self.stream_usage,
             "require_finish_reason": self.require_finish_reason,
+            "limits": self.limits,
             "allow_http": self.allow_http,
         }
 

@@ -9,7 +9,7 @@ a message's `additional_kwargs` into the next prompt.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -21,15 +21,13 @@ from llama_index.core.base.llms.types import (
 )
 
 from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.parse import mended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xdm_integrations.core.results import Choice, Completion, CompletionChunk, Logprobs
+    from xdm_integrations.core.results import Completion, CompletionChunk, Logprobs
 
-
-Piece: TypeAlias = "tuple[str, str | None, dict[str, Any], Logprobs | None, dict[str, Any]]"
-"""Text so far, new text, `raw`, log probabilities, token counts: what a response is made of."""
 
 _SILENT = ("thinking", "cache")
 """Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
@@ -72,50 +70,57 @@ def _only_text(message: ChatMessage, index: int, what: str) -> ConfigurationErro
     )
 
 
-def completion_response(completion: Completion) -> CompletionResponse:
-    """Return a whole answer."""
-    return completion_piece(*whole(completion))
-
-
-def chat_response(completion: Completion) -> ChatResponse:
-    """Return a whole answer as the assistant's message."""
-    return chat_piece(*whole(completion))
-
-
-def whole(completion: Completion, text: str | None = None, delta: str | None = None) -> Piece:
-    """Return what a response to the whole answer is made of; `text` and `delta` if it ends a stream."""
-    text = mended(completion.text) if text is None else text
-    return text, delta, raw_of(completion), completion.logprobs, _counts(completion)
-
-
-def mended(text: str) -> str:
-    """Return `text` without the halves of surrogate pairs, which JSON can hold and Pydantic refuses."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def completion_piece(
-    text: str, delta: str | None, raw: dict[str, Any], logprobs: Logprobs | None, counts: dict[str, Any]
+def completion_response(
+    completion: Completion, text: str | None = None, delta: str | None = None
 ) -> CompletionResponse:
-    """Return one item of a stream; `text` is all the text so far."""
+    """Return a whole answer; `text` and `delta` are given for the last item of a stream."""
+    usage = completion.usage
+    logprobs = completion.logprobs
     return CompletionResponse(
-        text=text,
+        text=completion.text if text is None else text,
         delta=delta,
-        raw=raw,
+        raw=raw_of(completion),
         logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs=counts,
+        additional_kwargs={} if usage is None else usage.as_dict(),
     )
 
 
-def chat_piece(
-    text: str, delta: str | None, raw: dict[str, Any], logprobs: Logprobs | None, counts: dict[str, Any]
-) -> ChatResponse:
-    """Return one item of a chat stream; its message holds all the text so far."""
+def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
+    """Return a whole answer as the assistant's message; see `completion_response`."""
+    usage = completion.usage
+    logprobs = completion.logprobs
+    return ChatResponse(
+        message=ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text),
+        delta=delta,
+        raw=raw_of(completion),
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+        additional_kwargs={} if usage is None else usage.as_dict(),
+    )
+
+
+def completion_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> CompletionResponse:
+    """Return an item of a stream before its last; `text` is all the text so far."""
+    delta, index, finish_reason, logprobs = chunk
+    raw_logprobs = None if logprobs is None else logprobs.as_dict()
+    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
+    return CompletionResponse(
+        text=text,
+        delta=delta,
+        raw={**about, "choices": [choice]},
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+    )
+
+
+def chat_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> ChatResponse:
+    """Return an item of a chat stream before its last; its message holds all the text so far."""
+    delta, index, finish_reason, logprobs = chunk
+    raw_logprobs = None if logprobs is None else logprobs.as_dict()
+    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, content=text),
         delta=delta,
-        raw=raw,
+        raw={**about, "choices": [choice]},
         logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs=counts,
     )
 
 
@@ -123,7 +128,15 @@ def raw_of(completion: Completion) -> dict[str, Any]:
     """Return `raw` for a whole answer, with all its choices."""
     return {
         **about(completion),
-        "choices": [choice_of(choice) for choice in completion.choices],
+        "choices": [
+            {
+                "text": text,
+                "index": index,
+                "finish_reason": finish_reason,
+                "logprobs": None if logprobs is None else logprobs.as_dict(),
+            }
+            for text, index, finish_reason, logprobs in completion.choices
+        ],
         "usage": None if completion.usage is None else completion.usage.as_dict(),
     }
 
@@ -139,17 +152,6 @@ def about(completion: Completion) -> dict[str, Any]:
         "request_id": completion.request_id,
         "choices": [],
         "usage": None,
-    }
-
-
-def choice_of(choice: Choice | CompletionChunk) -> dict[str, Any]:
-    """Return a choice, or a piece of one, in the API's shape."""
-    text, index, finish_reason, logprobs = choice
-    return {
-        "text": text,
-        "index": index,
-        "finish_reason": finish_reason,
-        "logprobs": None if logprobs is None else logprobs.as_dict(),
     }
 
 
@@ -174,7 +176,3 @@ def _logprob(token: str, value: float) -> LogProb:
 
 def _by_logprob(candidate: tuple[str, float]) -> float:
     return -candidate[1]
-
-
-def _counts(completion: Completion) -> dict[str, Any]:
-    return {} if completion.usage is None else completion.usage.as_dict()

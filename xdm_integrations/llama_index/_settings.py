@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from llama_index.core.base.llms.types import ChatMessage  # noqa: TC002 - Pydantic reads it
 from llama_index.core.bridge.pydantic import (
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -18,6 +20,7 @@ from llama_index.core.bridge.pydantic import (
 )
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.llm import MessagesToPromptCallable, MessagesToPromptType  # noqa: TC002 - Pydantic reads it
+from typing_extensions import Self
 
 from xdm_integrations.core.config import (
     DEFAULT_MAX_TOKENS,
@@ -27,10 +30,12 @@ from xdm_integrations.core.config import (
     normalize_key,
     normalize_timeout,
 )
-from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.errors import ConfigurationError, settings_error
 from xdm_integrations.core.parameters import OPTIONS, PARAMETERS, check_parameters, unknown_parameter
+from xdm_integrations.core.wire import Limits  # noqa: TC001 - Pydantic reads it
 
 from ._convert import messages_to_prompt as default_messages_to_prompt
+from ._events import hidden
 
 CHAT_ONLY = frozenset(
     {
@@ -48,7 +53,6 @@ CHAT_ONLY = frozenset(
 
 _NAMES_ELSEWHERE = {
     "base_url": "api_base",
-    "extra_body": "additional_kwargs",
     "extra_headers": "default_headers",
     "headers": "default_headers",
     "max_completion_tokens": "max_tokens",
@@ -56,6 +60,8 @@ _NAMES_ELSEWHERE = {
     "model_name": "model",
     "request_timeout": "timeout",
 }
+_TOGETHER = {"max_tokens": "echo", "best_of": "n", "n": "best_of"}
+"""Parameters that are checked together."""
 
 
 def _parameter(name: str, description: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
@@ -64,7 +70,7 @@ def _parameter(name: str, description: str) -> Any:  # noqa: ANN401 - stands for
     return Field(default=None, description=description, **bounds)
 
 
-class Settings(CustomLLM):
+class XDMFields(CustomLLM):
     """The fields of `XDM`. Each is checked when it is given and when it is assigned."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
@@ -76,6 +82,13 @@ class Settings(CustomLLM):
     echo: bool | None = _parameter("echo", "Put the prompt in front of the answer.")
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="More fields of the body; parameters in here win over their fields."
+    )
+    extra_body: Mapping[str, Any] | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Fields of every body, for servers that know more than the API. They win over parameters. "
+        "Never shown, traced or dumped.",
     )
     max_tokens: int | None = Field(
         default=DEFAULT_MAX_TOKENS,
@@ -118,6 +131,9 @@ class Settings(CustomLLM):
     require_finish_reason: bool = Field(
         default=True, description="Take a stream without a finish_reason as cut off; some servers never send one."
     )
+    limits: Limits | None = Field(
+        default=None, description="How much of a reply is taken before it is refused as too large."
+    )
     default_headers: dict[str, str] = Field(
         default_factory=dict, exclude=True, repr=False, description="Headers of every request; never in a dump."
     )
@@ -139,19 +155,44 @@ class Settings(CustomLLM):
             try:
                 super().__init__(**given)
             except ValidationError as error:
-                raise _wrong_settings(error) from None
+                raise settings_error(error) from None
+
+    _sent: dict[str, Any] | None = PrivateAttr(default=None)
+    """The fields that every call sends; made when they are first needed."""
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+        field = type(self).model_fields.get(name)
+        if field is not None and value is None and name != "max_tokens":
+            value = field.get_default(call_default_factory=True)
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            raise _wrong_settings(error) from None
+            raise settings_error(error) from None
+        if field is not None:
+            self._sent = None
+
+    def __copy__(self) -> Self:
+        """Copy the settings, and nothing that was made of them: `model_copy` may change them next."""
+        copied = super().__copy__()
+        copied._forget()  # noqa: SLF001 - of this class
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """See `__copy__`."""
+        copied = super().__deepcopy__(memo)
+        copied._forget()  # noqa: SLF001 - of this class
+        return copied
+
+    def _forget(self) -> None:
+        """Drop what was made of the settings."""
+        self._sent = None
 
     @field_validator(*PARAMETERS, mode="before")
     @classmethod
     def _check_parameter(cls, value: object, info: ValidationInfo) -> object:
         name = str(info.field_name)
-        given = {name: value, "echo": info.data.get("echo")} if name == "max_tokens" else {name: value}
+        other = _TOGETHER.get(name)
+        given = {name: value} if other is None else {name: value, other: info.data.get(other)}
         return check_parameters(given).get(name)
 
     @field_validator("context_window", "max_tokens", "additional_kwargs")
@@ -183,9 +224,7 @@ class Settings(CustomLLM):
     @field_validator("api_key", mode="before")
     @classmethod
     def _check_key(cls, value: object) -> object:
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if isinstance(value, str):
+        if isinstance(value, (SecretStr, str)):
             key = normalize_key(value)
             return None if key is None else SecretStr(key)
         return value
@@ -219,16 +258,32 @@ class Settings(CustomLLM):
         return messages_to_prompt or default_messages_to_prompt
 
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a call sends. Precedence: the call, then `additional_kwargs`, then the fields."""
-        fields = self.__dict__
-        params = {name: fields[name] for name in PARAMETERS if fields[name] is not None}
+        """Return what a call sends. Precedence: the call, then `additional_kwargs`, then the fields.
+
+        Args:
+            given: The arguments of the call, but for its `hidden` options.
+
+        Raises:
+            ConfigurationError: The endpoint has no such parameter.
+        """
+        sent = self._sent
+        if sent is None:
+            fields = self.__dict__
+            sent = self._sent = {name: fields[name] for name in PARAMETERS if fields[name] is not None}
+        params = {**sent, **hidden()}
         extra: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             if value is not None:
                 (params if name in PARAMETERS else extra)[name] = value
-        params |= {name: value for name, value in given.items() if value is not None and name not in CHAT_ONLY}
-        if extra:
-            params["extra_body"] = {**extra, **params.get("extra_body", {})}
+        for name, value in given.items():
+            if value is not None and name not in CHAT_ONLY:
+                if name not in PARAMETERS:
+                    raise _unknown_argument(name)
+                params[name] = value
+        extra.update(self.extra_body or {})
+        body = params.get("extra_body")
+        if extra and isinstance(body, (Mapping, NoneType)):  # the client refuses anything else
+            params["extra_body"] = {**extra, **(body or {})}
         return params
 
     def _templated(self, prompt: str) -> str:
@@ -242,8 +297,15 @@ class Settings(CustomLLM):
 def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
     if name in _NAMES_ELSEWHERE:
         return ConfigurationError(f"{name}: unknown parameter. Did you mean {_NAMES_ELSEWHERE[name]!r}?")
-    error = unknown_parameter(name, known)
-    return ConfigurationError(error.message.replace("extra_body", "additional_kwargs"))
+    return unknown_parameter(name, known)
+
+
+def _unknown_argument(name: str) -> ConfigurationError:
+    if name == "stream":
+        return ConfigurationError("stream: the method decides it; for streams call `stream_complete` or `stream_chat`.")
+    if name == "prompt":
+        return ConfigurationError("prompt: given twice; the first argument of the call holds it already.")
+    return unknown_parameter(name, [*PARAMETERS, *OPTIONS])
 
 
 @contextmanager
@@ -253,13 +315,3 @@ def _named(name: str, here: str) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(error.message.replace(name, here)) from None
-
-
-def _wrong_settings(error: ValidationError) -> ConfigurationError:
-    """Return the error of the rest of this package for Pydantic's, in one line. It shows no values."""
-    problems = []
-    for problem in error.errors(include_input=False, include_url=False):
-        cause = problem.get("ctx", {}).get("error")
-        where = ".".join(map(str, problem["loc"]))
-        problems.append(cause.message if isinstance(cause, ConfigurationError) else f"{where}: {problem['msg']}")
-    return ConfigurationError(" ".join(problems))

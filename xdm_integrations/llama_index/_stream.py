@@ -2,7 +2,8 @@
 
 Every piece of text is handed on at once. The piece with the finish_reason is held back until the
 token counts have come, so that the last item of a stream is the whole answer: what `complete`
-would have returned, plus its `delta`. A stream without text has that one item.
+would have returned, plus its `delta`. A stream without text has that one item. Where more text comes
+after the finish_reason, the piece that was held back goes first, and the last item has the rest.
 
 LlamaIndex's decorator wraps a generator in its own, and never closes what it wraps: a callback
 handler that keeps exceptions (`LlamaDebugHandler` does) would keep the connection too. So the
@@ -28,6 +29,7 @@ from . import _convert
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
+    from xdm_integrations.core.results import CompletionChunk
     from xdm_integrations.streams import AsyncCompletionStream, CompletionStream
 
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
@@ -72,33 +74,47 @@ async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncCompletion
         await generator.aclose()  # nothing else tells the callbacks
 
 
-def items(stream: CompletionStream, make: Callable[..., Item]) -> Generator[Item, None, None]:
-    """Yield the items of a stream, made by `completion_piece` or `chat_piece` of `_convert`."""
-    text = tail = ""
+def items(
+    stream: CompletionStream, piece: Callable[..., Item], whole: Callable[..., Item]
+) -> Generator[Item, None, None]:
+    """Yield the items of a stream, made by the functions of `_convert`: the last one by `whole`."""
+    text = ""
     about = _convert.about(stream.completion)
+    held: CompletionChunk | None = None
     for chunk in stream:
         if chunk.index:
             continue  # of another choice; all are in the last item
+        if held is not None and held.text:  # it wasn't the last piece after all
+            text += held.text
+            yield piece(about, text, held)
+        held = None
         if chunk.finish_reason is not None:
-            tail = _convert.mended(chunk.text)
+            held = chunk._replace(finish_reason=None)  # the last item has it
             continue
-        delta = _convert.mended(chunk.text)
-        text += delta
-        yield make(text, delta, {**about, "choices": [_convert.choice_of(chunk)]}, chunk.logprobs, {})
-    yield make(*_convert.whole(stream.completion, text + tail, tail))
+        text += chunk.text
+        yield piece(about, text, chunk)
+    tail = "" if held is None else held.text
+    yield whole(stream.completion, text + tail, tail)
 
 
-async def aitems(stream: AsyncCompletionStream, make: Callable[..., Item]) -> AsyncGenerator[Item, None]:
+async def aitems(
+    stream: AsyncCompletionStream, piece: Callable[..., Item], whole: Callable[..., Item]
+) -> AsyncGenerator[Item, None]:
     """See `items`."""
-    text = tail = ""
+    text = ""
     about = _convert.about(stream.completion)
+    held: CompletionChunk | None = None
     async for chunk in stream:
         if chunk.index:
             continue
+        if held is not None and held.text:
+            text += held.text
+            yield piece(about, text, held)
+        held = None
         if chunk.finish_reason is not None:
-            tail = _convert.mended(chunk.text)
+            held = chunk._replace(finish_reason=None)
             continue
-        delta = _convert.mended(chunk.text)
-        text += delta
-        yield make(text, delta, {**about, "choices": [_convert.choice_of(chunk)]}, chunk.logprobs, {})
-    yield make(*_convert.whole(stream.completion, text + tail, tail))
+        text += chunk.text
+        yield piece(about, text, chunk)
+    tail = "" if held is None else held.text
+    yield whole(stream.completion, text + tail, tail)

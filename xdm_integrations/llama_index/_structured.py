@@ -28,7 +28,7 @@ from llama_index.core.prompts import PromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import PydanticProgramMode
 
 from ._events import dispatcher
-from ._settings import Settings
+from ._settings import XDMFields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -90,7 +90,7 @@ _predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(LLM.predict
 _apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(LLM.apredict_and_call)
 
 
-class StructuredAnswers(Settings):
+class StructuredAnswers(XDMFields):
     """`structured_predict` and its kin, `predict_and_call` and its."""
 
     def structured_predict(

@@ -53,6 +53,7 @@ class XDM(Batches, StructuredAnswers):
     A stream that is cut off raises; it never ends as if it were whole.
 
     Arguments of a call win over `additional_kwargs`, and those over fields; None means "not given".
+    `extra_body` wins over all of them, that of a call over the field.
     Arguments that only chat models know (`tools`, `response_format`, ...) are dropped.
 
     LlamaIndex sets `callback_manager` to `Settings.callback_manager` when it builds a query engine
@@ -79,13 +80,15 @@ class XDM(Batches, StructuredAnswers):
     # The eight methods. What LlamaIndex's callbacks see is the prompt as it is sent, so the
     # prompt is made before the decorated method is called, and each call is decorated once.
 
+    @span
     def complete(self, prompt: str | None = None, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Return the answer to a prompt.
 
         Args:
             prompt: One text.
             formatted: The prompt has been through `completion_to_prompt` already.
-            **kwargs: Parameters of the endpoint, and `extra_body`, `extra_headers`, `timeout`; see
+            **kwargs: Parameters of the endpoint, and `extra_body`, `extra_headers`, `timeout`, which
+                no callback or tracer gets to see; see
                 `xdm_integrations.core.parameters.CompletionParams`.
 
         Raises:
@@ -95,10 +98,12 @@ class XDM(Batches, StructuredAnswers):
         """
         return self._complete(self._prompt(prompt, formatted), **kwargs)
 
+    @span
     async def acomplete(self, prompt: str | None = None, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """See `complete`."""
         return await self._acomplete(self._prompt(prompt, formatted), **kwargs)
 
+    @span
     def stream_complete(
         self, prompt: str | None = None, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
@@ -112,24 +117,29 @@ class XDM(Batches, StructuredAnswers):
         """
         return owned(self._stream_complete(self._prompt(prompt, formatted), **kwargs))
 
+    @span
     async def astream_complete(
         self, prompt: str | None = None, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
         """See `stream_complete`."""
         return aowned(await self._astream_complete(self._prompt(prompt, formatted), **kwargs))
 
+    @span
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the answer to a conversation, which `messages_to_prompt` turns into a prompt."""
         return self._chat(messages, **kwargs)
 
+    @span
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """See `chat`."""
         return await self._achat(messages, **kwargs)
 
+    @span
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Return the answer to a conversation piece by piece; see `stream_complete`."""
         return owned(self._stream_chat(messages, **kwargs))
 
+    @span
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """See `stream_chat`."""
         return aowned(await self._astream_chat(messages, **kwargs))
@@ -144,11 +154,13 @@ class XDM(Batches, StructuredAnswers):
 
     @completion_events
     def _stream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseGen:
-        return items(opened(self._blocking().stream(prompt, **self._params(kwargs))), _convert.completion_piece)
+        stream = self._blocking().stream(prompt, **self._params(kwargs))
+        return items(opened(stream), _convert.completion_piece, _convert.completion_response)
 
     @completion_events
     async def _astream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseAsyncGen:
-        return aitems(opened(await self._awaiting().stream(prompt, **self._params(kwargs))), _convert.completion_piece)
+        stream = await self._awaiting().stream(prompt, **self._params(kwargs))
+        return aitems(opened(stream), _convert.completion_piece, _convert.completion_response)
 
     @chat_events
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -163,12 +175,14 @@ class XDM(Batches, StructuredAnswers):
     @chat_events
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         prompt = self._chat_prompt(messages)
-        return items(opened(self._blocking().stream(prompt, **self._params(kwargs))), _convert.chat_piece)
+        stream = self._blocking().stream(prompt, **self._params(kwargs))
+        return items(opened(stream), _convert.chat_piece, _convert.chat_response)
 
     @chat_events
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         prompt = self._chat_prompt(messages)
-        return aitems(opened(await self._awaiting().stream(prompt, **self._params(kwargs))), _convert.chat_piece)
+        stream = await self._awaiting().stream(prompt, **self._params(kwargs))
+        return aitems(opened(stream), _convert.chat_piece, _convert.chat_response)
 
     # Beyond the base class.
 
