@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .core.errors import XDMError
+from .core.errors import APIConnectionError, XDMError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,6 +31,8 @@ class _Stream:
         self._decoder = streaming.decoder
         self._chunks = iter(streaming.chunks)
         self._closed = False
+        self._unheard = False
+        """True while nobody has been told yet that the answer isn't whole, because its reader was stopped."""
 
     @property
     def completion(self) -> Completion:
@@ -39,10 +41,13 @@ class _Stream:
 
     def _read_on(self) -> bool:
         """Say whether to read; raise what ended the stream if that was an error."""
+        error = self._decoder.failure
         if self._closed:
+            if self._unheard and error is not None:
+                self._unheard = False
+                raise error
             return False
         if self._decoder.ended:
-            error = self._decoder.failure
             if error is not None:
                 self._log_end(type(error).__name__)
                 self._close()
@@ -63,10 +68,17 @@ class _Stream:
             )
 
     def _interrupted(self, error: XDMError) -> None:
-        self._decoder.interrupt(error)
+        self._streaming.interrupt(error)
         failure = self._decoder.failure
         if self._closed and failure is not None:  # closed by another thread while this one was reading
             raise failure
+
+    def _break_off(self) -> None:
+        """Close after a read that was stopped, so that going on is an error and no end of the answer."""
+        if not self._closed:
+            self._streaming.interrupt(APIConnectionError("Reading was cancelled, which closed the connection."))
+            self._unheard = True
+            self._close()
 
     def _close(self) -> None:
         self._closed = True
@@ -95,14 +107,15 @@ class CompletionStream(_Stream):
                 block = self._body.read(self._streaming.within)
             except XDMError as error:
                 self._interrupted(error)
-            except BaseException:
-                self._close()
+            except BaseException:  # Ctrl-C or cancelled
+                self._break_off()
                 raise
             else:
                 self._chunks = iter(self._streaming.take(block))
 
     def close(self) -> None:
         """End the stream and give its connection up. May be called twice."""
+        self._unheard = False
         if not self._closed:
             self._close()
 
@@ -142,14 +155,15 @@ class AsyncCompletionStream(_Stream):
                 block = await self._body.read(self._streaming.within)
             except XDMError as error:
                 self._interrupted(error)
-            except BaseException:
-                self._close()
+            except BaseException:  # Ctrl-C or cancelled
+                self._break_off()
                 raise
             else:
                 self._chunks = iter(self._streaming.take(block))
 
     async def aclose(self) -> None:
         """End the stream and give its connection up. May be called twice."""
+        self._unheard = False
         if not self._closed:
             self._close()
 

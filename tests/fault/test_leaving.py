@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.scripted import HANG, chunk, stream
+from tests.scripted import DONE, HANG, chunk, stream
 from xdm_integrations import AsyncClient, Client, StreamInterruptedError
 
 SOON = 0.3
@@ -250,3 +250,53 @@ def test_a_stop_button_in_another_thread(endless):
     assert [error.text for error in errors] == ["one two "]
     check_left(endless, left)
     client.close()
+
+
+async def read_with_limits(stream):
+    while True:
+        await asyncio.wait_for(stream.__anext__(), 0.1)
+
+
+def test_a_read_that_was_cancelled_is_no_end(endless):
+    """`wait_for` around one read closes the connection; going on must not look like a whole answer."""
+
+    async def main():
+        async with AsyncClient(base_url=endless.url) as client:
+            stream = await client.stream("x")
+            with pytest.raises(asyncio.TimeoutError):
+                await read_with_limits(stream)
+            with pytest.raises(StreamInterruptedError, match="cancelled") as caught:
+                [piece async for piece in stream]
+            assert caught.value.text == "one two "
+            assert [piece async for piece in stream] == []
+
+            left = await client.stream("x")
+            with pytest.raises(asyncio.TimeoutError):
+                await read_with_limits(left)
+            await left.aclose()  # by its user, who wants no more of it
+            assert [piece async for piece in left] == []
+
+    asyncio.run(main())
+
+
+def test_a_stream_outlives_the_client_that_nobody_keeps(surface, server):
+    """A client that is dropped closes its connections, but not under a stream that is being read."""
+    go = threading.Event()
+    server.script = [stream(chunk("one "), go, chunk("two", finish="stop"), DONE)]
+
+    async def read():
+        pieces = []
+        async for piece in await AsyncClient(base_url=server.url).stream("x"):
+            await asyncio.sleep(0.02)  # what the client's end sets going happens here
+            pieces.append(piece.text)
+            go.set()
+        return pieces
+
+    if surface.is_async:
+        assert asyncio.run(asyncio.wait_for(read(), 3)) == ["one ", "two"]
+        return
+    pieces = []
+    for piece in Client(base_url=server.url).stream("x"):
+        pieces.append(piece.text)
+        go.set()
+    assert pieces == ["one ", "two"]

@@ -165,3 +165,14 @@ def test_a_reply_is_bounded(surface, server, what):
     assert len(server.requests) == 1
     surface.close_clients()
     assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_late_break_shows_nothing_of_an_echoed_key(surface, server):
+    """Broken framing after the first token, and a key that is cut by the words about it."""
+    filler = "f" * 290
+    server.script = [[*stream(chunk("a"), end=False), f"{KEY}\r\n{filler}{KEY}".encode(), CLOSE]]
+    with pytest.raises(XDMError) as caught:
+        surface.stream(surface.client(base_url=server.url, api_key=KEY, max_retries=0), "x")
+    shown = everything_shown(caught.value)
+    assert KEY not in shown
+    assert KEY[:12] not in shown

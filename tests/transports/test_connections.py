@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -214,3 +215,19 @@ asyncio.run(main())
     done = programs.run(code, server.url + "/completions")
     assert (done.status, done.stderr) == (0, "")
     assert server.connections == 1
+
+
+def test_a_route_that_another_thread_forgets_is_found_again(server):
+    """The routes are cleared when they are many, maybe between the two questions about one request."""
+    from xdm_integrations.transports.connections import Adapter
+
+    class Forgetful(Adapter):
+        def get_connection_with_tls_context(self, *args, **kwargs):
+            pool = super().get_connection_with_tls_context(*args, **kwargs)
+            self._routes.clear()
+            return pool
+
+    transport = RequestsTransport(Limits())
+    transport._adapter, transport._owner = Forgetful(), os.getpid()
+    assert transport.send(ask(server)).status == 200
+    transport.close()

@@ -230,3 +230,54 @@ def test_the_watchdog_rings_again_where_there_was_no_connection_yet(monkeypatch)
         time.sleep(0.001)
     alarm.connection = Connection()
     assert alarm.connection.shut.wait(5)
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_a_chunk_extension_that_drips_ends(world, server, total):
+    """Each byte comes in time, and none is of the body."""
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a") + b"1;", *slowly(b"x" * 60)]]
+    reply = world.send(ask(server, streaming=True, **within(0.3, total=total)))
+    assert world.read(reply) == b"a"
+    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit of 0.3"):
+        world.read(reply)
+    assert 0.1 < timed.seconds < 0.5
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_framing_that_stalls_at_the_end_of_the_limit_does_not_double_it(world, server):
+    """What comes just before the limit passes mustn't start it anew."""
+    late = lambda: time.sleep(0.3)  # noqa: E731 - a step of the script
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), late, b"1;x", HANG]]
+    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 0.4)))
+    assert world.read(reply) == b"a"
+    with Timed() as timed, pytest.raises(APITimeoutError, match="read limit"):
+        world.read(reply)
+    assert 0.3 < timed.seconds < 0.6
+
+
+def test_the_limit_for_a_wait_runs_only_while_somebody_waits(world, server):
+    """A reader that is busy with the last token isn't a server that is silent."""
+    go = threading.Event()
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), go, piece(b"b"), HANG]]
+    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 0.2)))
+    assert world.read(reply) == b"a"
+    if world.is_async:
+        world.run(asyncio.sleep(0.3))  # longer than the limit
+    go.set()
+    assert world.read(reply) == b"b"
+    with pytest.raises(APITimeoutError, match="read limit"):
+        world.read(reply)
+
+
+def test_where_no_thread_can_be_started_requests_go_on_unwatched(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    dog = Watchdog()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert not dog.set(0.01).rang
+    alarm = dog.set(0.01)  # a thread can be had again
+    alarm.connection = Connection()
+    assert alarm.connection.shut.wait(5)

@@ -213,3 +213,69 @@ def test_what_arrived_before_a_break_is_handed_out_first(world, server, how):
         assert world.read(reply) == b"whole answer"
     with pytest.raises(APIConnectionError, match="broke off"):
         world.read_all(reply)
+
+
+BROKEN_LATER = [b"xyz\r\n", b"-5\r\nabcde", b"3\r\nabcXX\r\n"]
+
+
+@pytest.mark.parametrize("end", [CLOSE, HANG])
+@pytest.mark.parametrize("wire", BROKEN_LATER)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_framing_that_breaks_while_somebody_waits_is_an_error(world, server, wire, end, streaming):
+    """aiohttp's parser in C tells nobody who waits already, and stops the limit for the wait."""
+    waits = threading.Event()
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), waits, wire, end]]
+    if world.is_async:
+        world._loop.call_later(0.1, waits.set)
+    else:
+        threading.Timer(0.1, waits.set).start()
+    with pytest.raises(APIConnectionError, match=r"nswer from 127[^\n]*$"):
+        world.run(everything_async(world, server, streaming)) if world.is_async else everything(
+            world, server, streaming
+        )
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def everything(world, server, streaming):
+    reply = world.transport.send(ask(server, streaming=streaming))
+    while reply.stream.read():
+        pass
+
+
+async def everything_async(world, server, streaming):
+    """Read to the end, and fail rather than hang."""
+
+    async def read():
+        reply = await world.transport.send(ask(server, streaming=streaming))
+        while await reply.stream.read():
+            pass
+
+    done, _ = await asyncio.wait([asyncio.ensure_future(read())], timeout=2)
+    assert done, "it hangs"
+    try:
+        await done.pop()
+    finally:
+        await asyncio.sleep(0)  # the loop closes what it has been told to close
+
+
+def test_many_bodies_over_one_connection_leave_nothing_on_it(server):
+    """Each body watches the connection for its end, and only as long as it is read."""
+    from xdm_integrations.transports._aiohttp import AiohttpTransport
+
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), piece(b"b"), b"0\r\n\r\n"]]
+
+    async def main():
+        transport = AiohttpTransport(Limits())
+        for _ in range(20):
+            reply = await transport.send(ask(server, streaming=True))
+            while await reply.stream.read():
+                pass
+        (pooled,) = (await transport._sessions.mine()).session.connector._conns.values()
+        closed = pooled[0][0].closed
+        assert closed is not None
+        watching = len(closed._callbacks or ())
+        await transport.close()
+        return watching
+
+    assert asyncio.run(main()) == 0
+    assert server.connections == 1

@@ -12,24 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sys
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from xdm_integrations.core.errors import XDMError
 from xdm_integrations.core.wire import Limits, Reply, Request
 
 from . import failures
+from .aiohttp_errors import FAILURES, raise_own
 from .environment import proxy_for, ssl_context
 from .loop_sessions import LoopSessions
 
 if TYPE_CHECKING:
     import ssl
+
+    from .loop_limits import LoopLimits
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as time_limit
@@ -41,16 +43,6 @@ DRAIN_SECONDS = 0.1
 LARGE = 2**19
 ROUTES = 32
 """URLs remembered; a client has one, and more only where a server redirects it."""
-# LineTooLong is no ClientError; RuntimeError comes from a loop or session that was closed meanwhile.
-_FAILURES = (
-    aiohttp.ClientError,
-    HttpProcessingError,
-    OSError,
-    asyncio.TimeoutError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-)
 
 
 class AiohttpTransport:
@@ -78,12 +70,12 @@ class AiohttpTransport:
                 ssl=tls,
                 timeout=_timeout(connect, read),
             )
-        except (*_FAILURES, asyncio.CancelledError) as error:
+        except (*FAILURES, asyncio.CancelledError) as error:
             if limit is not None and limit.has_passed():
                 raise failures.limit_passed(request) from None
             if isinstance(error, asyncio.CancelledError):
                 raise
-            _raise_own(error, request, reused=mine.used)
+            raise_own(error, request, reused=mine.used)
         finally:
             mine.limits.off(limit)
         mine.used = True
@@ -92,7 +84,7 @@ class AiohttpTransport:
             key = name.lower()
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
         status = response.status
-        body = _OpenBody(response, request)
+        body = _OpenBody(response, request, mine.limits, self)
         if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
         return Reply(status, headers, await body.read_all(self._limits.body))
@@ -130,35 +122,51 @@ def _sendable(body: bytes | None) -> bytes | io.BytesIO | None:
 class _OpenBody:
     """The open body of a reply. Closing it early closes the connection."""
 
-    __slots__ = ("_content", "_request", "_response")
+    __slots__ = ("_content", "_limits", "_process", "_request", "_response", "_transport")
 
-    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, request: Request, limits: LoopLimits, transport: AiohttpTransport
+    ) -> None:
         self._response = response
         self._content = response.content
         self._request = request
+        self._limits = limits
+        self._transport = transport  # dropping it closes every connection, so not before this is done
+        self._process = os.getpid()
+        _take_over_waiting(response)
 
     async def read(self, within: float | None = None) -> bytes:
+        limit = None
         try:
-            if within is None and self._request.deadline is None:
-                return await self._content.readany()  # aiohttp's own limit for one wait holds
-            async with time_limit(failures.time_left(self._request, within)):
-                return await self._content.readany()
-        except _FAILURES as error:
+            seconds = self._request.timeout.read
+            if within is not None:
+                seconds = within if seconds is None else min(seconds, within)
+            limit = self._limits.set(failures.time_left(self._request, seconds))
+            return await self._content.readany()
+        except (*FAILURES, asyncio.CancelledError) as error:
+            passed = limit is not None and limit.has_passed()
+            if isinstance(error, asyncio.CancelledError) and not passed:
+                self.close()
+                raise
             arrived = self._unread()
             self.close()
             if arrived:
                 return arrived  # the error comes with the next read
-            _raise_own(error, self._request)
-        except BaseException:  # cancelled
+            if passed:
+                raise failures.limit_passed(self._request) from None
+            raise_own(error, self._request)
+        except BaseException:
             self.close()
             raise
+        finally:
+            self._limits.off(limit)
 
     def _unread(self) -> bytes:
         """Return what had arrived before the connection failed: aiohttp raises without giving it out."""
         take = getattr(self._content, "_read_nowait", None)
         try:
             return take(-1) if take is not None else b""
-        except _FAILURES:
+        except FAILURES:
             return b""
 
     async def read_all(self, limit: int) -> bytes:
@@ -182,7 +190,7 @@ class _OpenBody:
                     if not await self._content.readany():
                         self._response.release()
                         return
-        except _FAILURES:
+        except FAILURES:
             pass  # the answer is whole; only the connection is lost
         except BaseException:  # cancelled
             self.close()
@@ -190,6 +198,9 @@ class _OpenBody:
         self.close()
 
     def close(self) -> None:
+        if self._process != os.getpid():
+            _leave_to_parent(self._response)
+            return
         self._response.close()
         connection = self._response.connection
         if connection is not None:  # aiohttp leaves it alone where the loop is closed, and warns of it later
@@ -197,23 +208,37 @@ class _OpenBody:
                 connection.close()
 
 
-def _raise_own(error: Exception, request: Request, *, reused: bool | None = None) -> NoReturn:
-    """Raise our own error for one of aiohttp or the socket; `reused` is None in the middle of a body."""
-    own = _own_error(error, request, reused=reused)
-    raise own from own.__cause__ or failures.without_secrets(error, request)
+def _take_over_waiting(response: aiohttp.ClientResponse) -> None:
+    """Wake the reader of a body when its connection is lost, and never while nobody reads.
+
+    aiohttp's parser in C closes the connection at broken framing, but tells nobody who waits for the
+    body; and aiohttp's limit for one wait runs on while the reader does something else.
+    """
+    content, connection = response.content, response.connection
+    protocol = connection.protocol if connection is not None else None  # None in a recording
+    if protocol is None or content.is_eof():
+        return
+    protocol.read_timeout = None
+    protocol.start_timeout()  # which stops it
+
+    def lost(closed: asyncio.Future[None] | None) -> None:
+        if closed is not None and not closed.cancelled():
+            closed.exception()  # asyncio reports errors that nobody looks at
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the body was cut off, or its framing is broken"))
+
+    closed: Any = getattr(protocol, "closed", False)  # False: this aiohttp can't tell
+    if closed is None:
+        lost(None)  # it is gone already
+    elif closed:
+        closed.add_done_callback(lost)
+        content.on_eof(lambda: closed.remove_done_callback(lost))  # the connection may serve many bodies
 
 
-def _own_error(error: Exception, request: Request, *, reused: bool | None) -> XDMError:  # noqa: PLR0911 - a table
-    if isinstance(error, XDMError):
-        return error
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return failures.not_connected(request)
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return failures.limit_passed(request)
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
-        return failures.tls_failed(request, error)
-    if reused is None:
-        return failures.broken_off(request, error)
-    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
-        return failures.not_sendable(request, error)
-    return failures.no_answer(request, error, reused=reused and not isinstance(error, aiohttp.ClientConnectorError))
+def _leave_to_parent(response: Any) -> None:  # noqa: ANN401 - its insides
+    """Forget a reply in a forked child: its socket and the loop's selector are the parent's too."""
+    connection = response.connection
+    response._closed = True  # noqa: SLF001 - or it warns when it is collected, and closes
+    response._connection = None  # noqa: SLF001 - as above
+    if connection is not None:
+        connection._protocol = None  # noqa: SLF001 - as above

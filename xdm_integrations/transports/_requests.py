@@ -35,6 +35,17 @@ BLOCK = 65536
 DRAIN_READS = 2
 DRAIN_SECONDS = 0.1
 _CLOSED = (*FAILURES, AttributeError)  # what a reader meets when another thread closes its reply
+_OPENING = threading.Lock()
+"""Held while a transport gets its adapter, so that its threads share one."""
+
+
+def _forget_after_fork() -> None:
+    global _OPENING  # noqa: PLW0603 - it may have been held at the moment of the fork
+    _OPENING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class RequestsTransport:
@@ -42,7 +53,6 @@ class RequestsTransport:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._lock = threading.Lock()
         self._adapter: Adapter | None = None
         self._owner = 0
 
@@ -91,13 +101,13 @@ class RequestsTransport:
 
     def close(self) -> None:
         """See `Transport.close`."""
-        with self._lock:
+        with _OPENING:
             adapter, self._adapter = self._adapter, None
         if adapter is not None and self._owner == os.getpid():
             adapter.close()
 
     def _open(self) -> Adapter:
-        with self._lock:
+        with _OPENING:
             if self._adapter is None or self._owner != os.getpid():
                 self._adapter = Adapter()
                 self._owner = os.getpid()
@@ -107,13 +117,14 @@ class RequestsTransport:
 class _OpenBody:
     """The open body of a reply. Closing it early closes the connection."""
 
-    __slots__ = ("_chunks", "_closed", "_framed", "_limit", "_raw", "_request", "_sock")
+    __slots__ = ("_chunks", "_closed", "_framed", "_limit", "_process", "_raw", "_request", "_sock")
 
     def __init__(self, raw: Any, request: Request) -> None:  # noqa: ANN401 - urllib3's reply or a stub
         raw.decode_content = True
         self._raw = raw
         self._request = request
         self._closed = False
+        self._process = os.getpid()
         self._limit: float | None = -1.0
         self._framed: Any = _framed_body(raw)
         self._chunks = Dechunker()
@@ -148,19 +159,20 @@ class _OpenBody:
     def _unpack(self, limit: float | None) -> bytes:
         """Read what has arrived of a chunked body; `limit` holds even if only its framing drips in."""
         chunks = self._chunks
-        start: float | None = None
+        end = None if limit is None else time.monotonic() + limit
         while not chunks.ended:
             block = self._framed.read1(BLOCK)
             if not block:
                 raise IncompleteRead(b"")
             data = chunks.feed(block)
             self._give_back()
-            if data:
+            if data or chunks.ended:
                 return data
-            now = time.monotonic()
-            if limit is not None and start is not None and now - start > limit:
-                raise TimeoutError
-            start = start or now
+            if end is not None:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self._limit_reads(left)
         return b""
 
     def _give_back(self) -> None:
@@ -193,7 +205,7 @@ class _OpenBody:
         try:
             self._limit_reads(DRAIN_SECONDS / DRAIN_READS)
             for _ in range(DRAIN_READS):
-                if not (self._raw.read1(BLOCK) if self._framed is None else self._unpack(0.0)):
+                if not (self._raw.read1(BLOCK) if self._framed is None else self._unpack(DRAIN_SECONDS / DRAIN_READS)):
                     return
         except _CLOSED:
             pass  # the answer is whole; only the connection is lost
@@ -202,7 +214,8 @@ class _OpenBody:
     def close(self) -> None:
         self._closed = True
         with suppress(*_CLOSED):
-            if self._raw._connection is not None:  # noqa: SLF001 - then it serves nobody else yet
+            # A forked child shares the connection with its parent, who may be reading still.
+            if self._process == os.getpid() and self._raw._connection is not None:  # noqa: SLF001 - it serves nobody else
                 self._sock.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
         with suppress(*_CLOSED):
             self._raw.close()

@@ -117,4 +117,4 @@ def _parse_size(line: bytes) -> int:
             return int(digits, 16)
     except ValueError:
         pass
-    raise BadChunkError(f"{digits[:20]!r} is no size of a chunk")
+    raise BadChunkError("the size of a chunk is no number")  # not quoted: it may be part of an echoed key

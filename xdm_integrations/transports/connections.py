@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +29,15 @@ ROUTES = 32
 """URLs remembered; a client has one, and more only where a server redirects it."""
 
 _VCR_LOCK = threading.Lock()
+
+
+def _forget_after_fork() -> None:
+    global _VCR_LOCK  # noqa: PLW0603 - it may have been held at the moment of the fork
+    _VCR_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class CurrentAlarm(threading.local):
@@ -125,28 +135,32 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self,
         request: Any,  # noqa: ANN401 - a PreparedRequest
-        verify: Any,  # noqa: ANN401 - passed on
-        proxies: Any = None,  # noqa: ANN401 - the environment decides
-        cert: Any = None,  # noqa: ANN401 - passed on
+        verify: Any,  # noqa: ANN401, ARG002 - the environment decides
+        proxies: Any = None,  # noqa: ANN401, ARG002 - the environment decides
+        cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
     ) -> Any:  # noqa: ANN401 - urllib3's pool
         """Return the pool of a URL."""
+        return self._route(request).pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ANN401, ARG002 - the environment decides
+        """Return what stands in the request line."""
+        return self._route(request).target
+
+    def _route(self, request: Any) -> _Route:  # noqa: ANN401 - a PreparedRequest
+        """Return the way to a URL, found anew where another thread has just forgotten it."""
         route = self._routes.get(request.url)
         if route is None:
             parts = urlsplit(request.url)
             proxy = proxy_for(request.url)
             proxies = {parts.scheme: proxy} if proxy else {}
-            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            pool = super().get_connection_with_tls_context(request, verify=True, proxies=proxies)
             path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
             by_proxy = proxy is not None and parts.scheme == "http" and not proxy.lower().startswith("socks")
             route = _Route(pool, request.url if by_proxy else path)
             if len(self._routes) >= ROUTES:
                 self._routes.clear()
             self._routes[request.url] = route
-        return route.pool
-
-    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ANN401, ARG002 - the environment decides
-        """Return what stands in the request line."""
-        return self._routes[request.url].target
+        return route
 
     def close(self) -> None:
         """Close every idle connection; urllib3 leaves that to the garbage collector."""

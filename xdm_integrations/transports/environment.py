@@ -21,6 +21,15 @@ _contexts: dict[str | None, ssl.SSLContext] = {}
 _loading = threading.Lock()
 
 
+def _forget_after_fork() -> None:
+    global _loading  # noqa: PLW0603 - it may have been held at the moment of the fork
+    _loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+
+
 def ca_bundle() -> str | None:
     """Return the path of the CA bundle or folder to trust, or None for the platform's own."""
     for name in BUNDLE_VARIABLES:

@@ -72,8 +72,9 @@ class Watchdog:
         if alarm.when < self._next:
             with self._condition:
                 if not self._started:
-                    self._started = True
-                    threading.Thread(target=self._watch, name="xdm-watchdog", daemon=True).start()
+                    with suppress(RuntimeError):  # no thread to be had: go on unwatched, the next alarm tries again
+                        threading.Thread(target=self._watch, name="xdm-watchdog", daemon=True).start()
+                        self._started = True
                 self._condition.notify()
         return alarm
 

@@ -1,0 +1,78 @@
+"""A forked child: it may use and drop what it inherits, without a hang and without harm to its parent."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.scripted import DONE, chunk, stream
+
+LOCKS = ["connections._VCR_LOCK", "environment._loading", "_requests._OPENING"]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_that_is_held_at_the_fork_does_not_hang_the_child(server, programs, lock):
+    code = f"""
+from xdm_integrations import Client
+from xdm_integrations.transports import _requests, connections, environment
+client = Client(base_url=sys.argv[1])
+with {lock}:
+    child = os.fork()
+    if child == 0:
+        environment.ssl_context()
+        os._exit(0 if client.complete("x").text == "<x>" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert client.complete("x").text == "<x>"
+client.close()
+"""
+    done = programs.run(code, server.url, timeout=5)
+    assert (done.status, done.stderr) == (0, "")
+
+
+DROPPED_BY_A_CHILD = {
+    "sync, closed": """
+stream = Client(base_url=sys.argv[1]).stream("x")
+next(stream)
+child = os.fork()
+if child == 0:
+    stream.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+urllib.request.urlopen(sys.argv[2]).close()
+print("".join(piece.text for piece in stream), stream.completion.text)
+""",
+    "async": """
+async def main():
+    client = AsyncClient(base_url=sys.argv[1])
+    stream = await client.stream("x")
+    await anext(stream)
+    child = os.fork()
+    if child == 0:
+        del stream
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    await asyncio.to_thread(lambda: urllib.request.urlopen(sys.argv[2]).close())
+    print("".join([piece.text async for piece in stream]), stream.completion.text)
+asyncio.run(main())
+""",
+}
+DROPPED_BY_A_CHILD["sync, dropped"] = DROPPED_BY_A_CHILD["sync, closed"].replace("stream.close()", "del stream")
+
+
+@pytest.mark.parametrize("name", DROPPED_BY_A_CHILD)
+def test_a_stream_that_a_child_drops_goes_on_in_its_parent(server, programs, name):
+    go = threading.Event()
+
+    def script(seen):
+        if seen.method == "GET":  # the child has ended
+            go.set()
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
+        return stream(chunk("one "), go, chunk("two "), chunk("three", finish="stop"), DONE)
+
+    server.script = script
+    imports = "import urllib.request\nfrom xdm_integrations import AsyncClient, Client\n"
+    done = programs.run(imports + DROPPED_BY_A_CHILD[name], server.url, server.url + "/models", timeout=8)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout == "two three one two three\n"
