@@ -85,6 +85,8 @@ def check_no_key(error: BaseException) -> None:
         for name in ("request", "response", "request_info"):
             shown += repr(getattr(getattr(link, name, None), "headers", None))
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    cause = error.__cause__
+    pickle.dumps([cause.args, vars(cause)] if cause else None)  # Dask ships the causes of errors too
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     shown += repr(vars(copied)) + repr(vars(copy.deepcopy(error)))
     assert "the-key" not in shown

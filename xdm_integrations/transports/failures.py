@@ -7,6 +7,7 @@ what is made here, with the library's exception as its cause.
 from __future__ import annotations
 
 import time
+import traceback
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -113,6 +114,19 @@ def words(error: BaseException) -> str:
     if len(text) > LONGEST_WORDS:  # aiohttp quotes what it couldn't parse
         text = text[:LONGEST_WORDS] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def without_locals(error: BaseException) -> None:
+    """Clear the variables of the library's frames in the tracebacks of `error` and what caused it.
+
+    They hold headers, with the key, which tools that show tracebacks would print; and libraries keep
+    exceptions in frames that stand in their tracebacks (aiohappyeyeballs, aiohttp's connector):
+    cycles, which live until the collector runs.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
 
 
 def without_secrets(error: E, request: Request) -> E:

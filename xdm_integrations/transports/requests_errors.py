@@ -27,9 +27,13 @@ FAILURES = (requests.RequestException, urllib3_errors.HTTPError, HTTPException, 
 
 def raise_own(error: Exception, request: Request, alarm: Alarm | None = None) -> NoReturn:
     """Raise our own error for one of requests, urllib3 or the socket."""
+    failures.without_locals(error)
     failures.without_secrets(error, request)  # first, since what they say is cut to a length
     own = _own_error(error, request, alarm)
-    raise own from own.__cause__ or (None if own is error else error)
+    try:
+        raise own from own.__cause__ or (None if own is error else error)
+    finally:
+        del own, error  # this frame is in their tracebacks: a cycle, which would outlive the call
 
 
 def _own_error(error: Exception, request: Request, alarm: Alarm | None) -> XDMError:  # noqa: PLR0911 - a table
