@@ -56,7 +56,8 @@ record-gateway: $(VENV)/.made ## Record the same tests from the gateway; needs X
 	$(PYTEST) tests/replay
 
 .PHONY: docs
-docs: $(VENV)/.made ## Run every example of the documentation.
+docs: $(VENV)/.made ## Build the API reference, and run every example of the documentation.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(PYTEST) tests/docs
 
 .PHONY: fuzz
@@ -64,8 +65,11 @@ fuzz: $(VENV)/.made ## The property tests, with a hundred times as many examples
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests/property --timeout 0
 
 .PHONY: bench
-bench: $(VENV)/.made ## Compare with plain requests and aiohttp code, and with others.
-	$(BIN)/python benchmarks/run.py
+bench: ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q -e ".[langchain,llama-index]" orjson matplotlib \
+	    langchain-openai llama-index-llms-openai-like
+	.venv-bench/bin/python benchmarks/run.py --save
 
 .PHONY: soak
 soak: $(VENV)/.made ## Many streams and faulty calls at once, and a look for leaks.
