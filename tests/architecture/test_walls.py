@@ -18,13 +18,11 @@ LONG = {
     "client.py": "the same hall twice, blocking and awaited, with the docstrings of every method",
     "core/catalogue_rows.py": "a table: one row for each kind of failure",
     "core/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
-    "core/stream.py": "one state machine, whose rules belong side by side",
     "core/errors.py": "the error tree: one documented class after the other",
     "core/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/results.py": "values with their documentation, and how each is read",
-    "langchain/llms.py": "one class: its fields with their documentation, and the methods of its base class",
+    "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",
     "llama_index/_settings.py": "a table: the fields of the class with their documentation",
-    "transports/_requests.py": "one transport; each change to requests with its reason",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
 

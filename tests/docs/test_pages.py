@@ -124,7 +124,6 @@ def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> 
 README = ROOT / "README.md"
 
 
-@pytest.mark.skipif("## " not in README.read_text("utf-8"), reason="the README is still a title")
 @pytest.mark.parametrize("mark", ["quickstart command", "test command"])
 def test_the_readme_has_the_commands_that_are_run_from_it(mark: str) -> None:
     """`.ci/run` takes the test command from there, word for word."""

@@ -1,6 +1,8 @@
 """Values and decisions: no I/O, no clock, no dice, no environment, no async.
 
-Read in this order: `wire` (what crosses the border), `errors` and `catalogue` (what can go
-wrong), `retry` and `flow` (what is done about it), `parameters` and `completions` (the
-endpoint), `sse` and `stream` (its streams), `results` (what comes back).
+Read in this order: `wire` (what crosses the border), `results` (what comes back), `errors` and
+`catalogue` (what can go wrong; its data in `catalogue_rows`, its reading in `said`), `retry` and
+`flow` (what is done about it), `config`, `parameters`, `completions` and `parse` (the endpoint),
+`packing` (many prompts), `sse`, `answer`, `stream` and `streaming` (its streams), `questions`,
+`models` and `quota` (what else the gateway is asked).
 """
