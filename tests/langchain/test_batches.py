@@ -13,6 +13,7 @@ from tests.langchain.conftest import Recorder
 from tests.programs import Programs
 from tests.scripted import HANG, chunk, completion, echoing, http, stream
 from xdm_integrations import BadRequestError, ConfigurationError, RateLimitError, XDMError
+from xdm_integrations.langchain import XDMLLM
 
 REFUSED = http({"error": {"message": "bad word", "type": "invalid_request_error", "code": "content_filter"}}, 400)
 
@@ -113,7 +114,7 @@ def test_29_a_mistake_of_the_call_is_every_prompts_exception(world, server, reco
     config = {"callbacks": [recorder]}
     answers = world.batch(world.llm(server), ["a", "b"], config, return_exceptions=True, temprature=1)
     assert all(isinstance(answer, ConfigurationError) for answer in answers)
-    assert [run.error for run in recorder.all] == answers
+    assert {run.prompt: run.error for run in recorder.all} == dict(zip("ab", answers, strict=True))
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -158,8 +159,8 @@ def test_31_an_empty_batch_asks_nothing(world, server):
 def test_every_run_has_its_own_configuration_and_the_counts_sum_up(world, server, recorder):
     configs = [{"callbacks": [recorder], "run_name": f"run-{i}", "metadata": {"i": i}} for i in range(45)]
     world.batch(world.llm(server), [f"a b {i}" for i in range(45)], configs)
-    assert [run.name for run in recorder.all] == [f"run-{i}" for i in range(45)]
-    assert [run.metadata["i"] for run in recorder.all] == list(range(45))
+    told = {run.prompt: (run.name, run.metadata["i"]) for run in recorder.all}
+    assert told == {f"a b {i}": (f"run-{i}", i) for i in range(45)}
     usages = [run.result.llm_output["token_usage"] for run in recorder.all]
     assert sum(usage.get("total_tokens", 0) for usage in usages) == 45 * 4
 
@@ -195,8 +196,6 @@ def test_nothing_is_learnt_from_a_mistaken_call(world, server):
 
 
 def test_a_subclass_with_its_own_answers_keeps_them(world, server):
-    from xdm_integrations.langchain import XDMLLM
-
     class Loud(XDMLLM):
         def _generate(self, prompts, stop=None, run_manager=None, **kwargs):
             result = super()._generate(prompts, stop, run_manager, **kwargs)
@@ -237,6 +236,36 @@ def test_runs_that_have_started_end_if_another_cant_start(world, server):
     assert {"a", "b"} <= {run.prompt for run in handler.all}
     assert all(isinstance(run.error, RuntimeError) for run in handler.all)
     assert not server.requests
+
+
+def test_a_run_that_is_still_starting_when_another_fails_ends_too(server):
+    """Async only: there the runs of a batch start at the same time, on threads of their own."""
+    refused = threading.Event()
+
+    class Slow(Refusing):
+        def on_llm_start(self, serialized, prompts, **told):
+            if prompts == ["no"]:
+                refused.set()
+            super().on_llm_start(serialized, prompts, **told)
+            if prompts == ["slow"]:
+                refused.wait(5)
+                for _ in range(20):  # turns of the loop, in which the refusal gets around
+                    turned = threading.Event()
+                    loop.call_soon_threadsafe(turned.set)
+                    turned.wait(5)
+
+    handler = Slow()
+    loop = asyncio.new_event_loop()
+
+    async def main():
+        async with XDMLLM(base_url=server.url) as llm:
+            with pytest.raises(RuntimeError, match="not this one"):
+                await llm.abatch(["slow", "no"], {"callbacks": [handler]})
+
+    loop.run_until_complete(main())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    assert {run.prompt: type(run.error) for run in handler.all} == {"slow": RuntimeError}
 
 
 def test_an_error_of_a_handler_ends_the_streams_of_the_other_prompts(world, server):

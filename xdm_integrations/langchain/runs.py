@@ -76,12 +76,16 @@ class Start:
         """See `runs`; they start at the same time."""
         starting = [asyncio.ensure_future(self.arun(prompt, config)) for prompt, config in asked]
         try:
+            # All of them come to an end first: a run that is cancelled between its handler's start and the return of
+            # its manager could never be ended.
+            if starting:
+                await asyncio.wait(starting)
             return await asyncio.gather(*starting)
         except BaseException as error:
             for one in starting:
                 one.cancel()
-            started = await asyncio.gather(*starting, return_exceptions=True)
-            await afail([run for run in started if not isinstance(run, BaseException)], error)
+            begun = await asyncio.gather(*starting, return_exceptions=True)
+            await afail([run for run in begun if not isinstance(run, BaseException)], error)
             raise
 
     def _settings(self, config: RunnableConfig) -> tuple[Any, ...]:
