@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +76,53 @@ def test_a10_a11_one_start_n_progress_one_end_and_one_span(
     assert seen.names() == [f"{kind}StartEvent", *progress, f"{kind}EndEvent"]
     assert spans.ids() == [f"XDM.{'a' if world.is_async else ''}{method}"]
     assert len({event.span_id for event in seen.events}) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_handlers_that_come_after_a_call_that_nobody_heard_hear_the_next(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    server.script = lambda _seen: answer(method)
+    world.ask(llm, method)
+    debug, events, spans = LlamaDebugHandler(print_trace_on_end=False), Recorder(events=[]), Spans()
+    llm.callback_manager.add_handler(debug)
+    with _added(get_dispatcher("llama_index.core.llms.callbacks").event_handlers, events):
+        with _added(get_dispatcher().span_handlers, spans):
+            world.ask(llm, method)
+        assert len(spans.ids()) == 1
+        world.ask(llm, method)
+    world.ask(llm, method)
+    assert sum(name.endswith("EndEvent") for name in events.names()) == 2
+    assert len(spans.ids()) == 1
+    assert len(debug.get_llm_inputs_outputs()) == 3
+    llm.callback_manager.remove_handler(debug)
+    world.ask(llm, method)
+    assert len(debug.get_llm_inputs_outputs()) == 3
+
+
+@contextmanager
+def _added(handlers: list[Any], handler: Any) -> Iterator[None]:
+    handlers.append(handler)
+    yield
+    handlers.remove(handler)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_callback_manager_of_ones_own_hears_without_handlers(
+    world: World, server: ScriptedServer, method: str
+) -> None:
+    class Counting(CallbackManager):
+        heard: list[str]
+
+        def on_event_start(self, event_type: CBEventType, *args: Any, **kwargs: Any) -> str:
+            self.heard.append(event_type)
+            return super().on_event_start(event_type, *args, **kwargs)
+
+    manager = Counting()
+    manager.heard = []
+    server.script = [answer(method)]
+    world.ask(XDM(api_base=server.url, callback_manager=manager), method)
+    assert manager.heard == [CBEventType.LLM]
 
 
 @pytest.mark.parametrize("method", METHODS)
