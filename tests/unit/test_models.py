@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.scripted import HANG, RESET, Seen, chunk, completion, http, stream
 from xdm_integrations import (
     APIResponseError,
+    AsyncClient,
     AuthenticationError,
     ModelUnavailableError,
     PermissionDeniedError,
@@ -163,6 +166,29 @@ def test_a_failing_list_never_hides_the_error(surface, server, listing):
     asked = [seen.method for seen in server.requests].count("GET")  # 2 where aiohttp sends a reset GET again
     assert fail(surface, client).suggestions == ()
     assert [seen.method for seen in server.requests].count("GET") == asked <= 2
+
+
+def test_a_look_up_that_was_cancelled_is_made_by_the_next_call(server):
+    asked = asyncio.Event()
+    server.script = unavailable([lambda: loop.call_soon_threadsafe(asked.set), HANG])
+
+    async def main():
+        async with AsyncClient(base_url=server.url) as client:
+            call = asyncio.ensure_future(client.complete("x", model="gpt-3.5-turbo-instuct"))
+            await asked.wait()
+            call.cancel()
+            with suppress(asyncio.CancelledError):
+                await call
+            server.script = unavailable(http(OFFERED))
+            with pytest.raises(ModelUnavailableError) as caught:
+                await client.complete("x", model="gpt-3.5-turbo-instuct")
+        return caught.value
+
+    loop = asyncio.new_event_loop()
+    error = loop.run_until_complete(main())
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    assert error.suggestions == ("gpt-3.5-turbo-instruct", "GPT-3.5-Turbo")
 
 
 @pytest.mark.parametrize("timeout", [Timeout(1, 0.2, None), Timeout(5, 60, 0.5)], ids=["read", "total"])

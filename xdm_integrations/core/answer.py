@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import APIResponseError
-from .parse import choice_text, finish_reason_of, mended, metadata_of
-from .results import Choice, Completion, CompletionChunk, Logprobs, Usage
+from .parse import choice_text, completion_of, finish_reason_of, mended
+from .results import Choice, CompletionChunk, Logprobs, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .results import Completion
 
 
 class AnswerSoFar:
@@ -63,8 +65,7 @@ class AnswerSoFar:
         choices = tuple(
             Choice("".join(texts), i, self._finish[i], self._logprobs_of(i)) for i, texts in enumerate(self._texts)
         )
-        about = metadata_of(self._first, headers)
-        return Completion(choices=choices, n=self._n, usage=self._counts(), raw=self._last, **about)
+        return completion_of(self._first, headers, choices, self._n, self._counts(), self._last)
 
     def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
         text = choice.get("text")

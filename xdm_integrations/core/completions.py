@@ -23,7 +23,7 @@ from .errors import (
     UnsupportedParameterError,
     XDMError,
 )
-from .flow import Flow, send_flow
+from .flow import Flow, deadline_of, send_flow
 from .models import naming_the_nearest
 from .parameters import OPTIONS, check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
@@ -51,7 +51,7 @@ class Memory:
     """The names on the server's list of models; None if it was never asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One call, checked and ready to be sent."""
 
@@ -70,10 +70,6 @@ class Call:
     def model(self) -> str:
         """The model asked for."""
         return str(self.body["model"])
-
-    def deadline(self, chance: Chance) -> float | None:
-        """Return the moment at which the call must be over if it begins now."""
-        return None if self.timeout.total is None else chance.monotonic() + self.timeout.total
 
     def request(self, prompts: list[OnePrompt], deadline: float | None, *, streaming: bool = False) -> Request:
         """Return the request for these prompts; a single one goes as itself, not as a list."""
@@ -115,16 +111,14 @@ def prepare_stream(config: Config, headers: Mapping[str, str], prompt: object, p
 def _prepare(
     config: Config, headers: Mapping[str, str], prompt: object, params: Mapping[str, Any], *, streaming: bool
 ) -> Call:
-    given = {name: value for name, value in params.items() if value is not None}
-    extra_body, extra_headers, timeout = (given.pop(option, None) for option in OPTIONS)
-    given.setdefault("model", config.model)
-    given.setdefault("max_tokens", config.max_tokens)
+    given = {"model": config.model, "max_tokens": config.max_tokens}
+    given.update({name: value for name, value in params.items() if value is not None and name not in OPTIONS})
+    extra_body, extra_headers, timeout = (params.get(option) for option in OPTIONS)
     prompts = split_prompts(prompt)
     body = check_parameters(given, streaming=streaming)
-    if not isinstance(extra_body, (Mapping, type(None))):
+    if extra_body is not None and not isinstance(extra_body, Mapping):
         raise ConfigurationError(f"extra_body: expected a mapping of fields, got {type(extra_body).__name__}.")
-    extra = {**config.extra_body, **(extra_body or {})}
-    if extra:
+    if extra := {**config.extra_body, **(extra_body or {})}:
         for name in ("prompt", "stream"):
             if name in extra:
                 raise ConfigurationError(f"extra_body: must not hold {name!r}; the method called decides it.")
@@ -162,7 +156,7 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
     `one_by_one=False` the refusal is raised instead.
     """
     count = len(call.prompts)
-    deadline = call.deadline(chance)
+    deadline = deadline_of(call.timeout, chance)
     if count == 1 or not one_by_one:
         return (yield from _complete(call, call.prompts, chance, deadline, packed=count > 1))
     refusal: XDMError | None = None

@@ -18,7 +18,7 @@ from .wire import Command, Reply, Send, Sleep
 
 if TYPE_CHECKING:
     from .retry import Chance, RetryPolicy
-    from .wire import Request
+    from .wire import Request, Timeout
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Command, Any, T]
@@ -26,6 +26,8 @@ Receive: TypeAlias = Callable[[Reply], Flow[T]]
 
 MAX_REDIRECTS = 3
 _OK = range(200, 300)
+_REDIRECTS = (307, 308)
+"""Those that keep method and body."""
 
 
 def send_flow(
@@ -51,7 +53,9 @@ def send_flow(
     while True:
         attempt += 1
         try:
-            reply = yield from _send_following_redirects(request)
+            reply: Reply = yield Send(request)
+            if reply.status in _REDIRECTS:
+                reply = yield from _follow(request, reply)
             if reply.status not in _OK:
                 raise error_for(reply.status, reply.headers, reply.body)
             return (yield from receive(reply))
@@ -66,15 +70,14 @@ def send_flow(
         yield pause
 
 
-def _send_following_redirects(request: Request) -> Flow[Reply]:
-    """Send, and follow 307 and 308 within the same origin: they keep method and body.
+def _follow(request: Request, reply: Reply) -> Flow[Reply]:
+    """Follow redirects within the same origin, and return the first reply that isn't one.
 
     Any other redirect would lose the body or carry the key to another host.
     """
     for _ in range(MAX_REDIRECTS):
-        reply: Reply = yield Send(request)
         location = reply.headers.get("location")
-        if reply.status not in (307, 308) or not location:
+        if reply.status not in _REDIRECTS or not location:
             return reply
         try:
             target = urljoin(request.url, location)
@@ -83,8 +86,8 @@ def _send_following_redirects(request: Request) -> Flow[Reply]:
         if _origin(target) != _origin(request.url) or target == request.url or "@" in target:
             return reply
         request = replace(request, url=target)
-    last: Reply = yield Send(request)
-    return last
+        reply = yield Send(request)
+    return reply
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -93,6 +96,11 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
         return "", None, None
+
+
+def deadline_of(timeout: Timeout, chance: Chance) -> float | None:
+    """Return the moment at which a call that begins now must be over, by `chance.monotonic`; None if there is none."""
+    return None if timeout.total is None else chance.monotonic() + timeout.total
 
 
 def _too_late(request: Request, chance: Chance, seconds: float) -> bool:

@@ -7,14 +7,13 @@ ones `supported_endpoint_types`; one-hub, vLLM and llama.cpp more keys. All that
 
 from __future__ import annotations
 
-from contextlib import suppress
-from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from .catalogue import error_in
 from .errors import APIResponseError, ModelUnavailableError, XDMError
-from .questions import ask_flow, deadline_of
+from .flow import deadline_of
+from .questions import ask_flow
 from .retry import RetryPolicy
 from .said import kept, request_id_of
 
@@ -109,6 +108,8 @@ def _model(entry: object) -> Model:
 
 def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """Return the offered names most like `name`, the likest first, whatever their case."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
+
     by_lower = {one.lower(): one for one in offered}
     return tuple(by_lower[near] for near in get_close_matches(name.lower(), by_lower, count, 0.6))
 
@@ -125,14 +126,19 @@ def naming_the_nearest(
 
     @wraps(flow_of)
     def flow(call: Call, memory: Memory, chance: Chance, /, *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
-        deadline = call.deadline(chance)
+        deadline = deadline_of(call.timeout, chance)
         try:
             return (yield from flow_of(call, memory, chance, *args, **kwargs))
         except ModelUnavailableError as error:
             if memory.offered is None:
-                memory.offered = ()
-                with suppress(XDMError):  # the flow's own error matters
+                memory.offered = ()  # so that calls at the same time don't ask too
+                try:
                     yield from _ask_quickly(call, memory, chance, deadline)
+                except XDMError:  # the flow's own error matters
+                    pass
+                except BaseException:  # cancelled: the next call may ask
+                    memory.offered = None
+                    raise
             if call.model not in memory.offered:
                 error.suggest(nearest(call.model, memory.offered))
             raise

@@ -150,6 +150,8 @@ def split_prompts(prompt: object) -> list[OnePrompt]:
     Raises:
         ConfigurationError: It is empty, mixed, or none of the four forms.
     """
+    if isinstance(prompt, str) and prompt:
+        return [prompt]
     if isinstance(prompt, str):
         prompts: list[Any] = [prompt]
     elif isinstance(prompt, Sequence) and not isinstance(prompt, (bytes, bytearray)):
@@ -182,7 +184,7 @@ def _check_prompt(prompt: object, index: int, kind: type) -> OnePrompt:
 
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
 def _check_int(name: str, value: object, parameter: Parameter) -> int:

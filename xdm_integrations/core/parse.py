@@ -12,6 +12,8 @@ from .results import Choice, Completion, Logprobs, Usage
 from .said import request_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .errors import Scope
     from .wire import Reply
 
@@ -44,19 +46,14 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     parsed = [parse_choice(choice) for choice in choices if isinstance(choice, dict)]
     if not any(choice.text or choice.finish_reason or choice.logprobs for choice in parsed):
         raise _no_choices(value, reply)
-    if prompts == 1 and len(parsed) == expected:
-        # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
-        parsed = [choice._replace(index=i) for i, choice in enumerate(sorted(parsed, key=_index))]
-    else:
+    indices = list(range(expected))
+    if [choice.index for choice in parsed] != indices:
         parsed.sort(key=_index)
-    completion = Completion(
-        choices=tuple(parsed),
-        n=n,
-        usage=Usage.parse(value.get("usage")),
-        raw=value,
-        **metadata_of(value, headers),
-    )
-    if [choice.index for choice in parsed] != list(range(expected)):
+        if prompts == 1 and len(parsed) == expected:
+            # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
+            parsed = [choice._replace(index=i) for i, choice in enumerate(parsed)]
+    completion = completion_of(value, headers, tuple(parsed), n, Usage.parse(value.get("usage")))
+    if [choice.index for choice in parsed] != indices:
         raise WrongChoicesError(
             f"The server returned {len(parsed)} choices with the indices {[c.index for c in parsed][:20]} where "
             f"{prompts} prompts x n={n} ask for {expected}. What it sent is in `.partial`.",
@@ -127,14 +124,25 @@ def label(value: object) -> str:
     return value if isinstance(value, str) else str(value) if isinstance(value, (int, float)) and value else ""
 
 
-def metadata_of(value: dict[str, Any], headers: Any) -> dict[str, Any]:  # noqa: ANN401 - a mapping of strings
-    """Return the fields of a `Completion` that say who served it."""
+def completion_of(  # noqa: PLR0913, PLR0917 - what a completion is made of
+    value: dict[str, Any],
+    headers: Mapping[str, str],
+    choices: tuple[Choice, ...],
+    n: int,
+    usage: Usage | None,
+    raw: dict[str, Any] | None = None,
+) -> Completion:
+    """Return a completion; `value` is the object that says who served it, and `raw` where nothing else is."""
     created = value.get("created")
-    return {
-        "model": label(value.get("model")),
-        "id": label(value.get("id")),
-        "created": created if isinstance(created, int) else None,
-        "system_fingerprint": label(value.get("system_fingerprint")) or None,
-        "request_id": request_id_of(headers),
-        "headers": dict(headers),
-    }
+    return Completion(
+        choices,
+        n,
+        usage,
+        label(value.get("model")),
+        label(value.get("id")),
+        created if isinstance(created, int) else None,
+        label(value.get("system_fingerprint")) or None,
+        request_id_of(headers),
+        dict(headers),
+        value if raw is None else raw,
+    )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from . import jsontext
 from .catalogue import not_an_answer
 from .flow import Flow, send_flow
-from .wire import Reply, Request, Timeout
+from .wire import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .errors import XDMError
     from .retry import Chance, RetryPolicy
+    from .wire import Timeout
 
 
 def ask_flow(  # noqa: PLR0913 - all that a request needs
@@ -52,8 +53,3 @@ def ask_flow(  # noqa: PLR0913 - all that a request needs
     bare = {name: value for name, value in headers.items() if name.lower() != "content-type"}
     request = Request(url, bare, method="GET", timeout=timeout, deadline=deadline)
     return (yield from send_flow(request, receive, policy, chance, give_up))
-
-
-def deadline_of(timeout: Timeout, chance: Chance) -> float | None:
-    """Return the moment at which a call that starts now must be over, or None."""
-    return None if timeout.total is None else chance.monotonic() + timeout.total

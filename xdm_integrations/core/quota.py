@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from .catalogue import error_in
 from .errors import APIConnectionError, APIResponseError, APIStatusError, NotFoundError, XDMError
-from .questions import ask_flow, deadline_of
+from .flow import deadline_of
+from .questions import ask_flow
 from .said import kept, request_id_of
 
 if TYPE_CHECKING:

@@ -33,11 +33,11 @@ class Usage:
         """Read a `usage` object of any server; None if it isn't one or is empty."""
         if not isinstance(value, dict) or not value:
             return None
-        counts = {name: _count(value.get(name)) for name in _COUNTS}
-        prompt = counts["prompt_tokens"] or _count(value.get("input_tokens"))
-        completion = counts["completion_tokens"] or _count(value.get("output_tokens"))
+        prompt = _count(value.get("prompt_tokens")) or _count(value.get("input_tokens"))
+        completion = _count(value.get("completion_tokens")) or _count(value.get("output_tokens"))
+        total = _count(value.get("total_tokens")) or prompt + completion
         details = {name: v for name, v in value.items() if name not in _COUNTS and v is not None}
-        return cls(prompt, completion, counts["total_tokens"] or prompt + completion, details)
+        return cls(prompt, completion, total, details)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the usage in the API's own form, as a new dictionary."""

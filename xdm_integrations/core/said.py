@@ -131,8 +131,8 @@ def _label(value: object) -> str | None:
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Return the gateway's id of the request. A chained relay's own may follow the first."""
-    ids = headers.get("x-oneapi-request-id") or headers.get("x-request-id") or ""
-    return _label(ids.partition(",")[0])
+    ids = headers.get("x-oneapi-request-id") or headers.get("x-request-id")
+    return _label(ids.partition(",")[0]) if ids else None
 
 
 def _split(text: str) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import BadRequestError, XDMError
-from .flow import Flow, send_flow, time_is_up
+from .flow import Flow, deadline_of, send_flow, time_is_up
 from .models import naming_the_nearest
 from .stream import StreamDecoder
 from .wire import Read, Reply, secret_of
@@ -97,7 +97,7 @@ def stream_flow(call: Call, memory: Memory, chance: Chance) -> Flow[Streaming]:
 
     if call.model in memory.refuses_stream_options:
         call.body.pop("stream_options", None)
-    deadline = call.deadline(chance)
+    deadline = deadline_of(call.timeout, chance)
     request = call.request(call.prompts, deadline, streaming=True)
     try:
         return (yield from send_flow(request, receive, call.policy, chance, refuses_options))

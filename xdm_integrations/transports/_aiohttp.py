@@ -55,7 +55,7 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
-        mine = await self._sessions.mine()
+        mine = self._sessions.known() or await self._sessions.mine()
         connect, read, _ = request.timeout
         limit = mine.limits.set(failures.limit_for_headers(request))
         try:
@@ -79,10 +79,9 @@ class AiohttpTransport:
         finally:
             mine.limits.off(limit)
         mine.used = True
-        headers: dict[str, str] = {}
-        for name, value in response.headers.items():
-            key = name.lower()
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(headers) < len(response.headers):
+            headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
         status = response.status
         body = _OpenBody(response, request, mine.limits, self)
         if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
@@ -171,6 +170,12 @@ class _OpenBody:
 
     async def read_all(self, limit: int) -> bytes:
         """Read to the end and give the connection back."""
+        content = self._content
+        if content.is_eof() and content.exception() is None:  # it came with the headers: nothing to wait for
+            block = content.read_nowait(-1)
+            if len(block) > limit:
+                raise failures.too_large(limit)
+            return block
         blocks: list[bytes] = []
         size = 0
         while block := await self.read():
@@ -179,7 +184,7 @@ class _OpenBody:
             if size > limit:
                 self.close()
                 raise failures.too_large(limit)
-            if self._content.at_eof():
+            if content.at_eof():
                 break
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
@@ -214,9 +219,12 @@ def _take_over_waiting(response: aiohttp.ClientResponse) -> None:
     aiohttp's parser in C closes the connection at broken framing, but tells nobody who waits for the
     body; and aiohttp's limit for one wait runs on while the reader does something else.
     """
-    content, connection = response.content, response.connection
+    content = response.content
+    if content.is_eof():
+        return
+    connection = response.connection
     protocol = connection.protocol if connection is not None else None  # None in a recording
-    if protocol is None or content.is_eof():
+    if protocol is None:
         return
     protocol.read_timeout = None
     protocol.start_timeout()  # which stops it

@@ -80,7 +80,7 @@ class Hooks:
     rate_limiter: RateLimiter | None = None
 
 
-def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
+def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901 - each command, and its hooks
     """Run a flow to its end by blocking calls, and return what it returns.
 
     Only what the transport raises goes into the flow, which may send again. An exception of a hook
@@ -100,7 +100,8 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
             elif isinstance(command, Send):
                 if hooks.rate_limiter is not None:
                     _tell(hooks.rate_limiter.acquire)
-                _tell(hooks.on_request, command.request)
+                if hooks.on_request is not None:
+                    _tell(hooks.on_request, command.request)
                 try:
                     with LogLine(command.request, attempt) as line:
                         result = line.reply = transport.send(command.request)
@@ -108,12 +109,14 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
                     command = flow.throw(error)
                     continue
                 attempt = 1
-                with _ClosedOnError(result):
-                    _tell(hooks.on_response, command.request, result)
+                if hooks.on_response is not None:
+                    with _ClosedOnError(result):
+                        _tell(hooks.on_response, command.request, result)
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
-                _tell(hooks.on_retry, command)
+                if hooks.on_retry is not None:
+                    _tell(hooks.on_retry, command)
                 transport.sleep(command.seconds)
             command = flow.send(result)
     except StopIteration as stop:
@@ -122,7 +125,9 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:
         flow.close()
 
 
-async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) -> T:
+async def drive_async(  # noqa: C901 - each command, and its hooks
+    flow: Flow[T], transport: AsyncTransport, hooks: Hooks
+) -> T:
     """Run a flow to its end from an event loop, and return what it returns; see `drive`."""
     attempt = 1
     try:
@@ -138,7 +143,8 @@ async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) ->
             elif isinstance(command, Send):
                 if hooks.rate_limiter is not None:
                     await _tell_async(hooks.rate_limiter.aacquire)
-                await _tell_async(hooks.on_request, command.request)
+                if hooks.on_request is not None:
+                    await _tell_async(hooks.on_request, command.request)
                 try:
                     with LogLine(command.request, attempt) as line:
                         result = line.reply = await transport.send(command.request)
@@ -146,12 +152,14 @@ async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) ->
                     command = flow.throw(error)
                     continue
                 attempt = 1
-                with _ClosedOnError(result):
-                    await _tell_async(hooks.on_response, command.request, result)
+                if hooks.on_response is not None:
+                    with _ClosedOnError(result):
+                        await _tell_async(hooks.on_response, command.request, result)
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
-                await _tell_async(hooks.on_retry, command)
+                if hooks.on_retry is not None:
+                    await _tell_async(hooks.on_retry, command)
                 await transport.sleep(command.seconds)
             command = flow.send(result)
     except StopIteration as stop:
@@ -160,9 +168,7 @@ async def drive_async(flow: Flow[T], transport: AsyncTransport, hooks: Hooks) ->
         flow.close()
 
 
-def _tell(hook: Callable[..., Any] | None, *about: Any) -> None:  # noqa: ANN401 - what the hook takes
-    if hook is None:
-        return
+def _tell(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
     try:
         outcome = hook(*about)
     except StopIteration as error:  # the driver would take it for the end of the flow
@@ -172,11 +178,10 @@ def _tell(hook: Callable[..., Any] | None, *about: Any) -> None:  # noqa: ANN401
         raise ConfigurationError("hooks: a coroutine function can't be a hook of a blocking client.")
 
 
-async def _tell_async(hook: Callable[..., Any] | None, *about: Any) -> None:  # noqa: ANN401 - what the hook takes
-    if hook is not None:  # a StopIteration can't leave a coroutine
-        outcome = hook(*about)
-        if isinstance(outcome, Awaitable):
-            await outcome
+async def _tell_async(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+    outcome = hook(*about)  # a StopIteration can't leave a coroutine
+    if isinstance(outcome, Awaitable):
+        await outcome
 
 
 class _ClosedOnError:

@@ -73,12 +73,16 @@ class LoopSessions:
     def __init__(self) -> None:
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopSession] = {}
 
+    def known(self) -> LoopSession | None:
+        """Return the session of the running loop, or None if it has none yet."""
+        return self._by_loop.get(asyncio.get_running_loop())
+
     async def mine(self) -> LoopSession:
-        """Return the session of the running loop."""
-        loop = asyncio.get_running_loop()
-        found = self._by_loop.get(loop)
+        """Return the session of the running loop, which is made if it has none."""
+        found = self.known()
         if found is not None:
             return found
+        loop = asyncio.get_running_loop()
         for other in [other for other in list(self._by_loop) if other.is_closed()]:
             forgotten = self._by_loop.pop(other, None)
             if forgotten is not None:
