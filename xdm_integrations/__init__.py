@@ -7,6 +7,9 @@
 This front door imports neither framework, and neither requests nor aiohttp before the first call.
 """
 
+import importlib
+import typing
+
 from ._version import __version__
 from .batches import Batch
 from .client import AsyncClient, Client
@@ -31,11 +34,13 @@ from .core.errors import (
     UnsupportedParameterError,
     XDMError,
 )
-from .core.models import Model
-from .core.quota import Quota
 from .core.results import Choice, Completion, CompletionChunk, Logprobs, Usage
 from .core.wire import Limits, Timeout
 from .streams import AsyncCompletionStream, CompletionStream
+
+if typing.TYPE_CHECKING:
+    from .core.models import Model
+    from .core.quota import Quota
 
 __all__ = [
     "APIConnectionError",
@@ -73,3 +78,12 @@ __all__ = [
     "XDMError",
     "__version__",
 ]
+
+_LATER = {"Model": "models", "Quota": "quota"}
+"""Rooms of `core` that few programs need, by what they give: loaded when it is named."""
+
+
+def __getattr__(name: str) -> typing.Any:  # noqa: ANN401 - whatever has that name
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.core.{_LATER[name]}"), name)

@@ -25,9 +25,7 @@ from .batches import Batch, run_batch, run_batch_async
 from .core.completions import Memory, complete_flow, prepare, prepare_stream
 from .core.config import DEFAULT_MAX_TOKENS, Config, merge_headers, normalize_key, require_key
 from .core.errors import ConfigurationError
-from .core.models import models_flow
 from .core.packing import pack_prompts
-from .core.quota import quota_flow
 from .core.retry import Chance
 from .core.streaming import stream_flow
 from .streams import AsyncCompletionStream, CompletionStream
@@ -277,6 +275,8 @@ class Client(_Settings):
         Raises:
             XDMError: The call failed.
         """
+        from .core.models import models_flow  # noqa: PLC0415 - few programs ask
+
         return self._drive(models_flow(self.config, self._with_key(self._key()), self._memory, _CHANCE), None)
 
     def quota(self) -> Quota:
@@ -288,6 +288,8 @@ class Client(_Settings):
             NotFoundError: The server doesn't tell.
             XDMError: The call failed.
         """
+        from .core.quota import quota_flow  # noqa: PLC0415 - few programs ask
+
         return self._drive(quota_flow(self.config, self._with_key(self._key()), _CHANCE), None)
 
     def close(self) -> None:
@@ -377,10 +379,14 @@ class AsyncClient(_Settings):
     async def models(self) -> list[Model]:
         """See `Client.models`."""
         headers = self._with_key(await self._key())
+        from .core.models import models_flow  # noqa: PLC0415 - few programs ask
+
         return await self._drive(models_flow(self.config, headers, self._memory, _CHANCE), None)
 
     async def quota(self) -> Quota:
         """See `Client.quota`."""
+        from .core.quota import quota_flow  # noqa: PLC0415 - few programs ask
+
         return await self._drive(quota_flow(self.config, self._with_key(await self._key()), _CHANCE), None)
 
     async def aclose(self) -> None:

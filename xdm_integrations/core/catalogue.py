@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 300  # characters of the server's words in the message
 _PASSED_ON = ("upstream_error", "bad_response_status_code")
-_USER = re.compile(r"//[^/@]*@")
-_ENDPOINT = re.compile(r"/(?:chat/)?completions/?$|^/?$")
+_USER = r"//[^/@]*@"
+_ENDPOINT = r"/(?:chat/)?completions/?$|^/?$"
 
 
 def error_for(
@@ -212,12 +212,12 @@ def _speaker(headers: Mapping[str, str], said: Said) -> str:
 
 def _redirect(status: int, headers: dict[str, str], body: bytes, partial: Completion | None) -> APIStatusError:
     """Return the error for a redirect that must not be followed: it would lose the body, or carry the key away."""
-    target = _USER.sub("//", clean(headers.get("location", "").partition("?")[0].partition("#")[0]))
+    target = re.sub(_USER, "//", clean(headers.get("location", "").partition("?")[0].partition("#")[0]))
     what = "The gateway redirects, without saying where: check base_url"
     if target:
         what = f"The gateway redirects to {cut(target, _SHOWN)}, and a POST doesn't survive that: check base_url"
         try:
-            if _ENDPOINT.search(urlsplit(target).path) and urlsplit(target).netloc:
+            if re.search(_ENDPOINT, urlsplit(target).path) and urlsplit(target).netloc:
                 what = f"{what}, perhaps it must be {normalize_base_url(target, allow_http=True)}"
         except (ValueError, ConfigurationError):
             pass  # not a URL to propose

@@ -24,7 +24,7 @@ from .errors import (
     XDMError,
 )
 from .flow import Flow, deadline_of, send_flow
-from .models import naming_the_nearest
+from .nearest import naming_the_nearest
 from .parameters import OPTIONS, check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
 from .results import Completion, Usage, total_usage
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .retry import Chance, RetryPolicy
 
 PATH = "/completions"
-_REFUSES_LISTS = re.compile(r"prompt\b.*\b(string|str|list|array|type)\b(?!\":)", re.IGNORECASE | re.DOTALL)
+_REFUSES_LISTS = r"(?is)prompt\b.*\b(string|str|list|array|type)\b(?!\":)"
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Memory:
     """The names on the server's list of models; None if it was never asked for."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One call, checked and ready to be sent."""
 
@@ -202,7 +202,7 @@ def refuses_lists(error: XDMError) -> bool:
     if isinstance(error, (ContextLengthExceededError, ContentFilterError)):
         return False
     if isinstance(error, (BadRequestError, UnsupportedParameterError)):
-        return bool(_REFUSES_LISTS.search(_own_words(error)[:2000]))
+        return bool(re.search(_REFUSES_LISTS, _own_words(error)[:2000]))
     empty_message = isinstance(error, ServerError) and bool(error.body.strip()) and not _own_words(error)
     return empty_message and getattr(error, "status_code", 0) == 500  # noqa: PLR2004 - as seen
 

@@ -7,27 +7,26 @@ ones `supported_endpoint_types`; one-hub, vLLM and llama.cpp more keys. All that
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .catalogue import error_in
-from .errors import APIResponseError, ModelUnavailableError, XDMError
+from .errors import APIResponseError, XDMError
 from .flow import deadline_of
 from .questions import ask_flow
 from .retry import RetryPolicy
 from .said import kept, request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from .completions import Call, Memory
     from .config import Config
+    from .errors import ModelUnavailableError
     from .flow import Flow
     from .retry import Chance
     from .wire import Reply
 
-P = ParamSpec("P")
-T = TypeVar("T")
 PATH = "/models"
 PATIENCE = 5.0
 """Seconds that an error about a model may wait for the names near to it."""
@@ -108,42 +107,30 @@ def _model(entry: object) -> Model:
 
 def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """Return the offered names most like `name`, the likest first, whatever their case."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
-
     by_lower = {one.lower(): one for one in offered}
     return tuple(by_lower[near] for near in get_close_matches(name.lower(), by_lower, count, 0.6))
 
 
-def naming_the_nearest(
-    flow_of: Callable[Concatenate[Call, Memory, Chance, P], Flow[T]],
-) -> Callable[Concatenate[Call, Memory, Chance, P], Flow[T]]:
-    """Decorate a flow: where it fails because of the model, put the nearest offered names into the error.
+def suggestion_flow(
+    error: ModelUnavailableError, call: Call, memory: Memory, chance: Chance, deadline: float | None
+) -> Flow[None]:
+    """Put the nearest offered names into an error about a model.
 
-    The list is asked for once in a client's life, unless `Client.models` has brought it: by one
-    request without retries, for `PATIENCE` seconds and within the call's own limits. Whatever comes of that, the error
-    raised is the flow's own. A model that is on the list has nothing nearer than itself.
+    The list is asked for once in a client's life, unless `Client.models` has brought it: by one request without
+    retries, for `PATIENCE` seconds and within the call's own limits. A model that is on the list has nothing nearer
+    than itself.
     """
-
-    @wraps(flow_of)
-    def flow(call: Call, memory: Memory, chance: Chance, /, *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
-        deadline = deadline_of(call.timeout, chance)
+    if memory.offered is None:
+        memory.offered = ()  # so that calls at the same time don't ask too
         try:
-            return (yield from flow_of(call, memory, chance, *args, **kwargs))
-        except ModelUnavailableError as error:
-            if memory.offered is None:
-                memory.offered = ()  # so that calls at the same time don't ask too
-                try:
-                    yield from _ask_quickly(call, memory, chance, deadline)
-                except XDMError:  # the flow's own error matters
-                    pass
-                except BaseException:  # cancelled: the next call may ask
-                    memory.offered = None
-                    raise
-            if call.model not in memory.offered:
-                error.suggest(nearest(call.model, memory.offered))
+            yield from _ask_quickly(call, memory, chance, deadline)
+        except XDMError:  # the call's own error matters
+            pass
+        except BaseException:  # cancelled: the next call may ask
+            memory.offered = None
             raise
-
-    return flow
+    if call.model not in memory.offered:
+        error.suggest(nearest(call.model, memory.offered))
 
 
 def _ask_quickly(call: Call, memory: Memory, chance: Chance, deadline: float | None) -> Flow[None]:
@@ -159,4 +146,4 @@ def _ask_quickly(call: Call, memory: Memory, chance: Chance, deadline: float | N
     memory.offered = tuple(model.id for model in parse_models(payload, reply))
 
 
-__all__ = ["Model", "models_flow", "naming_the_nearest", "nearest", "parse_models"]
+__all__ = ["Model", "models_flow", "nearest", "parse_models", "suggestion_flow"]

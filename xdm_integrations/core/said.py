@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 _READ = 16_384  # characters that are read: an error is short, and every pattern scans them all
 _KEPT = 4_096  # bytes of a body that an error keeps
 _LABEL = 120  # characters of a code, type, param or id
-_KEY = re.compile(r"sk-(?:[A-Za-z0-9*_-]{8,}|[A-Za-z0-9*_-]*\Z)|\b(bearer)\s+[^\s\"'<>\\]+", re.IGNORECASE)
+# Patterns are texts: `re` compiles one when it is first needed, and remembers it.
+_KEY = r"(?i)sk-(?:[A-Za-z0-9*_-]{8,}|[A-Za-z0-9*_-]*\Z)|\b(bearer)\s+[^\s\"'<>\\]+"
 """A key, or the start of one where the text was cut. Matches inside words too: a key may follow a `\\n` of JSON."""
-_REQUEST_ID = re.compile(r" ?\(request id: ?([^()]{1,200})\)", re.IGNORECASE)
-_STATUS = re.compile(r"[45]\d\d")
+_REQUEST_ID = r"(?i) ?\(request id: ?([^()]{1,200})\)"
+_STATUS = r"[45]\d\d"
 _WORDS = ("message", "localized_message", "message_zh", "msg", "detail", "error_description")
 
 
@@ -90,7 +91,7 @@ def read_payload(payload: object, body: bytes) -> Said:
     told = " | ".join(dict.fromkeys(text.strip() for text in texts if text.strip()))
     words, request_id = _split(told if known else excerpt(body or dump(payload)))
     labels = [_label(fields.get(name)) or "" for name in ("code", "param", "status", "status_code")]
-    named = next((int(label) for label in labels if _STATUS.fullmatch(label)), None)
+    named = next((int(label) for label in labels if re.fullmatch(_STATUS, label)), None)
     return Said(
         words,
         type=_label(fields.get("type")) or _label(fields.get("status") if fields is not payload else None),
@@ -138,8 +139,8 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 def _split(text: str) -> tuple[str, str | None]:
     """Part the words from the request ids that relays append; the last one is the nearest gateway's."""
     words = clean(text)
-    ids = _REQUEST_ID.findall(words)
-    return clean(_REQUEST_ID.sub(" ", words)), _label(ids[-1]) if ids else None
+    ids = re.findall(_REQUEST_ID, words)
+    return clean(re.sub(_REQUEST_ID, " ", words)), _label(ids[-1]) if ids else None
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -148,7 +149,7 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mask(text: str) -> str:
-    return _KEY.sub(lambda found: f"{found[1]} ***" if found[1] else "sk-***", text)
+    return re.sub(_KEY, lambda found: f"{found[1]} ***" if found[1] else "sk-***", text)
 
 
 def clean(text: str) -> str:

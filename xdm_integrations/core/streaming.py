@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import BadRequestError, XDMError
 from .flow import Flow, deadline_of, send_flow, time_is_up
-from .models import naming_the_nearest
+from .nearest import naming_the_nearest
 from .stream import StreamDecoder
 from .wire import Read, Reply, secret_of
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xdm_integrations.core.errors import ConfigurationError, XDMError
 from xdm_integrations.core.wire import Read, Reply, Request, Send, Sleep
@@ -63,8 +62,7 @@ class RateLimiter(Protocol):
         """Wait for a turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """What is told, or asked, around each HTTP request. In async code hooks may be coroutines.
 
     Attributes:
