@@ -8,6 +8,7 @@ import threading
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.runnables import RunnableLambda
 
 from tests.langchain.conftest import Recorder
 from tests.programs import Programs
@@ -163,6 +164,20 @@ def test_every_run_has_its_own_configuration_and_the_counts_sum_up(world, server
     assert told == {f"a b {i}": (f"run-{i}", i) for i in range(45)}
     usages = [run.result.llm_output["token_usage"] for run in recorder.all]
     assert sum(usage.get("total_tokens", 0) for usage in usages) == 45 * 4
+
+
+@pytest.mark.parametrize("listening", ["one config", "the llm", "every config", "the chain"])
+def test_one_who_listens_hears_every_run_wherever_it_is_given(world, server, recorder, listening):
+    llm = world.llm(server, callbacks=[recorder] if listening == "the llm" else None)
+    configs = [{}, {"callbacks": []}, {"callbacks": None}, {"callbacks": []}]
+    if listening == "one config":
+        configs[3] = {"callbacks": [recorder]}
+    elif listening != "the llm":
+        configs = {"callbacks": [recorder]}
+    target = RunnableLambda(str) | llm if listening == "the chain" else llm
+    assert world.batch(target, list("abcd"), configs) == ["<a>", "<b>", "<c>", "<d>"]
+    heard = {run.prompt: run.result.generations[0][0].text for run in recorder.all}
+    assert heard == ({"d": "<d>"} if listening == "one config" else {one: f"<{one}>" for one in "abcd"})
 
 
 def test_prompts_asked_alone_have_counts_of_their_own(world, server, recorder):

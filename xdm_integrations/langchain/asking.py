@@ -19,7 +19,7 @@ from .prompts import as_sent
 from .streaming import aask_streaming, ask_streaming, retries_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.runnables import RunnableConfig
@@ -150,7 +150,7 @@ class BatchCall:
             self._answers[i] = cached.get(i)
         self._asked = [i for i in self._asked if self._answers[i] is None]
 
-    def asked(self) -> Iterable[tuple[str, RunnableConfig]]:
+    def asked(self) -> list[tuple[str, RunnableConfig]]:
         """Return each prompt that is asked, with its configuration."""
         return [(self.prompts[i], self._configs[i]) for i in self._asked]
 

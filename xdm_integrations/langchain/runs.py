@@ -17,7 +17,7 @@ from xdm_integrations.core.errors import XDMError
 from . import _convert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.llms import BaseLLM
@@ -61,9 +61,14 @@ class Start:
         about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._told}
         return (await manager.on_llm_start(self._llm._serialized, [prompt], **about))[0]  # noqa: SLF001 - as above
 
-    def runs(self, asked: Iterable[tuple[str, RunnableConfig]]) -> list[CallbackManagerForLLMRun]:
-        """Start the run of each prompt. If one can't start, those that did are ended with its error."""
+    def runs(self, asked: Sequence[tuple[str, RunnableConfig]]) -> list[CallbackManagerForLLMRun]:
+        """Start the run of each prompt; none where nobody would be told of them.
+
+        If one can't start, those that did are ended with its error.
+        """
         started: list[CallbackManagerForLLMRun] = []
+        if self._unheard(asked):
+            return started
         try:
             for prompt, config in asked:
                 started.append(self.run(prompt, config))
@@ -72,14 +77,15 @@ class Start:
             raise
         return started
 
-    async def aruns(self, asked: Iterable[tuple[str, RunnableConfig]]) -> list[AsyncCallbackManagerForLLMRun]:
+    async def aruns(self, asked: Sequence[tuple[str, RunnableConfig]]) -> list[AsyncCallbackManagerForLLMRun]:
         """See `runs`; they start at the same time."""
+        if self._unheard(asked):
+            return []
         starting = [asyncio.ensure_future(self.arun(prompt, config)) for prompt, config in asked]
         try:
             # All of them come to an end first: a run that is cancelled between its handler's start and the return of
             # its manager could never be ended.
-            if starting:
-                await asyncio.wait(starting)
+            await asyncio.wait(starting)
             return await asyncio.gather(*starting)
         except BaseException as error:
             for one in starting:
@@ -87,6 +93,17 @@ class Start:
             begun = await asyncio.gather(*starting, return_exceptions=True)
             await afail([run for run in begun if not isinstance(run, BaseException)], error)
             raise
+
+    def _unheard(self, asked: Sequence[tuple[str, RunnableConfig]]) -> bool:
+        """Say whether no handler listens to any of these prompts: a thousand runs would be started in vain."""
+        if not asked:
+            return True
+        for _, config in asked:
+            callbacks = config.get("callbacks")  # a list, or in a chain the manager of its run
+            if getattr(callbacks, "handlers", callbacks):
+                return False
+        # What else may listen (the LLM's own, tracers of the environment and of the context) is the same for all.
+        return not CallbackManager.configure(*self._settings(asked[0][1]), **self._defaults).handlers
 
     def _settings(self, config: RunnableConfig) -> tuple[Any, ...]:
         llm = self._llm
