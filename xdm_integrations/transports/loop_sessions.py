@@ -52,11 +52,11 @@ class LoopSession:
             return
         if self._process != os.getpid():  # the sockets, and the loop's selector, are the parent's
             connector._closed = True  # noqa: SLF001 - see below
-            self.session.detach()
+            self._detach()
             return
         if loop.is_running():
             with suppress(RuntimeError):  # the loop has been closed meanwhile
-                loop.call_soon_threadsafe(_close_soon, self.session)
+                loop.call_soon_threadsafe(_close_soon, self.guard)
                 return
         idle = getattr(connector, "_conns", {})
         for protocol in [entry[0] for entries in list(idle.values()) for entry in entries]:
@@ -64,7 +64,13 @@ class LoopSession:
                 _drop(protocol.transport, loop)
         idle.clear()
         connector._closed = True  # noqa: SLF001 - closing it needs the loop, which is gone
-        self.session.detach()
+        self._detach()
+
+    def _detach(self) -> None:
+        """Let go of the session, and end its guard here: the loop would only plan that, and may never run again."""
+        self.session.detach()  # so that the guard finds nothing to wait for
+        with suppress(StopIteration, RuntimeError):  # its end, or its loop is ending it in another thread
+            self.guard.aclose().send(None)
 
 
 class LoopSessions:
@@ -139,9 +145,9 @@ def _drop(transport: Any, loop: Any) -> None:  # noqa: ANN401 - asyncio's or uvl
     sock.close()
 
 
-def _close_soon(session: aiohttp.ClientSession) -> None:
+def _close_soon(guard: AsyncGenerator[None, None]) -> None:
     """Close a session in its running loop. The loop holds the task only weakly, so this does."""
-    task = asyncio.ensure_future(session.close())
+    task = asyncio.ensure_future(guard.aclose())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
