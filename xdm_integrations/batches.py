@@ -94,7 +94,11 @@ class _Work:
             tell = self._on_result
             if tell is not None:
                 self._on_result = None  # if it crashes, nobody is told anything more
-                tell(position, outcome)
+                try:
+                    tell(position, outcome)
+                except BaseException:
+                    self.todo.clear()  # nor asked, while this thread is on its way to say that it crashed
+                    raise
                 self._on_result = tell
 
     def batch(self) -> Batch:
