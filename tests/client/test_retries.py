@@ -279,24 +279,24 @@ def test_each_request_waits_for_its_turn(surface, server, waits):
 def test_a_deadline_bounds_the_whole_call(surface, server, waits, call):
     server.script = [http(b"", 429, {"retry-after-ms": "1"}), [HANG]]
     start = time.monotonic()
-    with pytest.raises(APITimeoutError, match=r"total limit of 0\.5 s"):
-        run(surface, call, surface.client(base_url=server.url), timeout=Timeout(total=0.5))
-    assert time.monotonic() - start < 2
+    with pytest.raises(APITimeoutError, match=r"total limit of 1 s"):
+        run(surface, call, surface.client(base_url=server.url), timeout=Timeout(total=1))
+    assert time.monotonic() - start < 8  # the server is silent for ten
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wait_that_would_miss_the_deadline_is_not_begun(surface, server, waits, call):
-    server.script = [http(b"", 503)]
+    server.script = [http(b"", 503, {"Retry-After": "30"})]
     with pytest.raises(ServerError):
-        run(surface, call, surface.client(base_url=server.url), timeout=Timeout(total=0.4))
+        run(surface, call, surface.client(base_url=server.url), timeout=Timeout(total=20))
     assert (len(server.requests), waits) == (1, [])
 
 
 def test_a_deadline_bounds_a_stream(surface, server):
     server.script = [stream(chunk("so far"), HANG)]
-    with pytest.raises(StreamInterruptedError, match=r"0\.2 s") as caught:
-        surface.stream(surface.client(base_url=server.url), "x", timeout=Timeout(total=0.2))
+    with pytest.raises(StreamInterruptedError, match=r"0\.6 s") as caught:
+        surface.stream(surface.client(base_url=server.url), "x", timeout=Timeout(total=0.6))
     assert caught.value.text == "so far"
 
 

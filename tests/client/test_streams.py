@@ -39,7 +39,7 @@ class Reader:
 
 def gone(server):
     """Whether the server has lost its only connection, soon."""
-    return server.wait_until(lambda: server.open_connections == 0, 2)
+    return server.wait_until(lambda: server.open_connections == 0)
 
 
 def held(*events):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_engine import MODEL, running_engine
 
-from tests.end_to_end.engine_state import ENDLESS, ENDLESS_TOKENS, LONG, becomes_idle, busy_slots, decoded
+from tests.end_to_end.engine_state import ENDLESS, ENDLESS_TOKENS, LONG, busy_slots, decoded, is_freed_early
+from tests.ports import port_to_use_twice
 from xdm_integrations import APIConnectionError, AsyncClient, Client, StreamInterruptedError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def test_leaving_a_stream_frees_the_slot(mortal: Any, how: str) -> None:
         else:
             with pytest.raises(ZeroDivisionError), stream:
                 fail_after_one(stream)
-        assert becomes_idle(mortal)
+        assert is_freed_early(mortal)
         assert client.complete("Say this is a test", temperature=0).finish_reason == "stop"
 
 
@@ -78,7 +79,7 @@ def test_cancelling_a_task_frees_the_slot(mortal: Any) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.to_thread(becomes_idle, mortal)
+            assert await asyncio.to_thread(is_freed_early, mortal)
             assert (await client.complete("Say this is a test", temperature=0)).finish_reason == "stop"
 
     asyncio.run(main())
@@ -86,7 +87,7 @@ def test_cancelling_a_task_frees_the_slot(mortal: Any) -> None:
 
 def test_a_killed_engine_is_an_interruption_and_the_client_goes_on_with_the_next(surface: Any) -> None:
     """Kill it in mid-stream: the text so far is on the error. Start it again: the same client goes on."""
-    with running_engine(slots=1) as first:
+    with running_engine(slots=1, port=port_to_use_twice()) as first:
         client = surface.client(base_url=first.base_url, model=MODEL, max_retries=0)
         text, error = killed_in_mid_stream(client, first, surface)
         assert text.strip().startswith("1, 2, 3")

@@ -13,7 +13,8 @@ from langchain_core.prompts import PromptTemplate
 from langchain_core.tools import Tool
 from local_engine import MODEL, running_engine
 
-from tests.end_to_end.engine_state import ENDLESS, LONG, becomes_idle, tokens_of
+from tests.end_to_end.engine_state import ENDLESS, LONG, is_freed_early, tokens_of
+from tests.ports import port_to_use_twice
 from xdm_integrations import StreamInterruptedError
 from xdm_integrations.langchain import XDMLLM
 
@@ -124,7 +125,7 @@ def test_leaving_a_stream_frees_the_slot() -> None:
         llm = XDMLLM(base_url=engine.base_url, model=MODEL)
         for _ in llm.stream(LONG, **ENDLESS):
             break
-        assert becomes_idle(engine)
+        assert is_freed_early(engine)
         assert llm.invoke("Say this is a test", temperature=0) == "\n\nThis is indeed a test"
 
 
@@ -133,7 +134,7 @@ def test_a_killed_engine_is_an_interruption_and_the_llm_goes_on_with_the_next(is
     counts = Counts()
     config: Any = {"callbacks": [counts]}
     texts: list[str] = []
-    with running_engine(slots=1) as first:
+    with running_engine(slots=1, port=port_to_use_twice()) as first:
         llm = XDMLLM(base_url=first.base_url, model=MODEL, max_retries=0)
 
         def heard(text: str) -> None:

@@ -299,7 +299,7 @@ def test_an_error_of_a_handler_ends_the_streams_of_the_other_prompts(world, serv
     server.script = script
     with pytest.raises(RuntimeError, match="broken"):
         world.batch(world.llm(server, streaming=True), ["good", "bad"], {"callbacks": [Breaking()]})
-    assert server.wait_until(lambda: len(server.disconnects) == 2, 2)
+    assert server.wait_until(lambda: len(server.disconnects) == 2)
 
 
 def test_an_async_batch_returns_after_its_streams_have_ended(server):
@@ -364,4 +364,4 @@ def test_ctrl_c_waits_for_no_stream(server, programs, call, then):
     done = programs.run(INTERRUPTED.format(call=call), server.url, then, timeout=60)
     assert (done.status, done.stdout, done.stderr) == (0, "interrupted True\n", "")
     assert len(server.requests) == 2
-    assert server.wait_until(lambda: server.open_connections == 0, 1)
+    assert server.wait_until(lambda: server.open_connections == 0)

@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from tests.ports import where_nobody_listens
 from tests.scripted import ScriptedServer, completion, http
 from tests.transports.conftest import ask
 from xdm_integrations.core.errors import APIConnectionError
@@ -97,10 +98,10 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy(proxy, monkeypatch):
 
 
 def test_a_proxy_that_is_down_is_a_connection_error(world, monkeypatch):
-    with ScriptedServer([]) as gone:
-        monkeypatch.setenv("http_proxy", gone.origin)
-    with pytest.raises(APIConnectionError, match="proxy settings"):
-        world.send(ask("http://gateway.example/v1/completions"))
+    with where_nobody_listens() as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        with pytest.raises(APIConnectionError, match="proxy settings"):
+            world.send(ask("http://gateway.example/v1/completions"))
 
 
 def test_the_environment_is_read_once_per_url(world, server, monkeypatch):

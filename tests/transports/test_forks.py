@@ -26,7 +26,7 @@ with {lock}:
 assert client.complete("x").text == "<x>"
 client.close()
 """
-    done = programs.run(code, server.url, timeout=5)
+    done = programs.run(code, server.url)
     assert (done.status, done.stderr) == (0, "")
 
 

@@ -43,7 +43,7 @@ def test_a_hook_that_raises_closes_the_open_stream(surface, server, error):
         surface.stream(client, "x")
     if surface.is_async:
         surface._run(asyncio.sleep(0))
-    assert server.wait_until(lambda: server.open_connections == 0, 2)
+    assert server.wait_until(lambda: server.open_connections == 0)
     assert caught.value  # it holds the frames of the call: closing doesn't wait for it to be dropped
 
 
@@ -63,7 +63,7 @@ def test_a_call_cancelled_inside_a_hook_closes_the_open_stream(server):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gone = await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0, 2)
+        gone = await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
         await client.aclose()
         assert gone
 
@@ -80,7 +80,7 @@ def test_a_coroutine_function_as_a_blocking_hook_closes_the_open_stream(server):
     client = Client(base_url=server.url, on_response=lambda *_: work())
     with pytest.raises(ConfigurationError, match="coroutine") as caught:
         client.stream("x")
-    assert server.wait_until(lambda: server.open_connections == 0, 2)
+    assert server.wait_until(lambda: server.open_connections == 0)
     assert caught.value
     client.close()
 

@@ -17,6 +17,8 @@ from xdm_integrations.transports._aiohttp import AiohttpTransport
 from xdm_integrations.transports.watchdog import WATCHDOG, Watchdog
 
 SOON = Timeout(0.2, 0.2)
+LONG = 5
+"""Seconds; no limit here comes near it, and whatever never ends by itself goes on for ten."""
 
 
 def within(seconds: float = 0.2, *, total: bool = False, **more):
@@ -40,7 +42,7 @@ def test_silence_before_the_headers_ends(world, server, total):
     server.script = [[HANG]]
     with Timed() as timed, pytest.raises(APITimeoutError, match="total limit of 0.2" if total else "read limit of 0.2"):
         world.send(ask(server, **within(total=total)))
-    assert 0.15 < timed.seconds < 1
+    assert 0.15 < timed.seconds < LONG
     assert server.wait_until(lambda: server.open_connections == 0)
 
 
@@ -50,10 +52,10 @@ def test_headers_that_drip_end(world, server, total):
     server.script = [slowly(head(X="y" * 200))]
     limits = within(total=total)
     if not total:
-        limits["timeout"] = Timeout(0.1, 0.2)
+        limits["timeout"] = Timeout(0.5, 0.2)
     with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit of 0.2"):
         world.send(ask(server, **limits))
-    assert 0.15 < timed.seconds < 1
+    assert 0.15 < timed.seconds < LONG
     assert server.wait_until(lambda: server.open_connections == 0)
 
 
@@ -66,37 +68,37 @@ def test_silence_in_the_body_ends(world, server, framing, total):
         "close": head(Connection="close") + b"a",
     }[framing]
     server.script = [[start, HANG]]
-    reply = world.send(ask(server, streaming=True, **within(0.3, total=total)))
+    reply = world.send(ask(server, streaming=True, **within(0.6, total=total)))
     assert world.read(reply) == b"a"
     with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit"):
         world.read(reply)
-    assert timed.seconds < 1
+    assert timed.seconds < LONG
     world.settle()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 def test_a_body_that_drips_ends_with_the_deadline(world, server, framing):
-    text = b"x" * 100
+    text = b"x" * 200
     wire = {
         "chunked": [head(Transfer_Encoding="chunked"), *slowly(piece(text))],
-        "length": [head(Content_Length="100"), *slowly(text)],
+        "length": [head(Content_Length="200"), *slowly(text)],
         "close": [head(Connection="close"), *slowly(text)],
     }[framing]
     server.script = [wire]
     with Timed() as timed, pytest.raises(APITimeoutError, match=r"total limit of 0\.3"):
         world.send(ask(server, **within(0.3, total=True)))
-    assert timed.seconds < 1
+    assert timed.seconds < LONG
 
 
 def test_chunk_sizes_that_drip_end(world, server):
     """No byte of the body ever comes, only its framing."""
     server.script = [[head(Transfer_Encoding="chunked"), *slowly(b"1;" + b"x" * 200 + b"\r\na\r\n")]]
     # aiohttp's limit for one read starts anew at such a byte too; there only the deadline ends it.
-    reply = world.send(ask(server, streaming=True, **within(0.2, total=world.is_async)))
+    reply = world.send(ask(server, streaming=True, **within(0.5, total=world.is_async)))
     with Timed() as timed, pytest.raises(APITimeoutError):
         world.read(reply)
-    assert timed.seconds < 1
+    assert timed.seconds < LONG
 
 
 def test_one_read_can_be_given_less_time(world, server):
@@ -105,7 +107,7 @@ def test_one_read_can_be_given_less_time(world, server):
     assert world.read(reply, 3.0) == b"a"
     with Timed() as timed, pytest.raises(APITimeoutError):
         world.read(reply, 0.1)
-    assert timed.seconds < 1
+    assert timed.seconds < LONG
 
 
 def test_a_deadline_that_has_passed_sends_nothing(world, server):
@@ -139,7 +141,7 @@ def test_a_host_that_does_not_accept_ends(world, total):
         expected = "total limit of 0.2" if total else rf"Could not connect to 127\.0\.0\.1:{port} within 0\.2 s"
         with Timed() as timed, pytest.raises(APITimeoutError, match=expected):
             world.send(ask(f"http://127.0.0.1:{port}/v1/completions", **limits))
-        assert timed.seconds < 1.5
+        assert timed.seconds < LONG
         for one in waiting:
             one.close()
 
@@ -150,7 +152,7 @@ def test_a_tls_handshake_that_hangs_is_a_failure_to_connect(world):
         port = listener.getsockname()[1]
         with Timed() as timed, pytest.raises(APIConnectionError) as caught:
             world.send(ask(f"https://127.0.0.1:{port}/v1/completions", timeout=SOON))
-    assert timed.seconds < 1
+    assert timed.seconds < LONG
     if not world.is_async:  # aiohttp's limit for connecting ends before TLS
         assert "Could not connect" in str(caught.value)
 
@@ -169,12 +171,12 @@ def test_a_limit_that_passes_is_no_cancellation(server):
     async def main():
         transport = AiohttpTransport(Limits())
         statuses = await asyncio.gather(*(one(transport, seconds) for seconds in (0.3, 0.1, 0.2)))
-        cancelled = asyncio.create_task(transport.send(ask(server, **within(0.2, total=True))))
+        cancelled = asyncio.create_task(transport.send(ask(server, **within(LONG, total=True))))
         await asyncio.sleep(0.02)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        await asyncio.sleep(0.3)  # its limit is gone with it
+        assert not (await transport._sessions.mine()).limits._limits  # its limit is gone with it
         await transport.close()
         return statuses
 
@@ -185,10 +187,10 @@ def test_a_limit_of_one_request_is_not_left_on_the_connection(world, server):
     """The next request on the same connection has its own."""
     gate = threading.Event()
     server.script = [http({"n": 1}), [head(Content_Length="2") + b"{", gate, b"}"]]
-    world.send(ask(server, timeout=Timeout(0.1, 0.1)))
+    world.send(ask(server, timeout=Timeout(0.5, 0.5)))
     reply = world.send(ask(server, streaming=True, timeout=Timeout(None, None)))
     assert world.read(reply) == b"{"
-    timer = threading.Timer(0.3, gate.set)
+    timer = threading.Timer(0.7, gate.set)
     timer.start()
     assert world.read(reply) == b"}"
     timer.join()
@@ -235,35 +237,35 @@ def test_the_watchdog_rings_again_where_there_was_no_connection_yet(monkeypatch)
 @pytest.mark.parametrize("total", [False, True])
 def test_a_chunk_extension_that_drips_ends(world, server, total):
     """Each byte comes in time, and none is of the body."""
-    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a") + b"1;", *slowly(b"x" * 60)]]
-    reply = world.send(ask(server, streaming=True, **within(0.3, total=total)))
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a") + b"1;", *slowly(b"x" * 200)]]
+    reply = world.send(ask(server, streaming=True, **within(0.6, total=total)))
     assert world.read(reply) == b"a"
-    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit of 0.3"):
+    with Timed() as timed, pytest.raises(APITimeoutError, match="total limit" if total else "read limit of 0.6"):
         world.read(reply)
-    assert 0.1 < timed.seconds < 0.5
+    assert 0.1 < timed.seconds < LONG
     world.settle()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 
 def test_framing_that_stalls_at_the_end_of_the_limit_does_not_double_it(world, server):
     """What comes just before the limit passes mustn't start it anew."""
-    late = lambda: time.sleep(0.3)  # noqa: E731 - a step of the script
+    late = lambda: time.sleep(1.2)  # noqa: E731 - a step of the script
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), late, b"1;x", HANG]]
-    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 0.4)))
+    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 1.5)))
     assert world.read(reply) == b"a"
     with Timed() as timed, pytest.raises(APITimeoutError, match="read limit"):
         world.read(reply)
-    assert 0.3 < timed.seconds < 0.6
+    assert 1 < timed.seconds < 2.6  # twice would be 2.7
 
 
 def test_the_limit_for_a_wait_runs_only_while_somebody_waits(world, server):
     """A reader that is busy with the last token isn't a server that is silent."""
     go = threading.Event()
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), go, piece(b"b"), HANG]]
-    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 0.2)))
+    reply = world.send(ask(server, streaming=True, timeout=Timeout(5, 0.5)))
     assert world.read(reply) == b"a"
     if world.is_async:
-        world.run(asyncio.sleep(0.3))  # longer than the limit
+        world.run(asyncio.sleep(0.7))  # longer than the limit
     go.set()
     assert world.read(reply) == b"b"
     with pytest.raises(APITimeoutError, match="read limit"):

@@ -250,7 +250,7 @@ async def everything_async(world, server, streaming):
         while await reply.stream.read():
             pass
 
-    done, _ = await asyncio.wait([asyncio.ensure_future(read())], timeout=2)
+    done, _ = await asyncio.wait([asyncio.ensure_future(read())], timeout=8)
     assert done, "it hangs"
     try:
         await done.pop()

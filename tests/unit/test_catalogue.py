@@ -319,7 +319,7 @@ def test_no_status_at_all(status):
 )
 def test_time_is_linear(piece):
     body = piece * (2_000_000 // len(piece))
-    start = time.perf_counter()
+    start = time.thread_time()
     for reply in (body, b'{"error":{"message":"' + body.replace(b'"', b"") + b'"}}'):
         error_for(500, {}, reply)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

@@ -191,13 +191,13 @@ def test_a_look_up_that_was_cancelled_is_made_by_the_next_call(server):
     assert error.suggestions == ("gpt-3.5-turbo-instruct", "GPT-3.5-Turbo")
 
 
-@pytest.mark.parametrize("timeout", [Timeout(1, 0.2, None), Timeout(5, 60, 0.5)], ids=["read", "total"])
+@pytest.mark.parametrize("timeout", [Timeout(5, 0.6, None), Timeout(5, 60, 1.5)], ids=["read", "total"])
 def test_a_list_that_hangs_takes_no_longer_than_the_calls_own_limit(surface, server, timeout):
     server.script = unavailable([HANG])
     start = time.monotonic()
     error = fail(surface, surface.client(base_url=server.url, timeout=timeout))
     assert error.suggestions == ()
-    assert time.monotonic() - start < 4  # and not the ten seconds that the server hangs
+    assert time.monotonic() - start < 8  # and not the ten seconds that the server hangs
 
 
 def test_a_model_that_is_on_the_list_gets_no_suggestions(surface, server):
