@@ -11,7 +11,7 @@ import pytest
 from tests.scripted import CLOSE, DONE, HANG, chunk, piece, stream
 from tests.transports.conftest import ask, head
 from xdm_integrations.core.errors import APIConnectionError
-from xdm_integrations.transports import _aiohttp, _requests
+from xdm_integrations.transports import _requests, aiohttp_body
 
 
 def read_to_done(world, reply) -> None:
@@ -21,7 +21,7 @@ def read_to_done(world, reply) -> None:
 
 
 def test_the_rest_after_done_is_drained_and_the_connection_kept(world, server, monkeypatch):
-    for transport in (_requests, _aiohttp):  # patience, so that a slow machine keeps the connection too
+    for transport in (_requests, aiohttp_body):  # patience, so that a slow machine keeps the connection too
         monkeypatch.setattr(transport, "DRAIN_SECONDS", 9.0)
     gate = threading.Event()
     server.script = [[*stream(chunk("a", finish="stop"), DONE, end=False), gate, b"0\r\n\r\n"]]

@@ -37,6 +37,23 @@ async def main():
     await asyncio.sleep(0.05)
 asyncio.run(main())
 """,
+    "a client in a cycle with the error that left its loop": """
+loop = asyncio.new_event_loop()
+def fail():
+    # The transport is a generation older than its session, which the collector therefore meets first.
+    client = AsyncClient(base_url="http://127.0.0.1:9/v1", max_retries=0, on_request=lambda _: gc.collect(0))
+    try:
+        loop.run_until_complete(client.complete("refused"))
+    except Exception as error:
+        error.cycle = [error, client]
+gc.disable()
+for _ in range(3):
+    fail()
+    gc.collect()
+    loop.run_until_complete(call(AsyncClient(base_url=url)))
+loop.run_until_complete(loop.shutdown_asyncgens())
+loop.close()
+""",
     "closed and used again": """
 async def main():
     async with AsyncClient(base_url=url) as client:

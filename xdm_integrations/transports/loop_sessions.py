@@ -26,6 +26,11 @@ KEEP_ALIVE = 60.0
 """Seconds an idle connection is kept: longer than a person reads, shorter than servers wait (75 s)."""
 
 
+_ALIVE: set[LoopSession] = set()
+"""Keeps each session until it is closed. Else the collector might meet it before its transport, where an error that
+left `run_until_complete` holds both in a cycle, and aiohttp would warn that nobody has closed it."""
+
+
 class LoopSession:
     """The session of one loop, and what is remembered with it.
 
@@ -47,6 +52,7 @@ class LoopSession:
 
     def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close the session from outside its loop, which may be closed already."""
+        _ALIVE.discard(self)
         connector: Any = self.session.connector
         if connector is None or connector.closed:
             return
@@ -56,7 +62,7 @@ class LoopSession:
             return
         if loop.is_running():
             with suppress(RuntimeError):  # the loop has been closed meanwhile
-                loop.call_soon_threadsafe(_close_soon, self.guard)
+                loop.call_soon_threadsafe(_close_soon, self)
                 return
         idle = getattr(connector, "_conns", {})
         for protocol in [entry[0] for entries in list(idle.values()) for entry in entries]:
@@ -103,6 +109,7 @@ class LoopSessions:
         )
         guard = _own(session, self._by_loop, loop)
         made = self._by_loop[loop] = LoopSession(session, guard)
+        _ALIVE.add(made)
         await anext(guard)
         return made
 
@@ -110,6 +117,7 @@ class LoopSessions:
         """Close the session of the running loop; those of other loops close with them."""
         found = self._by_loop.pop(asyncio.get_running_loop(), None)
         if found is not None:
+            _ALIVE.discard(found)
             await found.guard.aclose()
 
     def abandon(self) -> None:
@@ -127,7 +135,9 @@ async def _own(
     try:
         yield
     finally:
-        sessions.pop(loop, None)
+        known = sessions.pop(loop, None)
+        if known is not None:
+            _ALIVE.discard(known)
         await session.close()
 
 
@@ -145,11 +155,17 @@ def _drop(transport: Any, loop: Any) -> None:  # noqa: ANN401 - asyncio's or uvl
     sock.close()
 
 
-def _close_soon(guard: AsyncGenerator[None, None]) -> None:
+def _close_soon(found: LoopSession) -> None:
     """Close a session in its running loop. The loop holds the task only weakly, so this does."""
-    task = asyncio.ensure_future(guard.aclose())
+    task = asyncio.ensure_future(_close(found))
     _closing.add(task)
     task.add_done_callback(_closing.discard)
+
+
+async def _close(found: LoopSession) -> None:
+    await found.session.close()  # before the guard, which then has nothing to wait for: the loop may be ending it too
+    with suppress(RuntimeError):  # the loop is
+        await found.guard.aclose()
 
 
 _closing: set[asyncio.Future[None]] = set()
