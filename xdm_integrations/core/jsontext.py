@@ -9,6 +9,7 @@ orjson reads as floats).
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 try:
@@ -18,7 +19,8 @@ except ImportError:  # llama-index-core doesn't bring it
     _fast_dumps = None
 else:
     _fast_loads = orjson.loads
-    _fast_dumps = orjson.dumps
+    # Dates and dataclasses aren't JSON, whatever orjson makes of them: refused with it as without it.
+    _fast_dumps = partial(orjson.dumps, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def _plain_loads(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
@@ -54,7 +56,7 @@ def dumps(value: object) -> bytes:
             pass  # a lone surrogate, a huge integer or an odd type: let json decide
         else:
             if b"null" in text:
-                json.dumps(value, allow_nan=False)  # orjson writes null for what isn't a number
+                json.dumps(value, allow_nan=False, default=str)  # orjson writes null for what isn't a number
             return text
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
