@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import __version__ as core_version
 from pydantic import PrivateAttr
 
 from xdm_integrations._version import __version__
-from xdm_integrations.client import AsyncClient, Client
+from xdm_integrations.connected import Connected
 
 from .fields import XDMFields
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
-_MAKING = threading.Lock()
+    from xdm_integrations import AsyncClient, Client
+
 _OF_CLIENTS = frozenset(
     {
         "xdm_api_key",
@@ -37,25 +35,11 @@ _OF_CLIENTS = frozenset(
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
 
 
-class XDMConnected(XDMFields):
+class XDMConnected(Connected, XDMFields):
     """`XDMFields` with a blocking and an async client. Threads and event loops may share it."""
 
     _client: Client | None = PrivateAttr(default=None)
     _async_client: AsyncClient | None = PrivateAttr(default=None)
-
-    def _blocking(self) -> Client:
-        client = self._client
-        if client is None:
-            with _MAKING:
-                client = self._client = self._client or Client(**self._client_settings())
-        return client
-
-    def _awaiting(self) -> AsyncClient:
-        client = self._async_client
-        if client is None:
-            with _MAKING:
-                client = self._async_client = self._async_client or AsyncClient(**self._client_settings())
-        return client
 
     def _client_settings(self) -> dict[str, Any]:
         return {
@@ -75,35 +59,7 @@ class XDMConnected(XDMFields):
     def _forget(self, name: str | None = None) -> None:
         super()._forget(name)
         if name is None or name in _OF_CLIENTS:
-            self._client = None
-            self._async_client = None
-
-    def close(self) -> None:
-        """Close the connections of blocking calls. The LLM may be used again."""
-        if self._client is not None:
-            self._client.close()
-
-    async def aclose(self) -> None:
-        """Close the connections of this event loop, and those of blocking calls. See `close`."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
+            self._forget_clients()
 
     def __eq__(self, other: object) -> bool:
         """Compare the settings."""

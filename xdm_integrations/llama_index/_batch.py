@@ -19,7 +19,7 @@ from llama_index.core.utils import get_tqdm_iterable
 from xdm_integrations.client import AsyncClient, Client
 from xdm_integrations.core.errors import ConfigurationError
 
-from ._clients import Connected
+from ._clients import XDMConnected
 from ._convert import completion_response
 from ._events import completion_events, span
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.parameters import OnePrompt
 
 
-class Batches(Connected):
+class Batches(XDMConnected):
     """`complete_batch` and `acomplete_batch`."""
 
     @span

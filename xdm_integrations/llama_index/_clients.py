@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr, SecretStr
 
 from xdm_integrations._version import __version__
-from xdm_integrations.client import AsyncClient, Client
+from xdm_integrations.connected import Connected
 
 from ._settings import XDMFields
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
+    from xdm_integrations import AsyncClient, Client
 
 USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
 
@@ -33,10 +30,9 @@ _CLIENT_FIELDS = frozenset(
         "timeout",
     }
 )
-_BUILDING = threading.Lock()
 
 
-class Connected(XDMFields):
+class XDMConnected(Connected, XDMFields):
     """Settings with a client for each world. Threads and event loops may share an instance."""
 
     _client: Client | None = PrivateAttr(default=None)
@@ -45,38 +41,11 @@ class Connected(XDMFields):
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
         super().__setattr__(name, value)
         if name in _CLIENT_FIELDS:
-            self._client = self._async_client = None
-
-    def close(self) -> None:
-        """Close the connections of blocking calls. The LLM may be used again; nobody has to call this."""
-        if self._client is not None:
-            self._client.close()
-
-    async def aclose(self) -> None:
-        """Close the connections of this event loop, and those of blocking calls. See `close`."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
+            self._forget_clients()
 
     def _forget(self) -> None:
         super()._forget()
-        self._client = self._async_client = None
+        self._forget_clients()
 
     def _client_settings(self) -> dict[str, Any]:
         key = self.api_key
@@ -92,21 +61,3 @@ class Connected(XDMFields):
             "limits": self.limits,
             "allow_http": self.allow_http,
         }
-
-    def _blocking(self) -> Client:
-        client = self._client
-        if client is None:
-            with _BUILDING:  # two threads must not make two
-                client = self._client
-                if client is None:
-                    client = self._client = Client(**self._client_settings())
-        return client
-
-    def _awaiting(self) -> AsyncClient:
-        client = self._async_client
-        if client is None:
-            with _BUILDING:
-                client = self._async_client
-                if client is None:
-                    client = self._async_client = AsyncClient(**self._client_settings())
-        return client
