@@ -75,6 +75,11 @@ bench: ## Compare with plain requests and aiohttp code, and with today's integra
 soak: $(VENV)/.made ## Many streams and faulty calls at once, and a look for leaks.
 	$(BIN)/python benchmarks/soak.py
 
+# --strict: a package that the advisory database couldn't be asked about is a failure, and no clean bill.
+.PHONY: audit
+audit: $(VENV)/.made ## Known vulnerabilities of what is installed; needs the network.
+	$(BIN)/python -m pip_audit --progress-spinner off --skip-editable --strict
+
 # The suite in environments of their own, every package of which constraints/ names.
 .PHONY: versions
 versions: $(VERSIONS:%=version-%) ## The suite on the lowest and the newest supported versions.
