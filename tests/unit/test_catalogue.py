@@ -10,16 +10,18 @@ import time
 
 import pytest
 
-from tests.gateway_errors import CASES, ID, KEY, Case
+from tests.gateway_errors import CASES, ID, KEY, WEB, Case
 from xdm_integrations.core.catalogue import error_for, error_in, not_an_answer
 from xdm_integrations.core.catalogue_rows import ROWS
 from xdm_integrations.core.errors import (
     APIResponseError,
     APIStatusError,
     AuthenticationError,
+    BadRequestError,
     ContentFilterError,
     GatewayTimeoutError,
     InsufficientQuotaError,
+    NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ServerError,
@@ -205,12 +207,18 @@ class TestErrorIn:
             ({"error": {"type": "rate_limit_error"}}, RateLimitError, 429),
             ({"error": {"code": "bad_response_status_code"}}, ServerError, 500),
             ({"error": {"param": "504"}}, GatewayTimeoutError, 504),
+            ({"error": {"type": "invalid_request_error"}}, BadRequestError, 400),
+            ({"error": {"type": "permission_error"}}, PermissionDeniedError, 403),
+            ({"error": {"type": "not_found_error"}}, NotFoundError, 404),
+            ({"error": "Please try again in 20s"}, RateLimitError, 429),
+            ([{"error": {"type": "not_found_error"}}, 5], NotFoundError, 404),
         ],
     )
     def test_a_known_error_without_a_status_gets_that_of_its_class(self, payload, kind, status):
         error = error_in(payload)
         assert type(error) is kind
         assert error.status_code == status
+        assert "the provider's status" not in error.message
 
     def test_it_keeps_everything(self):
         partial = Completion((Choice("so far"),))
@@ -229,6 +237,8 @@ class TestNotAnAnswer:
             (b"<!DOCTYPE html><title>X</title>", "never", "did you forget /v1 at the end of base_url?"),
             (b"plain", "once", "text that isn't JSON"),
             (b'{"a"', "once", "broken JSON"),
+            (b' {"a"', "once", "broken JSON"),
+            (b"[1,", "once", "broken JSON"),
             (b'{"choices": []}', "once", "no choices"),
             (b'{"object": "list", "data": []}', "once", "no choices"),
             (b'{"choices": [3]}', "once", "isn't a completion"),
@@ -243,11 +253,94 @@ class TestNotAnAnswer:
         assert says in error.message
         assert f"(HTTP 200, text/x, request id {ID})" in error.message
         assert error.partial is partial
+        assert (error.status_code, error.body) == (200, body.decode())
+        assert error.headers == {"content-type": "text/x", "x-oneapi-request-id": ID}
+
+    def test_the_request_id_may_be_in_the_text(self):
+        error = not_an_answer(201, {}, b"oops (request id: r-9)")
+        assert (error.request_id, error.status_code) == ("r-9", 201)
+        assert 'It said: "oops" (HTTP 201, request id r-9)' in error.message
 
 
-def test_a_2xx_is_taken_too():
-    assert type(error_for(200, {}, b'{"error":"m"}')) is ServerError
-    assert type(error_for(204, {}, b"")) is APIResponseError
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_a_2xx_is_taken_too(status):
+    partial = Completion((Choice("so far"),))
+    error = error_for(status, {}, b'{"error":  "m"}', partial)
+    assert type(error) is ServerError
+    assert f"(HTTP {status}" in error.message
+    assert (error.body, error.partial) == ('{"error":  "m"}', partial)
+    assert type(error_for(status, {}, b"")) is APIResponseError
+
+
+@pytest.mark.parametrize(
+    ("status", "redirects"), [(199, False), (299, False), (300, True), (301, True), (399, True), (400, False)]
+)
+def test_which_statuses_are_redirects(status, redirects):
+    error = error_for(status, {"location": "https://x.example/v1/completions"}, b'{"error": "m"}')
+    assert ("redirects to" in error.message) == redirects
+    assert error.retry == ("backoff" if status == 299 else "never")
+
+
+@pytest.mark.parametrize(
+    ("inner", "status"),
+    [
+        ({"type": "upstream_error", "param": "429"}, 429),
+        ({"type": "upstream_error", "code": "bad_response_status_code", "param": "404"}, 404),
+        ({"type": "x_api_error", "code": "bad_response_status_code", "param": "404"}, 404),
+        ({"type": "invalid_request_error", "param": "404"}, 500),
+        ({"type": "upstream_error", "code": "429"}, 500),
+        ({"type": "upstream_error", "param": "temperature"}, 500),
+    ],
+)
+def test_the_providers_own_status_counts_where_the_gateway_passes_it_on(inner, status):
+    error = error_for(500, {}, json.dumps({"error": {"message": "m", **inner}}).encode())
+    assert error.status_code == status
+    assert "(HTTP 500" in error.message
+    assert (f"the provider's status {status}" in error.message) == (status != 500)
+
+
+WEB_PAGE = "The server sent a web page, not an answer: did you forget /v1 at the end of base_url?"
+NO_CHOICES = "The answer has no choices: the provider filtered it, or failed"
+
+
+def failed(status, headers=None, **inner):
+    return error_for(status, headers or {}, json.dumps({"error": inner}).encode())
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (failed(400, message="m"), 'The gateway said: "m" (HTTP 400)'),
+        (failed(400, message="m", code="c", type="t"), 'The gateway said: "m" (HTTP 400, c)'),
+        (failed(400, message="m", type="t"), 'The gateway said: "m" (HTTP 400, t)'),
+        (error_for(400, {}, b""), "The gateway gave no reason (HTTP 400, an empty body)"),
+        (error_for(402, {}, b""), "Somebody must pay first (HTTP 402, an empty body)"),
+        (failed(402, message="m"), 'Somebody must pay first. The gateway said: "m" (HTTP 402)'),
+        (
+            error_for(502, {"x-request-id": "r"}, b"<html><title>Oops</title>"),
+            'The gateway is down or being restarted. The gateway said: "Oops" (HTTP 502, a web page, request id r)',
+        ),
+        (not_an_answer(200, {}, b"plain"), 'The server sent text that isn\'t JSON. It said: "plain" (HTTP 200)'),
+        (not_an_answer(200, {}, b""), "The server sent an empty body (HTTP 200)"),
+        (
+            not_an_answer(200, {}, b"<html><title>X</title>"),
+            f'{WEB_PAGE} It said: "X" (HTTP 200)',
+        ),
+        (
+            not_an_answer(200, {"content-type": "x" * 81}, b'{"id":  1}'),
+            f'{NO_CHOICES}. It said: "{{"id": 1}}" (HTTP 200, {"x" * 79}…)',
+        ),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_a_message_says_what_it_is_then_the_servers_words_then_the_facts(error, message):
+    assert error.message == message
+
+
+def test_how_much_of_the_servers_words_is_shown():
+    for length in (300, 301):
+        shown = re.search("x+…?", error_for(400, {}, b'{"error":"' + b"x" * length + b'"}').message)[0]
+        assert shown == ("x" * 300 if length == 300 else "x" * 299 + "…")
 
 
 def test_an_own_key_in_every_place_is_masked():
@@ -261,6 +354,75 @@ def test_a_key_at_the_cut_is_masked():
     for size in range(16_384 - len(KEY), 16_384 + 1):
         error = error_for(500, {}, b" " * size + KEY.encode())
         assert KEY[:6] not in error.body + error.message
+
+
+def test_the_hint_names_the_parameter_where_it_is_known():
+    assert "can't take `seed` as it was sent" in failed(400, code="unsupported_parameter", param="seed").message
+    assert "can't take a parameter as it was sent" in failed(400, code="unsupported_parameter").message
+
+
+def test_the_header_counts_before_the_words():
+    minutes, seconds = "您已达到总请求数限制：3分钟内最多请求9次", "Please try again in 20s"  # noqa: RUF001 - as said
+    assert [failed(429, message=words).retry_after for words in (minutes, seconds)] == [180.0, 20.0]
+    for words in (minutes, seconds):
+        assert failed(429, {"retry-after": "7"}, message=words).retry_after == 7.0
+
+
+def test_the_case_of_codes_doesnt_matter():
+    assert type(failed(400, message="m", code="Content_Filter")) is ContentFilterError
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 429, 503])
+def test_a_budget_is_a_budget_whatever_status_the_gateway_gives_it(status):
+    assert type(failed(status, type="new_api_error", message="账户余额太少")) is InsufficientQuotaError
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retry", "scope", "says"),
+    [
+        (failed(403, message="不支持指定渠道"), PermissionDeniedError, "never", "token", "fixed channel"),
+        (failed(403, message="该渠道已被禁用"), PermissionDeniedError, "never", "token", "fixed channel"),
+        (failed(500, message="Panic detected, error: x"), ServerError, "once", "gateway", "has a bug"),
+        (
+            failed(500, code="bad_response_status_code", param="422"),
+            BadRequestError,
+            "never",
+            "request",
+            "The provider refuses the request",
+        ),
+        (error_for(403, WEB, b"<html>blocked"), PermissionDeniedError, "never", "gateway", "A firewall"),
+    ],
+    ids=lambda value: value.message[:20] if isinstance(value, XDMError) else "",
+)
+def test_words_that_no_reply_above_has(error, kind, retry, scope, says):
+    assert (type(error), error.retry, error.scope) == (kind, retry, scope)
+    assert says in error.message
+
+
+def test_a_bot_check_is_known_by_its_header():
+    page = b"<html><title>Wait</title></html>"
+    assert type(error_for(503, {}, page)) is ServerError
+    assert type(error_for(503, {"CF-Mitigated": "challenge"}, page)) is PermissionDeniedError
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope"),
+    [
+        ("new_api_error", "gateway"),
+        ("Rix_API_Error", "gateway"),
+        ("rix_api_panic", "gateway"),
+        ("one_hub_error", "gateway"),
+        ("server_error", "upstream"),
+    ],
+)
+def test_gateways_are_known_by_the_type_of_their_errors(kind, scope):
+    assert failed(500, message="m", type=kind).scope == scope
+
+
+def test_a_key_that_the_provider_refused_is_the_gateways_own():
+    assert type(failed(401, message="bad api key", type="invalid_request_error")) is AuthenticationError
+    assert type(failed(401, message="bad api key", type="upstream_error")) is ServerError
+    assert type(failed(401, {"x-oneapi-request-id": ID}, message="bad api key")) is ServerError
 
 
 def test_long_words_are_cut_and_long_bodies_too():
@@ -289,7 +451,33 @@ def test_redirects_say_where_to_without_secrets(location):
     assert "base_url" in error.message
 
 
-@pytest.mark.parametrize("status", [-1, 0, 100, 600, 999])
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({}, "The gateway redirects, without saying where: check base_url (HTTP 302)"),
+        ({"location": "https://x.example/#secret"}, "to https://x.example/, and"),
+        ({"location": "https://me:secret@x.example/login"}, "to https://x.example/login, and"),
+        ({"location": "https://x.example/login"}, "doesn't survive that: check base_url (HTTP 302)"),
+        ({"location": "/v1/completions"}, "doesn't survive that: check base_url (HTTP 302)"),
+        ({"location": "v1/completions"}, "doesn't survive that: check base_url (HTTP 302)"),
+        ({"location": "https://x.example/v1/completions/"}, "perhaps it must be https://x.example/v1 (HTTP 302)"),
+        ({"location": "http://x.example/v1/completions"}, "perhaps it must be http://x.example/v1 (HTTP 302)"),
+        ({"location": "https://x.example/"}, "perhaps it must be https://x.example/v1 (HTTP 302)"),
+        ({"location": "https://x.example:x/"}, "doesn't survive that: check base_url (HTTP 302)"),
+    ],
+)
+def test_redirects_propose_a_base_url_where_it_can_be_told(headers, says):
+    partial = Completion((Choice("so far"),))
+    error = error_for(302, headers, b"moved", partial)
+    assert says in error.message
+    assert "secret" not in error.message
+    assert (error.body, error.headers, error.partial) == ("moved", headers, partial)
+    error = error_for(302, {"x-request-id": "r-1"}, b"")
+    assert error.request_id == "r-1"
+    assert error.message.endswith("(HTTP 302, request id r-1)")
+
+
+@pytest.mark.parametrize("status", [-1, 0, 100, 199, 600, 999])
 def test_no_status_at_all(status):
     error = error_for(status, {}, b"{}")
     assert (type(error), error.retry, error.status_code) == (APIStatusError, "never", status)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ from xdm_integrations.core.errors import (
     XDMError,
 )
 from xdm_integrations.core.parse import WrongChoicesError
-from xdm_integrations.core.results import Usage
+from xdm_integrations.core.results import Choice, Completion, Usage
 from xdm_integrations.core.wire import Sleep, Timeout
 
 MESSAGE_FREE = {"error": {"message": "", "type": "internal_server_error"}}
@@ -111,7 +112,7 @@ def test_headers_and_timeout_of_one_call():
     assert call.headers == {"h": "2", "X": "3"}
     assert call.timeout == Timeout(5, 5)
     assert call.url == URL
-    assert "H" not in repr(call)
+    assert "'3'" not in repr(call)
 
 
 def test_one_prompt_is_one_request():
@@ -204,6 +205,16 @@ def test_a_500_with_words_of_its_own_is_sent_again_whole():
     assert sent(commands) == [["x", "y"]] * 2
 
 
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_a_500_without_words_for_a_single_prompt_is_sent_again(one_by_one):
+    answer, commands = complete("x", [refused(500, MESSAGE_FREE), ok("a")], one_by_one=one_by_one)
+    assert answer.text == "a"
+    assert sent(commands) == ["x", "x"]
+    answer, commands = complete(["x", "y"], [ok("ab"), refused(500, MESSAGE_FREE), ok("a"), ok("b")])
+    assert [c.text for c in answer.choices] == ["a", "b"]
+    assert sent(commands) == [["x", "y"], "x", "x", "y"]
+
+
 def test_what_fails_alone_too_is_the_error_with_what_came_before():
     memory = Memory()
     with pytest.raises(BadRequestError) as caught:
@@ -277,6 +288,7 @@ def test_a_wait_beyond_the_deadline_of_the_call_is_not_begun():
         (ContentFilterError("x", status_code=400, body="prompt string"), False),
         (BadRequestError("x", status_code=400, body="prompt must be a string"), True),
         (BadRequestError("x", status_code=400, body='"prompt" "type": "invalid_request_error"'), False),
+        (BadRequestError("x", status_code=400, body="Prompt:\nexpected a String"), True),
         (BadRequestError("x", status_code=400, body="string prompt"), False),
         (BadRequestError("x", status_code=400, body="no"), False),
         (ServerError("x", status_code=500, body=""), False),
@@ -285,6 +297,8 @@ def test_a_wait_beyond_the_deadline_of_the_call_is_not_begun():
         (ServerError("x", status_code=500, body='{"error": "oops"}'), False),
         (ServerError("x", status_code=500, body='{"error": {"message": "  "}}'), False),
         (ServerError("x", status_code=503, body=""), False),
+        (ServerError("x", status_code=503, body='{"error": {"message": ""}}'), False),
+        (ServerError("x", status_code=500, body="[" * 4000), False),
         (APITimeoutError("x"), False),
     ],
 )
@@ -297,3 +311,6 @@ def test_merging_keeps_who_served():
     merged = merge(parts, 2)
     assert [(c.text, c.index) for c in merged.choices] == [("a", 0), ("b", 1), ("c", 2), ("d", 3)]
     assert (merged.id, merged.model, merged.n) == ("c", "m", 2)
+    first = Completion((Choice("a"),), 1, None, "m-1", "c-1", 5, "fp-1", "r-1", {"h": "1"}, {"raw": 1})
+    second = Completion((Choice("b"),), 1, None, "m-2", "c-2", 6, "fp-2", "r-2", {"h": "2"}, {"raw": 2})
+    assert merge([first, second], 1) == replace(first, choices=(Choice("a", 0), Choice("b", 1)))

@@ -47,6 +47,9 @@ ROOT = "https://xuedingmao.online/v1"
         ("  'https://xuedingmao.online/v1' ", ROOT),
         ('"https://xuedingmao.online/v1"\n', ROOT),
         ("HTTPS://XueDingMao.Online/v1", ROOT),
+        ("' https://xuedingmao.online/v1 '", ROOT),
+        ("https://host.example/X", "https://host.example/X"),
+        ("https://host.example/X/", "https://host.example/X"),
         ("https://xuedingmao.online:8443", "https://xuedingmao.online:8443/v1"),
         ("https://host.example/openai/v1", "https://host.example/openai/v1"),
         ("https://host.example/openai/v1/completions", "https://host.example/openai/v1"),
@@ -83,6 +86,7 @@ def test_base_urls(pasted, root):
         ("https://host.example/v1?key=sesame", "query"),
         ("https://host.example/v1?", "query"),
         ("https://host.example/v1#sesame", "query"),
+        ("https://host.example/v1#", "query"),
         ("https://me:sesame@host.example/v1", "user name"),
         ("https://sesame@host.example/v1", "user name"),
         ("me:sesame@host.example", "user name"),
@@ -97,8 +101,26 @@ def test_base_urls_that_are_refused_by_name_without_showing_secrets(pasted, says
     assert "sesame" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("pasted", "shown"),
+    [
+        ("ftp://host.example/v1", "ftp://host.example/v1"),
+        ("https://host.example/v1?key=sesame#sesame", "https://host.example/v1"),
+        ("https://host.example/v1#sesame?", "https://host.example/v1"),
+        ("http://me:sesame@host.example:x/v1", "http://host.example:x/v1"),
+    ],
+)
+def test_the_message_shows_what_of_a_base_url_is_no_secret(pasted, shown):
+    with pytest.raises(ConfigurationError) as caught:
+        normalize_base_url(pasted)
+    assert caught.value.message.startswith(f"base_url: {shown!r} ")
+
+
 def test_plain_http_to_a_public_host_if_it_is_meant():
     assert normalize_base_url("http://host.example", allow_http=True) == "http://host.example/v1"
+    assert Config.build(base_url="http://host.example", allow_http=True).base_url == "http://host.example/v1"
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        Config.build(base_url="http://host.example")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +139,7 @@ def test_plain_http_to_a_public_host_if_it_is_meant():
         ("fe80::1", True),
         ("gpu", True),
         ("gpu.local", True),
+        ("GPU.LOCAL", True),
         ("gpu.local.", True),
         ("a.internal", True),
         ("x.localhost", True),
@@ -134,6 +157,7 @@ def test_private_hosts(host, private):
 @pytest.mark.parametrize(
     ("pasted", "key"),
     [
+        ("  ' abc ' ", "abc"), ("XabcX", "XabcX"), ("Bearer ' abc '", "abc"), ("Bearer  'abc'", "abc"), ("Bearer XabcX", "XabcX"),
         ("abc", "abc"), ("  abc\n", "abc"), ("'abc'", "abc"), ('"abc"', "abc"), ("Bearer abc", "abc"), ("bearer abc", "abc"),
         ("BEARER  abc ", "abc"), ("Bearer Bearer abc", "abc"), ("'Bearer abc'", "abc"), ('Bearer "abc"', "abc"), ("a-b_c.d~e", "a-b_c.d~e"),
         ("bearerabc", "bearerabc"), ("", None), ("   ", None), ("Bearer", None), ("bearer ", None), ("''", None), (None, None),
@@ -172,6 +196,7 @@ def test_a_key_of_another_type_is_never_shown():
         (Timeout(total=3), Timeout(10.0, 300.0, 3)),
         (math.inf, Timeout(None, None, None)),
         ((1, 10**12, math.inf), Timeout(1, None, None)),
+        ((1_999_999.5, 2_000_000), Timeout(1_999_999.5, None, None)),
     ],
 )
 def test_timeouts(given, timeout):
@@ -216,6 +241,7 @@ def test_headers_that_cannot_be_sent(headers, says):
 
 def test_headers_merge_whatever_their_case():
     assert merge_headers({"Authorization": "a", "X": "1"}, {"authorization": "b"}) == {"X": "1", "authorization": "b"}
+    assert merge_headers({"authorization": "a", "X": "1"}, {"Authorization": "b"}) == {"X": "1", "Authorization": "b"}
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
@@ -230,6 +256,12 @@ def test_defaults():
     assert (config.model, config.max_tokens, config.api_key) == ("gpt-3.5-turbo-instruct", 256, None)
     assert (config.timeout, config.limits, config.retry.max_retries) == (Timeout(), Limits(), 2)
     assert (config.stream_usage, config.require_finish_reason) == (True, True)
+    assert Config() == config
+
+
+def test_settings_are_kept():
+    config = Config.build(stream_usage=False, require_finish_reason=False, limits=Limits(line=5))
+    assert (config.stream_usage, config.require_finish_reason, config.limits) == (False, False, Limits(line=5))
 
 
 def test_the_environment_fills_in_what_is_not_given():
@@ -257,6 +289,7 @@ def test_a_public_host_needs_a_key():
     with pytest.raises(ConfigurationError, match="XDM_API_KEY"):
         require_key(ROOT, {"X": "1"})
     require_key(ROOT, {"authorization": "Bearer x"})
+    require_key(ROOT, {"X": "1", "Authorization": "Bearer x"})
     require_key("http://localhost/v1", {})
 
 

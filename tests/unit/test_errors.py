@@ -64,6 +64,16 @@ def test_defaults(cls):
     assert (error.partial, error.request_id, error.text, error.message) == (None, None, "", "what")
     assert error.retryable == (error.retry != "never")
     assert cls.__doc__
+    if issubclass(cls, (errors.APIStatusError, errors.APIResponseError)):
+        assert (error.headers, error.body) == ({}, "")
+    if issubclass(cls, errors.APIStatusError):
+        assert (error.type, error.code, error.param, error.retry_after) == (None, None, None, None)
+        assert error.scope == "request"
+
+
+def test_an_answer_that_is_none_is_the_gateways_unless_said_otherwise():
+    error = errors.APIResponseError("what")
+    assert (error.status_code, error.scope) == (200, "gateway")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,7 @@ def test_suggestions_are_part_of_the_message():
     error.suggest(("gpt-a", "gpt-b"))
     assert error.suggestions == ("gpt-a", "gpt-b")
     assert str(error) == error.message
-    assert "'gpt-a', 'gpt-b'" in str(error)
+    assert str(error) == "no such model. Offered under a similar name: 'gpt-a', 'gpt-b'."
     assert pickle.loads(pickle.dumps(error)).suggestions == ("gpt-a", "gpt-b")
 
 
@@ -144,7 +154,11 @@ def test_hiding_a_secret_reaches_every_corner():
     assert secret not in f"{error!r} {error} {error.__dict__!r} {error.partial.headers} {error.partial.raw}"
     assert secret.encode() not in pickle.dumps(error)
     assert error.text == "fine"
+    assert (error.message, error.code, error.headers, error.body) == ("it was ***", "***", {"x": "***"}, "<***>")
+    assert (error.partial.headers, error.partial.raw) == ({"x-echo": "***"}, {"a": [{"b": "***"}]})
+    before = dict(vars(error))
     error.hide(None)
+    assert vars(error) == before
 
 
 def test_pydantics_error_in_one_line():

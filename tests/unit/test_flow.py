@@ -15,7 +15,7 @@ from xdm_integrations.core.errors import (
     RateLimitError,
     ServerError,
 )
-from xdm_integrations.core.flow import MAX_REDIRECTS, send_flow, time_is_up
+from xdm_integrations.core.flow import send_flow, time_is_up
 from xdm_integrations.core.retry import RetryPolicy
 from xdm_integrations.core.wire import Reply, Request, Send, Sleep, Timeout
 
@@ -44,7 +44,25 @@ def test_success_is_one_request():
 
 
 def test_every_2xx_is_a_success():
+    assert play(flow(), [Reply(200, {}, b"x")])[0] == "x"
     assert play(flow(), [Reply(299, {}, b"x")])[0] == "x"
+
+
+@pytest.mark.parametrize("status", [199, 300])
+def test_nothing_beside_2xx_is_a_success(status):
+    with pytest.raises(APIStatusError) as caught:
+        play(flow(max_retries=0), [Reply(status, {}, b"x")])
+    assert caught.value.status_code == status
+
+
+def test_no_error_and_no_retry_shows_the_key():
+    request = Request(URL, {"Authorization": "Bearer my-own-password"}, b"{}")
+    echo = refused(500, {"error": {"message": "who is my-own-password?"}})
+    with pytest.raises(ServerError) as caught:
+        play(send_flow(request, receive, RetryPolicy(max_retries=1), Clock().chance), [echo, echo])
+    assert "who is ***?" in caught.value.message
+    assert "my-own-password" not in caught.value.body
+    assert not [c for c in caught.value.commands if isinstance(c, Sleep) and "my-own" in c.error.message]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +138,25 @@ def test_no_wait_beyond_the_deadline():
     assert shape(caught.value.commands) == ["send"]
 
 
+@pytest.mark.parametrize(
+    ("total", "left", "sends"),
+    [
+        (60, 1.6, 2),  # a second, and the wait of half a one
+        (60, 1.4, 1),
+        (5, 1.1, 2),  # a tenth of the limit
+        (5, 0.9, 1),
+        (None, 0.55, 2),
+        (None, 0.5, 1),
+    ],
+)
+def test_how_much_time_a_retry_must_leave_for_the_answer(total, left, sends):
+    clock = Clock()
+    request = Request(URL, {}, b"{}", timeout=Timeout(total=total), deadline=clock.now + left)
+    with pytest.raises(ServerError) as caught:
+        play(send_flow(request, receive, RetryPolicy(max_retries=1), clock.chance), [BUSY] * sends, clock)
+    assert shape(caught.value.commands).count("send") == sends
+
+
 @pytest.mark.parametrize("status", [307, 308])
 @pytest.mark.parametrize("location", ["/v1/completions/", "http://localhost:80/v1/x?y=1", "../v2/completions"])
 def test_redirects_within_the_origin_keep_method_body_and_headers(status, location):
@@ -129,6 +166,19 @@ def test_redirects_within_the_origin_keep_method_body_and_headers(status, locati
     assert second.url.startswith("http://localhost")
     assert second.url != first.url
     assert (second.method, second.body, second.headers) == (first.method, first.body, first.headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("https://host/v1/completions", "https://host:443/v1/x"),
+        ("https://host:443/v1/completions", "https://host/v1/x"),
+    ],
+)
+def test_the_port_that_goes_without_saying_is_no_other_origin(url, location):
+    answer, commands = play(flow(url=url), [refused(307, location=location), OK])
+    assert answer == "fine"
+    assert commands[1].request.url == location
 
 
 @pytest.mark.parametrize(
@@ -160,7 +210,7 @@ def test_a_circle_of_redirects_ends():
     there, back = refused(307, location="/a"), refused(307, location="/b")
     with pytest.raises(APIStatusError) as caught:
         play(flow(), [there, back, there, back])
-    assert len(caught.value.commands) == MAX_REDIRECTS + 1
+    assert len(caught.value.commands) == 4
 
 
 def test_a_retry_starts_at_the_first_url_again():

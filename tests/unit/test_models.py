@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import time
 from contextlib import suppress
@@ -10,15 +11,21 @@ from contextlib import suppress
 import pytest
 
 from tests.scripted import HANG, RESET, Seen, chunk, completion, http, stream
+from tests.unit.flows import Clock, ok, play, refused
 from xdm_integrations import (
     APIResponseError,
+    APIStatusError,
     AsyncClient,
     AuthenticationError,
     ModelUnavailableError,
     PermissionDeniedError,
+    ServerError,
     Timeout,
 )
-from xdm_integrations.core.models import Model, nearest
+from xdm_integrations.core.completions import Memory
+from xdm_integrations.core.config import Config
+from xdm_integrations.core.models import Model, models_flow, nearest, parse_models
+from xdm_integrations.core.wire import Reply, Send
 
 ONE_API = {
     "object": "list",
@@ -104,6 +111,53 @@ def test_a_busy_gateway_is_asked_again(surface, server):
     client = surface.client(base_url=server.url)
     assert len(models(surface, client)) == 1
     assert len(server.requests) == 2
+
+
+def test_a_list_nested_too_deep_is_no_list(surface, server):
+    server.script = [http(b'{"data":' * 100_000)]
+    with pytest.raises(APIResponseError):
+        models(surface, surface.client(base_url=server.url, max_retries=0))
+
+
+def test_the_deadline_is_that_of_the_whole_call():
+    clock = Clock()
+    config = Config.build(base_url="http://localhost", timeout=Timeout(total=5))
+    listed, commands = play(
+        models_flow(config, {}, Memory(), clock.chance), [refused(503), ok(data=[{"id": "m"}])], clock
+    )
+    assert [model.id for model in listed] == ["m"]
+    assert [command.request.deadline for command in commands if isinstance(command, Send)] == [1005.0] * 2
+    with pytest.raises(ServerError):
+        play(models_flow(config, {}, Memory(), Clock().chance), [refused(503, retry_after="5")])
+    config = Config.build(base_url="http://localhost")
+    _, commands = play(models_flow(config, {}, Memory(), clock.chance), [ok(data=[])])
+    assert commands[0].request.deadline is None
+
+
+def listed(payload):
+    body = json.dumps(payload, indent=1).encode()
+    return parse_models(payload, Reply(201, {"x-request-id": "r-1"}, body))
+
+
+def test_nothing_is_a_list_only_where_no_failure_is_told():
+    assert listed({"object": "list", "data": None}) == []
+    assert listed({"success": True, "data": None}) == []
+    for payload in ({"success": False, "data": None}, {"data": None, "error": {"message": "m"}}):
+        with pytest.raises(APIStatusError):
+            listed(payload)
+    for payload in ({"success": "?", "data": None}, {"models": None}, {}):
+        with pytest.raises(APIResponseError):
+            listed(payload)
+
+
+@pytest.mark.parametrize("payload", [{"hello": 1}, {"success": False, "message": "m"}])
+def test_what_is_no_list_is_kept_whole(payload):
+    with pytest.raises((APIResponseError, APIStatusError)) as caught:
+        listed(payload)
+    error = caught.value
+    assert (error.body, error.headers) == (json.dumps(payload, indent=1), {"x-request-id": "r-1"})
+    assert error.request_id == "r-1"
+    assert error.status_code == 201 or "(HTTP 201" in error.message
 
 
 # The nearest names
@@ -232,7 +286,12 @@ def test_success_asks_for_no_list(surface, server):
 
 def test_nearest_ignores_case_and_keeps_the_offered_spelling():
     assert nearest("Qwen-Max", ["qwen-max", "other"]) == ("qwen-max",)
+    assert nearest("GPT-X", ["gpt-x", "other"]) == ("gpt-x",)
     assert nearest("abc", []) == ()
+
+
+def test_three_names_at_most_the_likest_first():
+    assert nearest("gpt-4o", ["gpt-4o-mini", "gpt-4o-x", "gpt-4o-xy", "gpt-4"]) == ("gpt-4", "gpt-4o-x", "gpt-4o-xy")
 
 
 def test_a_model_is_a_plain_tuple():

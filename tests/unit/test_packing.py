@@ -7,9 +7,11 @@ import pytest
 from tests.unit.flows import Clock, call_of, ok, play, refused, sent
 from xdm_integrations.core.completions import Memory
 from xdm_integrations.core.errors import (
+    APIConnectionError,
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
+    NotFoundError,
     RateLimitError,
     ServerError,
 )
@@ -109,6 +111,8 @@ def test_an_answer_without_choices_may_be_one_prompts_fault_too():
         ([refused(401)], AuthenticationError),
         ([refused(429)] * 3, RateLimitError),
         ([refused(503)] * 3, ServerError),
+        ([refused(404)], NotFoundError),
+        ([APIConnectionError("reset.")] * 3, APIConnectionError),
         (
             [
                 refused(

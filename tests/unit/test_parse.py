@@ -118,6 +118,8 @@ def test_choices_that_cannot_be_paired_are_a_typed_error(prompts, n, sent):
     error = caught.value
     assert isinstance(error, APIResponseError)
     assert not error.retryable
+    assert error.scope == "request"
+    assert error.headers == HEADERS
     assert error.request_id == "r-1"
     assert [c.text for c in error.partial.choices] == [f"t{i}" for i in sent]
     assert f"{prompts} prompts x n={n}" in error.message
@@ -141,6 +143,8 @@ def test_things_among_the_choices_that_are_none():
         (b'{"choices": null}', "no choices", "once"),
         (b'{"choices": {"0": 1}}', "", "once"),
         (b'{"choices": "text"}', "", "once"),
+        (b'{"choices": 5}', "", "once"),
+        (b'{"choices": true}', "", "once"),
         (b"[]", "", "once"),
         (b"[1]", "", "once"),
         (b"null", "", "once"),
@@ -164,6 +168,7 @@ def test_bodies_that_are_no_answer(body, says, retry):
         {"error": {"message": "该令牌额度已用尽 (request id: x)", "type": "one_api_error", "code": ""}},
         {"error": {"message": "该令牌额度已用尽", "type": "one_api_error"}, "choices": choices(0)},
         {"success": False, "message": "该令牌额度已用尽"},
+        {"choices": [], "message": "该令牌额度已用尽"},
     ],
 )
 def test_an_error_with_status_200(body):
@@ -173,6 +178,38 @@ def test_an_error_with_status_200(body):
         assert isinstance(caught.value, InsufficientQuotaError)
     assert "该令牌额度已用尽" in caught.value.message
     assert caught.value.request_id == "r-1"
+
+
+def test_an_error_keeps_the_status_and_the_servers_own_text():
+    body = b'{"error":  {"message":"x"}}'
+    with pytest.raises(APIStatusError, match=r"\(HTTP 201, ") as caught:
+        parse_completion(Reply(201, HEADERS, body), 1, 1)
+    assert caught.value.body == body.decode()
+    with pytest.raises(WrongChoicesError) as caught:
+        parse_completion(Reply(201, HEADERS, json.dumps({"choices": choices(0, 1)}).encode()), 1, 1)
+    assert caught.value.status_code == 201
+
+
+def test_only_an_answer_that_has_choices_speaks_of_the_request():
+    for body, scope in (({"object": "list"}, "gateway"), ([1], "gateway"), ({"choices": []}, "request")):
+        with pytest.raises(APIResponseError) as caught:
+            parse(body)
+        assert caught.value.scope == scope
+
+
+def test_an_empty_choice_among_others_is_an_answer_too():
+    answer = parse({"choices": [{"text": "a", "index": 0}, {"text": "", "index": 1}]}, prompts=2)
+    assert [c.text for c in answer.choices] == ["a", ""]
+
+
+def test_log_probabilities_alone_are_an_answer():
+    answer = parse({"choices": [{"text": "", "logprobs": {"tokens": ["a"], "token_logprobs": [-1.0]}}]})
+    assert answer.logprobs.tokens == ["a"]
+
+
+def test_of_several_prompts_the_choice_without_a_number_is_the_first_ones():
+    answer = parse({"choices": [{"text": "b", "index": 1}, {"text": "a"}]}, prompts=2)
+    assert [(c.text, c.index) for c in answer.choices] == [("a", 0), ("b", 1)]
 
 
 def test_the_other_name_of_the_request_id():
@@ -202,5 +239,5 @@ def test_choices_that_hold_no_answer_are_none(choice):
 
 
 def test_a_message_of_parts_is_their_text():
-    parts = [{"type": "text", "text": "h"}, {"type": "image"}, {"type": "text", "text": "i"}]
+    parts = [{"type": "text", "text": "h"}, {"type": "image"}, "x", None, {"type": "text", "text": "i"}]
     assert parse({"choices": [{"message": {"content": parts}}]}).text == "hi"

@@ -16,6 +16,7 @@ from xdm_integrations.core.results import Choice, Completion, CompletionChunk, L
         ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, Usage(1, 2, 3)),
         ({"prompt_tokens": 1, "completion_tokens": 2}, Usage(1, 2, 3)),
         ({"prompt_tokens": 5}, Usage(5, 0, 5)),
+        ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 9}, Usage(1, 2, 9)),
         ({"input_tokens": 1, "output_tokens": 2}, Usage(1, 2, 3, {"input_tokens": 1, "output_tokens": 2})),
         ({"prompt_tokens": 1.0, "completion_tokens": None, "total_tokens": "3"}, Usage(1, 0, 1)),
         ({"prompt_tokens": -1, "completion_tokens": float("inf"), "total_tokens": float("nan")}, Usage()),
@@ -51,6 +52,18 @@ def test_usages_add_up_with_their_details():
     assert total_usage([]) is None
 
 
+@pytest.mark.parametrize(("left", "right"), [({"a": 1}, 5), (5, {"a": 1}), (1, "x"), ("x", 1), (None, 1), (True, 1)])
+def test_details_that_cannot_be_summed_are_the_last_ones(left, right):
+    assert (Usage(details={"d": left}) + Usage(details={"d": right})).details == {"d": right}
+
+
+@pytest.mark.parametrize("value", [Usage(), Logprobs([], [], []), Completion(()), Choice(""), CompletionChunk("")])
+def test_values_never_change(value):
+    name = "text" if isinstance(value, tuple) else next(iter(value.__dataclass_fields__))
+    with pytest.raises(AttributeError):
+        setattr(value, name, None)
+
+
 def test_legacy_logprobs():
     sent = {
         "tokens": ["a", "b"],
@@ -75,6 +88,7 @@ def test_chat_logprobs():
         ({"tokens": ["a", "b"]}, Logprobs(["a", "b"], [None, None], [{}, {}])),
         ({"tokens": ["a"], "token_logprobs": [-1, -2], "top_logprobs": [{}, {}]}, Logprobs(["a"], [-1], [{}])),
         ({"tokens": ["a"], "token_logprobs": "x", "top_logprobs": 5, "text_offset": 5}, Logprobs(["a"], [None], [{}])),
+        ({"tokens": ["a"], "token_logprobs": [True]}, Logprobs(["a"], [None], [{}])),
         ({"tokens": ["a"], "token_logprobs": ["x"], "text_offset": ["x", 0]}, Logprobs(["a"], [None], [{}], [0])),
         ({"tokens": [5, None, [[]]]}, Logprobs(["5", "", ""], [None] * 3, [{}] * 3)),
         ({"content": [{"token": "a", "top_logprobs": 5}]}, Logprobs(["a"], [None], [{}])),
@@ -90,9 +104,15 @@ def test_odd_logprobs(sent, read):
     assert Logprobs.parse(sent) == read
 
 
+def test_a_choice_is_the_first_unless_said_otherwise():
+    assert Choice("a") == Choice("a", 0, None, None)
+    assert CompletionChunk("a") == CompletionChunk("a", 0, None, None)
+
+
 def test_a_completion_without_choices_is_empty():
     empty = Completion(())
     assert (empty.text, empty.finish_reason, empty.logprobs, empty.by_prompt()) == ("", None, None, [])
+    assert empty == Completion((), 1, None, "", "", None, None, None, {}, {})
 
 
 def test_a_completion_speaks_for_its_first_choice():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from xdm_integrations.core.errors import (
@@ -17,6 +19,17 @@ from xdm_integrations.core.errors import (
 from xdm_integrations.core.retry import RetryPolicy, retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
+
+
+@pytest.fixture
+def in_shanghai(monkeypatch):
+    """HTTP dates are GMT wherever we are."""
+    tzset = getattr(time, "tzset", lambda: None)  # Windows has none
+    monkeypatch.setenv("TZ", "CST-8")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
 
 
 def limited(**headers):
@@ -43,6 +56,7 @@ def limited(**headers):
         (limited(retry_after=7.0), [7.7, 7.7, None]),
         (limited(retry_after=0.0), [0.0, 0.0, None]),
         (limited(retry_after=100.0), [101.0, 101.0, None]),
+        (limited(retry_after=120.0), [121.0, 121.0, None]),
         (limited(retry_after=120.5), [None]),
     ],
     ids=lambda value: type(value).__name__,
@@ -59,6 +73,10 @@ def test_jitter_is_full_and_the_wait_is_capped():
     assert policy.delay(3, error, 0.5, NOW) == 1.0
     assert policy.delay(50, error, 1.0, NOW) == 8.0
     assert policy.delay(99, error, 0.25, NOW) == 2.0
+
+
+def test_two_retries_unless_said_otherwise():
+    assert [RetryPolicy().delay(i, APIConnectionError("x"), 1.0, NOW) for i in (1, 2, 3)] == [0.5, 1.0, None]
 
 
 def test_no_retries():
@@ -93,11 +111,13 @@ def test_a_stale_connection_is_tried_again_at_once_and_once():
         ({"retry-after": "Tue, 14 Nov 2023 22:13:50 -0000"}, 30.0),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT", "date": "Tue, 14 Nov 2023 22:13:45 GMT"}, 5.0),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT", "date": "?"}, 30.0),
+        ({"retry-after": "Tue, 14 Nov 2023 23:13:50 +0100"}, 30.0),
         ({"retry-after": "Tue, 99 Nov 2023 22:13:50 GMT"}, None),
+        ({"retry-after": f"Tue, 14 Nov {10**20} 22:13:50 GMT"}, None),
+        ({"retry-after": "-0.5"}, None),
     ],
 )
-def test_retry_after(headers, seconds, monkeypatch):
-    monkeypatch.setenv("TZ", "Asia/Shanghai")  # HTTP dates are GMT wherever we are
+def test_retry_after(headers, seconds, in_shanghai):
     assert retry_after(headers, NOW) == seconds
 
 

@@ -1,4 +1,4 @@
-"""What can't be written down as JSON says nothing, and never raises."""
+"""What is read out of a reply of any form; and what can't be written down as JSON says nothing, and never raises."""
 
 from __future__ import annotations
 
@@ -6,7 +6,114 @@ import math
 
 import pytest
 
-from xdm_integrations.core.said import dump, read_payload
+from xdm_integrations.core.catalogue_rows import EMPTY, HTML, PLAIN
+from xdm_integrations.core.said import Said, clean, dump, excerpt, kept, parsed, read, read_payload, request_id_of
+
+WEB = {"content-type": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "said"),
+    [
+        ({}, b"", Said(form=EMPTY)),
+        ({}, b"\xef\xbb\xbf \r\n", Said(form=EMPTY)),
+        ({}, b"X-ray  failed", Said("X-ray failed", form=PLAIN)),
+        ({}, b"\xef\xbb\xbfoops (request id: r-9)", Said("oops", form=PLAIN, request_id="r-9")),
+        ({}, b"no html here", Said("no html here", form=PLAIN)),
+        (WEB, b"no page", Said("no page", form=PLAIN)),
+        ({}, b"<b>Down</b>", Said("<b>Down</b>", form=PLAIN)),
+        ({"content-type": "text/xml"}, b"<b>Down</b>", Said("<b>Down</b>", form=PLAIN)),
+        (WEB, b"<b>Down</b><i>for now</i>", Said("Down for now", form=HTML)),
+        ({}, b"<HTML><TITLE lang=en> Down </TITLE><p>more", Said("Down", form=HTML)),
+        ({}, b'{"error": {"message": "m", "type": "t", "code": 5}}', Said("m", "t", "5")),
+        (WEB, b'data: {"error": "m"}\n\n', Said("m")),
+    ],
+)
+def test_bodies_of_every_form(headers, body, said):
+    assert read(headers, body) == said
+
+
+def test_json_has_no_form_that_would_be_a_sign():
+    assert read(WEB, b"{}").form == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b' {"a": 1} ', {"a": 1}),
+        (b'data:{"a": 1}', {"a": 1}),
+        (b'\n data: {"a": 1}\nmore\n', {"a": 1}),
+        (b"event: x", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_parsed(body, value):
+    assert parsed(body) == value
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ("m (request id: r-9)", Said("m", request_id="r-9")),
+        (5, Said("5")),
+        (["text"], Said('["text"]')),
+        ([{"error": {"message": "m"}}, {"error": {"message": "n"}}], Said("m")),
+        ([{"error": {"message": "m"}}, 5], Said("m")),
+        ({"error": "boom", "message": "more"}, Said("boom | more")),
+        ({"message": " m", "detail": "m "}, Said("m")),
+        ({"message": "  ", "detail": "m"}, Said("m")),
+        ({"message_zh": "z", "localized_message": "l"}, Said("l | z")),
+        ({"msg": "m"}, Said("m")),
+        ({"error": {"error_description": "m"}}, Said("m")),
+        ({"detail": {"message": "m", "code": "c"}}, Said("m", code="c")),
+        ({"detail": [], "message": "m"}, Said("m")),
+        ({"detail": 5, "message": "m"}, Said("m")),
+        ({"message": "m", "status_code": 429}, Said("m", status=429)),
+        ({"message": "m", "status": 404, "code": "c"}, Said("m", code="c", status=404)),
+        ({"error": {"message": "m", "status": "NOT_FOUND"}}, Said("m", type="NOT_FOUND")),
+        ({"type": "t"}, Said(type="t")),
+        ({"code": "c"}, Said(code="c")),
+        ({"message": ""}, Said()),
+        ({"success": False}, Said()),
+        ({"detail": [{"msg": "a"}, "x", {"msg": 5}, {"loc": ["q"]}, {"msg": "b"}]}, Said("a; b")),
+        ({"detail": [{"loc": ["body", "prompt", 0], "msg": "m"}]}, Said("prompt: m", param="prompt")),
+        ({"detail": [{"loc": ["body", "a", "b"], "msg": "m"}]}, Said("b: m", param="b")),
+        ({"detail": [{"loc": ["body"], "msg": "m"}]}, Said("m")),
+        ({"message": "m", "code": True, "type": {"a": 1}, "param": [1]}, Said("m")),
+        ({"message": "m", "code": "nil", "type": "NULL", "param": "<nil>"}, Said("m")),
+        ({"message": "m", "code": 10**18 - 1, "param": 10**18}, Said("m", code=str(10**18 - 1))),
+        ({"message": "m", "code": "c" * 120, "type": "t" * 121}, Said("m", "t" * 119 + "…", "c" * 120)),
+    ],
+    ids=repr,
+)
+def test_payloads_of_every_shape(payload, said):
+    assert read_payload(payload, b"") == said
+
+
+def test_an_empty_wrapper_doesnt_hide_the_words_beside_it():
+    for wrapper in ("error", "detail"):
+        assert read_payload({wrapper: {}, "message": "m"}, b"").words.startswith("m")
+
+
+def test_json_of_no_known_shape_is_shown_as_it_was_sent():
+    for payload, body in (({"other": 1}, b'{"other":  1 }'), ([1, 2], b"[1,   2 ]")):
+        assert read_payload(payload, body).words == body.decode().replace("  ", " ").replace("  ", " ")
+        assert read_payload(payload, b"").words == dump(payload).decode()
+
+
+def test_the_request_id_of_a_chain_is_the_nearest_gateways():
+    assert request_id_of({"x-request-id": "a, b"}) == "a"
+    assert request_id_of({"x-oneapi-request-id": "o", "x-request-id": "a"}) == "o"
+    assert request_id_of({}) is None
+
+
+def test_words_are_one_printable_line():
+    assert clean("a\x00b\x7fc\x9fd\n\te\ud83e") == "a b c d e?"
+
+
+def test_how_much_is_read_and_kept():
+    assert len(excerpt(b"x" * 20_000)) == 16_384
+    assert len(kept(b"x" * 20_000)) == 4_096
 
 
 def test_dump():

@@ -24,6 +24,10 @@ TORTURE: dict[str, tuple[bytes, list[tuple[str, bytes]]]] = {
         b"data: a\n\n\xef\xbb\xbfdata: b\n\n",
         [A, (BARE, b"\xef\xbb\xbfdata: b")],
     ),
+    "a byte order mark behind a blank line is part of its line": (
+        b"\n\xef\xbb\xbfdata: a\n\n",
+        [(BARE, b"\xef\xbb\xbfdata: a")],
+    ),
     "no space after the colon": (b"data:a\n\n", [A]),
     "one leading space goes": (b"data:  a\n\n", [("", b" a")]),
     "a trailing space stays": (b"data: a \n\n", [("", b"a ")]),
@@ -100,9 +104,10 @@ def test_torture(case):
 def test_what_the_end_cuts_short_is_handed_out_for_the_caller_to_judge(case):
     data, expected = CUT_SHORT[case]
     for blocks in slicings(data):
-        events, rest, _ = decode(blocks)
+        events, rest, decoder = decode(blocks)
         assert [e for e in events if e.kind != BARE] == []
         assert events + rest == [ServerEvent(*event) for event in expected], blocks
+        assert decoder.close() == []
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,11 @@ def test_what_the_end_cuts_short_is_handed_out_for_the_caller_to_judge(case):
         ("line", b"data: a\n\ndata: 345678901\ndata: b\n\n", 1),
         ("line", b"data: a\n\ndata: 3456789012345", 1),
         ("line", b"data: 3456789012345\n\n", 0),
+        ("line", b"data: 345678901", 0),
+        ("line", b"data: a\n\ndata: 345678901", 1),
+        ("event", b"data: 34567890\ndata: 345678\n\n", 0),
+        ("event", b"data: a\n\ndata: 34567890\ndata: 345678\n\n", 1),
+        ("event", b"data: a\n\n" + b"data: 3456\n" * 3 + b"x" * 20, 1),
         ("event", b"data: a\n\n" + b"data: 3456\n" * 3 + b"\ndata: b\n\n", 1),
         ("event", b"data: a\n\n" + b"data:23456\n" * 3 + b"\n", 1),
     ],
@@ -125,11 +135,14 @@ def test_limits_name_what_was_too_large_and_lose_nothing_before_it(what, data, w
 
 
 def test_a_line_and_an_event_of_just_the_limit_pass():
-    data = b"data: 34567890\ndata: 3456\n\ndata: 34567890\ndata: 3456\n\n"
-    for blocks in slicings(data):
-        events, _, decoder = decode(blocks, Limits(line=14, event=24))
-        assert [e.data for e in events] == [b"34567890\n3456"] * 2
-        assert decoder.failure is None
+    spaced = b"data: 34567890\ndata: 3456\n\ndata: 34567890\ndata: 3456\n\n"
+    bare = b"data:34567890\ndata:345678\n\ndata:34567890\ndata:345678\n\n"
+    for data in (spaced, bare):
+        for blocks in slicings(data):
+            events, _, decoder = decode(blocks, Limits(line=14, event=24))
+            assert len(events) == 2
+            assert events[0] == events[1]
+            assert decoder.failure is None
 
 
 def test_many_small_events_never_add_up_to_a_limit():

@@ -159,6 +159,33 @@ def test_usage_per_choice_is_summed_and_each_prompt_counted_once():
     assert run(*parts, overall, DONE, expected=4, n=2)[0].result().usage == Usage(7, 3, 10)
 
 
+def test_usage_of_two_prompts_is_summed_too():
+    first = chunk("a", "stop", 0, usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
+    second = chunk("b", "stop", 1, usage={"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10})
+    assert run(first, second, DONE, expected=2)[0].result().usage == Usage(12, 5, 17)
+
+
+@pytest.mark.parametrize("choices", [None, [], [1], {"0": {}}, "a", [None]])
+def test_usage_beside_choices_of_any_kind_is_that_of_all(choices):
+    made, _ = run(chunk("a", "stop", 0), chunk("b", "stop", 1), event({"choices": choices, "usage": USAGE}), expected=2)
+    assert made.failure is None
+    assert made.result().usage == Usage(7, 3, 10)
+
+
+def test_usage_on_as_many_running_events_as_choices_is_never_summed():
+    running = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
+    parts = [chunk("a", index=0, usage=running), chunk("b", index=1, usage=USAGE)]
+    parts += [chunk("", "stop", 0), chunk("", "stop", 1)]
+    assert run(*parts, DONE, expected=2, n=2)[0].result().usage == Usage(7, 3, 10)
+
+
+def test_usage_of_a_choice_without_a_number_is_not_taken_for_anothers():
+    nameless = event({"choices": [{"text": "a", "finish_reason": "stop"}], "usage": ZEROS | {"total_tokens": 1}})
+    made, _ = run(nameless, chunk("b", "stop", 1, usage=USAGE), DONE, expected=2)
+    assert made.failure is None
+    assert made.result().usage == Usage(7, 3, 10)
+
+
 def test_cumulative_usage_is_never_summed():
     counts = [{"prompt_tokens": 5, "completion_tokens": n, "total_tokens": 5 + n} for n in (1, 2, 3, 4)]
     parts = [chunk("a", None, 0, usage=counts[0]), chunk("b", None, 1, usage=counts[1])]
@@ -170,6 +197,22 @@ def test_a_character_cut_inside_its_surrogate_pair_is_joined():
     made, chunks = run(chunk("a"), chunk("\ud83d"), chunk("\ude00b"), chunk("\ud83d", "stop"), DONE)
     assert texts(chunks) == ["a", "\U0001f600b", "\ufffd"]
     assert made.result().text == "a\U0001f600b\ufffd"
+
+
+@pytest.mark.parametrize("character", ["\U00010000", "\U0001f600", "\U0010ffff"])
+def test_a_pair_is_joined_behind_text_of_the_same_piece(character):
+    pair = character.encode("utf-16-be")
+    first, second = (half.decode("utf-16-be", "surrogatepass") for half in (pair[:2], pair[2:]))
+    made, chunks = run(chunk(f"xy{first}"), chunk(f"{second}z", "stop"), DONE)
+    assert texts(chunks) == ["xy", character + "z"]
+    assert made.result().text == f"xy{character}z"
+
+
+@pytest.mark.parametrize(("after", "text"), [("b", "\ufffdb"), ("", "\ufffd"), ("é", "\ufffdé")])
+def test_a_half_that_stays_alone_is_handed_out_with_what_follows(after, text):
+    made, chunks = run(chunk("\ud83d"), chunk(after, "stop"), DONE)
+    assert texts(chunks) == [text]
+    whole(made, text)
 
 
 def test_the_halves_of_two_choices_are_not_joined():
@@ -188,6 +231,19 @@ def test_a_wrong_index_where_there_is_one_choice():
     made, chunks = run(chunk("a", index=4), chunk("b", index=4), chunk("", "stop", index=2), DONE)
     whole(made, "ab")
     assert {c.index for c in chunks} == {0}
+
+
+@pytest.mark.parametrize(("first", "then"), [(0, None), (None, 0), (0, "0"), ("0", 1)])
+def test_one_choice_whose_text_loses_or_finds_its_number_goes_on(first, then):
+    made, chunks = run(chunk("a", index=first), chunk("b", "stop", index=then), DONE)
+    whole(made, "ab")
+    assert {c.index for c in chunks} == {0}
+
+
+def test_of_several_choices_the_one_without_a_number_is_the_first():
+    made, chunks = run(chunk("b", "stop", 1), chunk("a", "stop", None), DONE, expected=2)
+    assert made.failure is None
+    assert [(c.text, c.index) for c in chunks] == [("b", 1), ("a", 0)]
 
 
 def test_two_choices_where_one_was_asked_for_are_never_mixed():
@@ -237,6 +293,13 @@ def test_an_index_that_fits_no_prompt_is_an_error_after_what_came_before(index):
     assert not made.failure.retryable
 
 
+def test_an_index_that_fits_no_prompt_is_an_error_at_once():
+    made, chunks = run(chunk("b", index=3), expected=3)
+    assert chunks == []
+    assert made.failure.retry == "never"
+    assert made.failure.partial is None
+
+
 def test_all_on_one_index_is_never_taken_for_several_answers():
     made, _ = run(chunk("a"), chunk("b"), chunk("", "stop"), chunk("", "stop"), DONE, expected=2)
     assert isinstance(made.failure, StreamInterruptedError)
@@ -275,7 +338,8 @@ def test_an_end_without_finish_reason_is_an_interruption(end):
     assert texts(chunks) == ["a", "b"]
     failure = made.failure
     assert isinstance(failure, StreamInterruptedError)
-    assert ("[DONE] but" in failure.message) == (DONE in end)
+    how = "with [DONE] but without" if DONE in end else "without"
+    assert f"The stream ended {how} a finish_reason for the answer: " in failure.message
     assert "require_finish_reason=False" in failure.message
     assert failure.text == "ab"
     assert failure.request_id == "r-1"
@@ -301,6 +365,8 @@ def test_nothing_at_all_may_be_asked_again(parts, require):
     made, chunks = run(*parts, require_finish_reason=require)
     assert chunks == []
     assert type(made.failure) is APIResponseError
+    assert "without any text" in made.failure.message
+    assert made.failure.headers == HEADERS
     assert made.failure.retry == "backoff"
     assert made.failure.partial is None
     assert made.failure.request_id == "r-1"
@@ -417,11 +483,54 @@ def test_error_text_of_an_error_event():
     assert "upstream exploded" in made.failure.message
 
 
+@pytest.mark.parametrize("value", ["null", {"reason": "x"}, {"choices": [{"text": "a"}]}, {}, "[1]"])
+def test_an_error_event_is_an_error_whatever_it_holds(value):
+    made, chunks = run(event(value, "error"), chunk("a", "stop"))
+    assert chunks == []
+    assert isinstance(made.failure, APIStatusError)
+    assert made.failure.headers == HEADERS
+
+
+@pytest.mark.parametrize("failing", [b'data: {"error":  {"message":"x"}}\n\n', b' {"error":  {"message":"x"}}\n'])
+def test_an_error_keeps_the_servers_own_text(failing):
+    assert run(failing)[0].failure.body == failing.decode().removeprefix("data: ").rstrip("\n")
+
+
+def test_an_error_event_of_text_keeps_headers_and_text():
+    failure = run(event("upstream exploded", "error"))[0].failure
+    assert failure.headers == HEADERS
+    assert failure.body == "upstream exploded"
+
+
+@pytest.mark.parametrize("text", ["[DONE]!", "[DONE] or not"])
+def test_text_that_begins_like_done_is_no_end(text):
+    made, _ = run(chunk("a"), event(text), require_finish_reason=False)
+    assert isinstance(made.failure, APIResponseError)
+    assert text in made.failure.message
+
+
 @pytest.mark.parametrize("value", ["[]", "[1]", "1", '"text"', "null", "true"])
 def test_json_that_is_no_object(value):
     made, chunks = run(event(value))
     assert chunks == []
     assert isinstance(made.failure, APIResponseError)
+
+
+@pytest.mark.parametrize("what", [event("[1]"), event("1"), event("half a"), b"<p>oops\n", b"{oops\n", b"[1]\n"])
+def test_what_is_no_answer_says_so_with_the_status_it_came_with(what):
+    made, chunks = run(what)
+    assert chunks == []
+    assert "HTTP 200" in made.failure.message
+    assert made.failure.status_code == 200
+    assert made.failure.headers == HEADERS
+    assert made.failure.body in what.decode()
+    assert made.failure.body
+
+
+def test_nothing_is_taken_after_json_that_is_no_object():
+    made, chunks = run(event("[1]"), chunk("a", "stop"))
+    assert chunks == []
+    assert "isn't a completion" in made.failure.message
 
 
 @pytest.mark.parametrize("choices", ["abc", 1, {"0": {}}, [], [1, None, "x"]])
@@ -440,6 +549,14 @@ def test_json_nested_too_deep_is_a_typed_error():
         made.feed(deep.encode() + b"\n")
         made.close()
         assert isinstance(made.failure, APIResponseError)
+        made = decoder()
+        made.feed(b"data: " + deep.encode())
+        made.close()
+        assert isinstance(made.failure, APIResponseError)
+    made = decoder()
+    made.feed(b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n")
+    made.close()
+    assert isinstance(made.failure, APIResponseError)
 
 
 def test_names_nested_as_deep_as_json_goes_are_no_names():
@@ -473,6 +590,20 @@ def test_bare_lines_of_json_are_events():
     made, chunks = run(*(json.dumps(line).encode() + b"\n" for line in lines))
     whole(made, "ab")
     assert texts(chunks) == ["a", "b"]
+    made, chunks = run(*(b"  " + json.dumps(line).encode() + b" \n" for line in lines))
+    whole(made, "ab")
+    assert texts(chunks) == ["a", "b"]
+
+
+def test_a_json_body_may_have_whole_objects_on_its_lines():
+    made, chunks = run(b'{\n"choices": [\n{"text": "a", "finish_reason": "stop"}\n]\n}\n')
+    whole(made, "a")
+    assert texts(chunks) == ["a"]
+
+
+@pytest.mark.parametrize("line", [b"1", b"null", b'"text"', b"[1]", b"true}", b"{true"])
+def test_a_stray_line_of_json_before_an_answer_is_ignored(line):
+    whole(run(line + b"\n", chunk("a", "stop"))[0], "a")
 
 
 def test_a_body_for_several_prompts():
@@ -516,6 +647,13 @@ def test_bodies_lines_and_events_are_bounded():
     assert texts(chunks) == ["a"]
     assert "limits.line" in made.failure.message
     assert made.failure.text == "a"
+
+
+def test_lines_outside_events_may_fill_their_limit():
+    made, _ = run(chunk("a", "stop"), b"x" * 4 + b"\n", b"y" * 6 + b"\n", limits=Limits(body=10))
+    whole(made, "a")
+    assert "more than" not in run(b"x" * 10 + b"\n", limits=Limits(body=10))[0].failure.message
+    assert "more than 10 bytes" in run(b"x" * 11 + b"\n", limits=Limits(body=10))[0].failure.message
 
 
 # Shapes
@@ -617,6 +755,14 @@ def test_nothing_is_read_after_the_end():
     assert made.failure is failure
 
 
+def test_a_line_too_long_behind_an_error_doesnt_hide_it():
+    made = decoder(limits=Limits(line=400))
+    made.feed(event(ERROR) + b"x" * 500 + b"\n")
+    assert made.feed(chunk("a")) == []
+    assert made.close() == []
+    assert isinstance(made.failure, ModelUnavailableError)
+
+
 def test_a_bare_error_at_the_very_end_hides_what_follows_it():
     made = decoder()
     made.feed(chunk("a") + b"data: " + json.dumps({"choices": [{"text": "b"}]}).encode() + b"\n")
@@ -631,6 +777,14 @@ def test_whatever_was_handed_out_counts_as_spoken():
     assert len(chunks) == 1
     assert isinstance(made.failure, StreamInterruptedError)
     assert made.failure.partial.logprobs.tokens == ["\ufffd"]
+
+
+def test_a_choice_that_finished_without_text_counts_as_spoken():
+    made, chunks = run(chunk("", "stop", 0), expected=2)
+    assert chunks == [CompletionChunk("", 0, "stop")]
+    assert isinstance(made.failure, StreamInterruptedError)
+    assert made.failure.retry == "never"
+    assert [c.finish_reason for c in made.failure.partial.choices] == ["stop", None]
 
 
 def test_an_error_in_the_very_last_line_is_raised_too():

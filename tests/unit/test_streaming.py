@@ -260,6 +260,32 @@ def test_the_end_of_the_body_is_judged():
     assert isinstance(streaming.decoder.failure, StreamInterruptedError)
 
 
+def test_no_failure_shows_the_key():
+    key = {"Authorization": "Bearer my-own-password"}
+    streaming = streaming_with(Clock(), extra_headers=key)
+    streaming.take(event("a") + b'data: {"error": {"message": "bad key my-own-password"}}\n\n')
+    assert "bad key ***" in streaming.decoder.failure.message
+    assert "my-own-password" not in streaming.decoder.failure.body
+    for before in (b"", event("a")):
+        streaming = streaming_with(Clock(), extra_headers=key)
+        streaming.take(PING + before)
+        streaming.interrupt(APIConnectionError("reset while my-own-password was sent."))
+        assert "my-own-password" not in streaming.decoder.failure.message
+        assert "reset while ***" in streaming.decoder.failure.message
+
+
+def test_the_clock_is_read_only_when_nothing_comes():
+    clock, readings = Clock(), []
+    clock.chance = clock.chance._replace(monotonic=lambda: readings.append(1) or clock.now)
+    streaming = streaming_with(clock)
+    readings.clear()
+    for _ in range(10):
+        streaming.take(event("a"))
+    assert readings == []
+    streaming.take(PING)
+    assert readings == [1]
+
+
 def test_every_failure_is_one_of_ours():
     with pytest.raises(XDMError) as caught:
         open_stream([opened(), b"garbage", b"", opened(), b"garbage", b""])
