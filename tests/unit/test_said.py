@@ -67,6 +67,7 @@ def test_parsed(body, value):
         ({"error": {"error_description": "m"}}, Said("m")),
         ({"detail": {"message": "m", "code": "c"}}, Said("m", code="c")),
         ({"detail": [], "message": "m"}, Said("m")),
+        ({"detail": {}, "message": "m"}, Said("m")),
         ({"detail": 5, "message": "m"}, Said("m")),
         ({"message": "m", "status_code": 429}, Said("m", status=429)),
         ({"message": "m", "status": 404, "code": "c"}, Said("m", code="c", status=404)),

@@ -792,3 +792,12 @@ def test_an_error_in_the_very_last_line_is_raised_too():
     assert texts(chunks) == ["a"]
     assert isinstance(made.failure, APIResponseError)
     assert made.failure.text == "a"
+
+
+@pytest.mark.parametrize("end", [b"data:  [DONE]\n\n", b"data:[DONE] \n\n", b"data:   [DONE]"])
+def test_spaces_around_done_dont_matter(end):
+    made, chunks = run(chunk("a"), end, require_finish_reason=False)
+    made.close()
+    assert [one.text for one in chunks] == ["a"]
+    assert made.ended
+    assert made.failure is None

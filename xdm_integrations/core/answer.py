@@ -69,10 +69,10 @@ class AnswerSoFar:
 
     def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
         text = choice.get("text")
-        if text is None or not isinstance(text, str):
+        if not isinstance(text, str):
             text = choice_text(choice)
         index = 0
-        if self.expected > 1 or choice.get("index") != self._speaker:
+        if choice.get("index") != self._speaker:
             index = self._index_of(choice.get("index"), text)
         finish = choice.get("finish_reason")
         if finish is not None:
@@ -103,12 +103,12 @@ class AnswerSoFar:
         elif not text or not (isinstance(self._speaker, int) and isinstance(index, int)):
             self._speaker = index if text else self._speaker
             return 0
-        raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.", retry="never")
+        raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.")
 
     def _mended(self, text: str, index: int, *, last: bool) -> str:
         """Join what was cut inside a surrogate pair; the half that ends a piece waits for the next one."""
         text = self._halves.pop(index, "") + text
-        if text and "\ud800" <= text[-1] <= "\udbff" and not last:
+        if "\ud800" <= text[-1] <= "\udbff" and not last:
             self._halves[index] = text[-1]
             text = text[:-1]
         return mended(text)
@@ -138,7 +138,7 @@ class AnswerSoFar:
         counts: there the answers are summed, and each prompt is counted once.
         """
         each = self._usage_of
-        if len(each) < self.expected or self._usages != self.expected or self.expected == 1:
+        if len(each) < self.expected or self._usages != self.expected:
             return self._usage
         prompts = [each[i].prompt_tokens for i in range(0, self.expected, self._n)]
         answers = [usage.completion_tokens for usage in each.values()]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS, STATUS_OF, UPSTREAM, Row
 from .config import normalize_base_url
-from .errors import APIResponseError, APIStatusError, ConfigurationError, Retry
+from .errors import APIResponseError, APIStatusError, Retry
 from .retry import retry_after
 from .said import Said, clean, cut, dump, excerpt, kept, lower, parsed, read, read_payload, request_id_of
 
@@ -78,8 +78,7 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
     if kind != "error" and not _is_error(payload):
         return None
     said = read_payload(payload, body)
-    known = said.status if 200 <= status < 300 else status  # noqa: PLR2004 - HTTP's own
-    return _error(known, status, said, lower(headers or {}), body or dump(payload), partial)
+    return _error(said.status, status, said, lower(headers or {}), body or dump(payload), partial)
 
 
 def not_an_answer(
@@ -219,7 +218,7 @@ def _redirect(status: int, headers: dict[str, str], body: bytes, partial: Comple
         try:
             if re.search(_ENDPOINT, urlsplit(target).path) and urlsplit(target).netloc:
                 what = f"{what}, perhaps it must be {normalize_base_url(target, allow_http=True)}"
-        except (ValueError, ConfigurationError):
+        except ValueError:
             pass  # not a URL to propose
     request_id = request_id_of(headers)
     return APIStatusError(

@@ -227,7 +227,7 @@ ROWS: tuple[Row, ...] = (
         hint="The provider refused the gateway's own key, not yours: try again, or tell the site."),
     Row("U2 L2", NotFoundError, "upstream", "never", status=(404,), signs="bad_response_status_code",
         hint="The provider has no such model or endpoint."),
-    Row("U2 L2", BadRequestError, "request", "never", status=(400, 413, 422), signs="bad_response_status_code",
+    Row("U2 L2", BadRequestError, "request", "never", status=(400, 422), signs="bad_response_status_code",
         hint="The provider refuses the request."),
     Row("U5", ServerError, "gateway", "once", signs="one_api_panic new_api_panic one_hub_panic",
         text=r"^panic detected", hint="The gateway has a bug."),
@@ -280,7 +280,6 @@ STATUS_OF: tuple[tuple[type[APIStatusError], int], ...] = (
     (NotFoundError, 404),
     (BadRequestError, 400),
     (RateLimitError, 429),
-    (GatewayTimeoutError, 504),
     (APIStatusError, 500),
 )
 """The status of an error that came without one."""

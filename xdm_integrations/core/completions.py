@@ -203,7 +203,7 @@ def refuses_lists(error: XDMError) -> bool:
         return False
     if isinstance(error, (BadRequestError, UnsupportedParameterError)):
         return bool(re.search(_REFUSES_LISTS, _own_words(error)[:2000]))
-    empty_message = isinstance(error, ServerError) and bool(error.body.strip()) and not _own_words(error)
+    empty_message = isinstance(error, ServerError) and bool(error.body) and not _own_words(error)
     return empty_message and getattr(error, "status_code", 0) == 500  # noqa: PLR2004 - as seen
 
 

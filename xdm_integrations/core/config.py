@@ -125,12 +125,12 @@ def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
         text = ("http://" if is_private_host(host) else "https://") + text
     host = _hostname(text, text)
     parts = urlsplit(text)
-    scheme = parts.scheme.lower()
+    scheme = parts.scheme
     if scheme not in ("http", "https"):
         raise ConfigurationError(f"base_url: {_shown(text)!r} must start with https:// or http://.")
-    if parts.username is not None or parts.password is not None:
+    if parts.username is not None:
         raise ConfigurationError("base_url: must not hold a user name or password; pass the key as `api_key`.")
-    if parts.query or parts.fragment or "?" in text or "#" in text:
+    if "?" in text or "#" in text:
         raise ConfigurationError(
             f"base_url: {_shown(text)!r} must not have a query string or fragment; it is the root of the API, "
             f"such as {DEFAULT_BASE_URL}."
@@ -169,7 +169,7 @@ def is_private_host(host: str) -> bool:
     except ValueError:
         name = host.lower().rstrip(".")
         return "." not in name or name.endswith((".local", ".internal", ".localhost"))
-    return address.is_loopback or address.is_private or address.is_link_local
+    return address.is_private
 
 
 def normalize_key(key: object) -> str | None:

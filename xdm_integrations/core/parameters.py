@@ -90,7 +90,7 @@ PARAMETERS: dict[str, Parameter] = {
     "n": Parameter(int, 1, 128),
     "presence_penalty": Parameter(float, -2, 2),
     "seed": Parameter(int, -(2**63), 2**63 - 1),
-    "stop": Parameter(list, 1, 4),
+    "stop": Parameter(list, None, 4),
     "suffix": Parameter(str),
     "temperature": Parameter(float, 0, 2),
     "top_p": Parameter(float, 0, 1),
@@ -163,13 +163,13 @@ def split_prompts(prompt: object) -> list[OnePrompt]:
             f"prompt: expected a string, a list of strings, a list of token ids or a list of those, "
             f"got {type(prompt).__name__}."
         )
-    if len(prompts) == 1 or not all(isinstance(one, str) and one for one in prompts):
+    if not all(isinstance(one, str) and one for one in prompts):
         prompts = [_check_prompt(one, i, type(prompts[0])) for i, one in enumerate(prompts)]
     return prompts
 
 
 def _check_prompt(prompt: object, index: int, kind: type) -> OnePrompt:
-    if not isinstance(prompt, str) and (not isinstance(prompt, Sequence) or isinstance(prompt, (bytes, bytearray))):
+    if not isinstance(prompt, Sequence) or isinstance(prompt, (bytes, bytearray)):
         raise ConfigurationError(f"prompt: item {index} is a {type(prompt).__name__}; expected text or token ids.")
     if isinstance(prompt, str) != issubclass(kind, str):
         raise ConfigurationError("prompt: a list must hold only texts or only lists of token ids, not both.")

@@ -83,7 +83,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         return milliseconds / 1000
     text = headers.get("retry-after")
     seconds = _number(text)
-    if seconds is not None or text is None:
+    if seconds is not None:
         return seconds
     moment = _date(text)
     start = _date(headers.get("date")) or now
@@ -104,5 +104,5 @@ def _date(text: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()  # HTTP has GMT only
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, OverflowError):
         return None

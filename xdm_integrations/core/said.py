@@ -109,7 +109,7 @@ def _told(value: object) -> str:
     if isinstance(value, list):
         items = [item for item in value if isinstance(item, dict) and isinstance(item.get("msg"), str)]
         return "; ".join(f"{place}: {item['msg']}" if (place := _place([item])) else item["msg"] for item in items)
-    return dump(value).decode() if isinstance(value, dict) else ""
+    return dump(value).decode() if value and isinstance(value, dict) else ""
 
 
 def _place(detail: object) -> str | None:

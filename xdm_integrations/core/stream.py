@@ -90,7 +90,7 @@ class StreamDecoder:
             for event in events:
                 if self.ended:
                     break
-                if event.kind == BARE or event.data == b"[DONE]" or _is_json(event.data):
+                if event.kind == BARE or event.data.strip() == b"[DONE]" or _is_json(event.data):
                     self._take(event, chunks)
             if not self.ended:
                 self._take_bare(chunks)
@@ -123,7 +123,7 @@ class StreamDecoder:
         if kind == BARE:
             self._keep_bare(data, chunks)
             return
-        if data[:6] == b"[DONE]" and data.strip() == b"[DONE]":
+        if data[:1] != b"{" and data.strip() == b"[DONE]":
             self._done = True
             self._end()
             return
@@ -138,7 +138,7 @@ class StreamDecoder:
 
     def _take_text(self, kind: str, data: bytes) -> None:
         """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""
-        error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers, body=data)
+        error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers)
         if kind != "error" or error is None:
             error = not_an_answer(200, self._headers, data)
         self._fail(error)
@@ -184,7 +184,7 @@ class StreamDecoder:
 
     def _end(self) -> None:
         """Judge at `[DONE]` or at the end of the body."""
-        if self.failure is not None or self.ended:
+        if self.ended:
             return
         if self.finished or (self._done and not self._require_finish_reason and self._answer.spoken):
             self.ended = True

@@ -65,10 +65,9 @@ class Streaming:
         if decoder.failure is not None:
             decoder.failure.hide(self._secret)
         if chunks:
-            self._last_event = 0.0  # read the clock only when nothing comes
-            return chunks
+            return chunks  # the clock is read only when nothing comes
         now = self._monotonic()
-        if decoder.events != self._events or not self._last_event:
+        if decoder.events != self._events:
             self._events = decoder.events
             self._last_event = now
         elif not decoder.ended:
