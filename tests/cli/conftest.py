@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from xdm_integrations.cli.commands import xdm
 
 ROOT = Path(__file__).resolve().parents[2]
+KEPT = {"PATH", "HOME", "LANG", "SYSTEMROOT"}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def run(server, monkeypatch):
 
 def command(*args, **environment):
     """Return the arguments of a process that runs a command as a user does."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("COVERAGE_")}
     return {
         "args": [sys.executable, "-m", "xdm_integrations", *map(str, args)],
         "env": {**kept, "PYTHONUTF8": "1", **environment},

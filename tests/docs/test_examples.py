@@ -16,7 +16,7 @@ from tests.docs.test_pages import agrees
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 60
+SECONDS = 280
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 STATED = re.compile(r"^# Output:\n((?:#.*\n?)+)", re.MULTILINE)
 
@@ -33,7 +33,8 @@ def test_an_example_runs_and_prints_what_it_says(path: Path) -> None:
     ran = subprocess.run(  # noqa: S603 - the command is ours
         [sys.executable, str(path.relative_to(ROOT))],
         cwd=ROOT,
-        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        # Dask's workers report, with a traceback, that their scheduler is gone, where it happens to close first.
+        env={**environment, "PYTHONIOENCODING": "utf-8", "DASK_LOGGING__DISTRIBUTED": "critical"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ from xdm_integrations.core.parameters import OPTIONS, PARAMETERS
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 60
+SECONDS = 280
 OTHER_NAMES = {"prompt", "stream", "stream_options", *OPTIONS}
 WITH_PYTHON = [page for page in PAGES if any(block.language in ("python", "py") for block in blocks(page))]
 

@@ -38,7 +38,7 @@ def test_a_notebook_still_prints_what_it_shows(path, engine):
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=280,
         cwd=ROOT,
         env={**kept, "XDM_BASE_URL": engine.base_url, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         check=False,

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableLambda
 
 from tests.langchain.conftest import Recorder
 from tests.programs import Programs
-from tests.scripted import HANG, chunk, completion, echoing, http, stream
+from tests.scripted import CLOSE, HANG, chunk, completion, echoing, http, stream
 from xdm_integrations import BadRequestError, ConfigurationError, RateLimitError, XDMError
 from xdm_integrations.langchain import XDMLLM
 
@@ -337,15 +337,20 @@ def test_an_async_batch_returns_after_its_streams_have_ended(server):
 
 
 INTERRUPTED = """
+import urllib.request
 from xdm_integrations.langchain import XDMLLM
 signal.signal(signal.SIGINT, signal.default_int_handler)
 llm = XDMLLM(base_url=sys.argv[1], streaming=True, max_concurrency=2, max_retries=0)
-began = time.monotonic()
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+def interrupt():
+    global began
+    urllib.request.urlopen(sys.argv[3]).close()  # answered as soon as both requests have come
+    began = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
 try:
     llm.{call}
 except KeyboardInterrupt:
-    print("interrupted", time.monotonic() - began < 2)
+    print("interrupted", time.monotonic() - began < 8)  # the streams go on for ten
 if sys.argv[2] == "go on":
     time.sleep(1)
 """
@@ -360,8 +365,20 @@ def programs():
 @pytest.mark.parametrize("call", ["batch(['a', 'b', 'c'])", "generate(['a', 'b', 'c'])"])
 @pytest.mark.parametrize("then", ["end", "go on"])
 def test_ctrl_c_waits_for_no_stream(server, programs, call, then):
-    server.script = lambda seen: stream(chunk("a"), HANG, end=False)
-    done = programs.run(INTERRUPTED.format(call=call), server.url, then, timeout=60)
+    both = threading.Event()
+
+    def asked():
+        return [seen for seen in server.requests if seen.method == "POST"]
+
+    def script(seen):
+        if seen.method == "GET":
+            return [both, *http(headers={"Connection": "close"}), CLOSE]
+        if len(asked()) == 2:
+            both.set()
+        return stream(chunk("a"), HANG, end=False)
+
+    server.script = script
+    done = programs.run(INTERRUPTED.format(call=call), server.url, then, server.url + "/models", timeout=60)
     assert (done.status, done.stdout, done.stderr) == (0, "interrupted True\n", "")
-    assert len(server.requests) == 2
+    assert len(asked()) == 2
     assert server.wait_until(lambda: server.open_connections == 0)

@@ -202,7 +202,7 @@ def test_42_a_server_without_finish_reasons_can_be_allowed(world, server):
 def test_43_a_stall_is_our_own_timeout_with_the_text_so_far(world, server):
     server.script = [stream(chunk("partial"), HANG, end=False)]
     with pytest.raises(StreamInterruptedError) as caught:
-        world.stream(world.llm(server, timeout=(5, 0.2)), "x")
+        world.stream(world.llm(server, timeout=(5, 0.6)), "x")
     assert caught.value.text == "partial"
     assert isinstance(caught.value.__cause__, APITimeoutError)
 

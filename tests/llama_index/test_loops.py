@@ -70,7 +70,7 @@ asyncio.run(nested())
         [sys.executable, "-X", "dev", "-W", "error", "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     shown = [

@@ -9,6 +9,7 @@ answers from memory (both from `benchmarks/subjects.py`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,14 @@ def calls_of(work: Callable[[], Any]) -> int:
             count += 1
 
     work()  # imports, connections and caches don't count
+    gc.collect()  # nor does what earlier tests have left to be finalized
+    gc.disable()
     sys.setprofile(note)
     try:
         work()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 

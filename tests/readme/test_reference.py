@@ -53,7 +53,7 @@ def test_the_pages_build_without_a_warning(tmp_path):
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr

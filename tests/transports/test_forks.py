@@ -8,13 +8,13 @@ import pytest
 
 from tests.scripted import DONE, chunk, stream
 
-LOCKS = ["connections._VCR_LOCK", "environment._loading", "_requests._OPENING"]
+LOCKS = ["hall._OPENING", "connections._VCR_LOCK", "environment._loading", "_requests._OPENING"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_that_is_held_at_the_fork_does_not_hang_the_child(server, programs, lock):
     code = f"""
-from xdm_integrations import Client
+from xdm_integrations import Client, client as hall
 from xdm_integrations.transports import _requests, connections, environment
 client = Client(base_url=sys.argv[1])
 with {lock}:
@@ -73,6 +73,6 @@ def test_a_stream_that_a_child_drops_goes_on_in_its_parent(server, programs, nam
 
     server.script = script
     imports = "import urllib.request\nfrom xdm_integrations import AsyncClient, Client\n"
-    done = programs.run(imports + DROPPED_BY_A_CHILD[name], server.url, server.url + "/models", timeout=8)
+    done = programs.run(imports + DROPPED_BY_A_CHILD[name], server.url, server.url + "/models")
     assert (done.status, done.stderr) == (0, "")
     assert done.stdout == "two three one two three\n"

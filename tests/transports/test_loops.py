@@ -94,6 +94,22 @@ loop.run_until_complete(call(client))
 del client
 loop.close()
 """,
+    "a client that the collector finds after its session": """
+gc.disable()
+loop = asyncio.new_event_loop()
+client = AsyncClient(base_url=url)
+loop.run_until_complete(call(client))
+(mine,) = client._transport._sessions._by_loop.values()
+early = [mine.session, mine.session.connector]
+cycle = [client]
+del client, mine
+gc.collect()  # what is found first stands first from now on
+early.clear()
+cycle.append(cycle)
+del cycle
+gc.collect()
+loop.close()
+""",
     "nested loops": """
 import nest_asyncio
 client = AsyncClient(base_url=url)
