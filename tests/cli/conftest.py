@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,15 @@ from xdm_integrations.cli.commands import xdm
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = {"PATH", "HOME", "LANG", "SYSTEMROOT"}
+
+
+@pytest.fixture(autouse=True)
+def quiet_afterwards():
+    """`--verbose` turns the package's log on, for the length of a program; here others would run with it."""
+    log = logging.getLogger("xdm_integrations")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_never_more_at_once_than_allowed_and_as_many_as_that(surface, server, mo
             state["peak"] = max(state["peak"], state["now"])
             if state["now"] == most:
                 full.set()
-        full.wait(10)
+        full.wait(60)
         with lock:
             state["now"] -= 1
         return echoing(seen)
@@ -110,7 +110,7 @@ def test_a_split_pack_is_asked_at_once_too(surface, server):
     def script(seen):
         if isinstance(seen.json["prompt"], list):
             return NO_LISTS
-        singles.wait(10)
+        singles.wait(60)
         return echoing(seen)
 
     server.script = script
@@ -218,7 +218,7 @@ def test_the_first_result_is_told_before_the_last_is_there(surface, server):
 
     def script(seen):
         if seen.json["prompt"] == "late":
-            assert first.wait(10)
+            assert first.wait(60)
         return echoing(seen)
 
     server.script = script
@@ -288,7 +288,7 @@ def test_ctrl_c_in_the_callers_request_does_not_wait_for_the_others(server):
     caller = threading.current_thread()
 
     def script(seen):
-        both.wait(10)  # each thread has its request in flight
+        both.wait(60)  # each thread has its request in flight
         if seen.headers["x-caller"] == "no":
             hold.wait(10)
         return echoing(seen)
@@ -322,7 +322,7 @@ def test_ctrl_c_while_waiting_for_the_others_sends_nothing_more(server, monkeypa
 
     def script(seen):
         if seen.json["prompt"] in ("a", "b"):
-            both.wait(10)
+            both.wait(60)
         if seen.headers["x-caller"] == "no":
             hold.wait(10)
         return echoing(seen)

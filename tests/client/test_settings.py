@@ -303,7 +303,7 @@ def test_threads_share_a_client(server):
     with Client(base_url=server.url, api_key=KEY) as client:
 
         def work(i):
-            together.wait(10)
+            together.wait(60)
             for j in range(5):
                 answers[i, j] = client.complete(f"{i}-{j}").text
             with client.stream(f"s{i}") as stream:
@@ -329,7 +329,7 @@ def test_threads_with_keys_of_their_own_never_swap_them(server):
 
         def work(i):
             own.key = f"key-{i}"
-            together.wait(10)
+            together.wait(60)
             for _ in range(20):
                 client.complete(f"key-{i}")
 

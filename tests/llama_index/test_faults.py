@@ -202,7 +202,7 @@ def test_a36_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServe
 @pytest.mark.parametrize("method", METHODS)
 def test_a37_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM, method: str) -> None:
     """No answer comes before all six requests have: blocked calls would wait for ever."""
-    all_here = threading.Barrier(6, timeout=10)
+    all_here = threading.Barrier(6, timeout=60)
     good = tokens("ok") if method.startswith("stream") else http(completion("ok"))
     server.script = lambda _seen: [lambda: all_here.wait() and None, *good]
 
@@ -212,7 +212,7 @@ def test_a37_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm:
         return str(await opened(llm, "a" + method))
 
     async def main() -> list[str]:
-        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 10)
+        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 60)
 
     assert all("ok" in text for text in asyncio.run(main()))
     assert len(server.requests) == 6

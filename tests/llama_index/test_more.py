@@ -53,7 +53,7 @@ def test_a25_token_ids_go_as_they_are(world: World, server: ScriptedServer) -> N
 def test_a25_many_prompts_are_packed_and_concurrent(world: World, server: ScriptedServer, llm: XDM) -> None:
     import threading
 
-    all_here = threading.Barrier(4, timeout=10)
+    all_here = threading.Barrier(4, timeout=60)
     server.script = lambda asked: [lambda: all_here.wait() and None, *echoing(asked)]
     prompts = [f"p{i}" for i in range(10)]
     responses = world.call(llm, "complete_batch", prompts, batch_size=3, max_concurrency=4)

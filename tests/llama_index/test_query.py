@@ -117,7 +117,7 @@ def test_a42_four_nodes_are_four_requests_at_once(server: ScriptedServer, llm: X
     """No answer comes before all four requests have."""
     import asyncio
 
-    all_here = threading.Barrier(4, timeout=10)
+    all_here = threading.Barrier(4, timeout=60)
     server.script = lambda _seen: [lambda: all_here.wait() and None, *http(completion("an answer"))]
     index = SummaryIndex.from_documents([Document(text=t) for t in "abcd"])
     engine = index.as_query_engine(llm=llm, response_mode="accumulate", use_async=True)

@@ -68,7 +68,7 @@ def test_a_header_of_30_kb_is_taken(world, server):
 
 def test_64_threads_share_64_connections_without_a_warning(server, caplog):
     everyone_is_here = threading.Barrier(64)
-    server.script = lambda seen: [lambda: everyone_is_here.wait(10), *http({"path": seen.json["prompt"]})]
+    server.script = lambda seen: [lambda: everyone_is_here.wait(60), *http({"path": seen.json["prompt"]})]
     transport = RequestsTransport(Limits())
 
     def call(number: int) -> str:
@@ -88,7 +88,7 @@ def test_100_tasks_at_once_wait_for_no_connection(server):
     from xdm_integrations.transports._aiohttp import AiohttpTransport
 
     everyone_is_here = threading.Barrier(150)
-    server.script = lambda seen: [lambda: everyone_is_here.wait(10), *http(completion("x"))]
+    server.script = lambda seen: [lambda: everyone_is_here.wait(60), *http(completion("x"))]
 
     async def main():
         transport = AiohttpTransport(Limits())
