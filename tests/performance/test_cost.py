@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from llama_index_instrumentation import root_manager
 
 from benchmarks.subjects import (
     async_plain,
@@ -58,6 +59,14 @@ def calls_of(work: Callable[[], Any]) -> int:
         sys.setprofile(None)
         gc.enable()
     return count
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens(monkeypatch):
+    """Put aside the tracers that other tests, and what they load, have left in this process."""
+    for dispatcher in root_manager.dispatchers.values():
+        monkeypatch.setattr(dispatcher, "event_handlers", [])
+        monkeypatch.setattr(dispatcher, "span_handlers", [])
 
 
 @pytest.fixture(scope="module")
