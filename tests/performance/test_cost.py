@@ -84,6 +84,12 @@ def many_tokens():
         yield server
 
 
+def unheard(llm):
+    """Return an LLM of LlamaIndex without the handlers that other tests have left in its settings."""
+    llm.callback_manager.set_handlers([])
+    return llm
+
+
 def client_stream(url, count):
     with Client("k", base_url=url) as client:
         return lambda: sum(1 for _ in client.stream("x", max_tokens=count))
@@ -104,7 +110,7 @@ def langchain_stream(url, count):
 
 
 def llama_index_stream(url, count):
-    llm = XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6)
+    llm = unheard(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
     return lambda: sum(1 for _ in llm.stream_complete("x"))
 
 
@@ -126,7 +132,7 @@ def langchain_memory(url, count):
 
 
 def llama_index_memory(url, count):
-    return lambda: sum(1 for _ in llama_index_from_memory(count).stream_complete("x"))
+    return lambda: sum(1 for _ in unheard(llama_index_from_memory(count)).stream_complete("x"))
 
 
 def per_token(make, url):
@@ -184,7 +190,7 @@ def test_an_awaited_call_costs_no_more_than_plain_code_and_the_framework(framewo
         llm, memory = XDMLLM(api_key="k", base_url=url), langchain_from_memory()
         ours, bare = (lambda: llm.ainvoke("x")), (lambda: memory.ainvoke("x"))
     else:
-        llm, memory = XDM(api_key="k", api_base=url), llama_index_from_memory()
+        llm, memory = unheard(XDM(api_key="k", api_base=url)), unheard(llama_index_from_memory())
         ours, bare = (lambda: llm.acomplete("x")), (lambda: memory.acomplete("x"))
     sessions = []
 
