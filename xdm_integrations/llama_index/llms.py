@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
+from llama_index.core.bridge.pydantic import ConfigDict
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 
 from xdm_integrations.core.errors import ConfigurationError
@@ -59,6 +60,8 @@ class XDM(Batches, StructuredAnswers):
     LlamaIndex sets `callback_manager` to `Settings.callback_manager` when it builds a query engine
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
+
+    model_config = ConfigDict(defer_build=False)
 
     @classmethod
     def class_name(cls) -> str:
