@@ -41,7 +41,8 @@ def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, float]], folde
         for subject, figure_ in by_subject.items():
             curves.setdefault(f"{subject}, per {what[:-1]}", []).append((int(count), figure_))
     for label, points in curves.items():
-        right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
+        dashes = "--" if "memory" in label else "-"
+        right.plot(*zip(*points, strict=True), dashes, marker="o", markersize=3, label=label)
     if curves:
         right.set_xscale("log")
         right.set_ylim(bottom=0)

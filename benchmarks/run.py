@@ -51,6 +51,8 @@ REACH = {
     "llama_index astream_complete": Reach(1.0, "us CPU per token"),
     "llama_index import": Reach(1.1, "s CPU"),
     "time to first token, sync": Reach(None, "us"),
+    "time to first token, async": Reach(None, "us"),
+    "time to first token, 64 at once": Reach(None, "us"),
     "token lag, sync, median": Reach(1.3, "us"),
     "token lag, sync, p99": Reach(1.3, "us"),
     "token lag, async, median": Reach(1.3, "us"),
@@ -60,8 +62,15 @@ REACH = {
 
 
 def measure(row: str, subject: str, url: str) -> float | None:
-    """Run one subject in a process of its own; None if it isn't installed."""
-    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "XDM_API_KEY"}
+    """Run one subject in a process of its own; None if it isn't installed.
+
+    Bytecode may be written: an installed package has its own, and ours would be compiled at each import.
+    """
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.lower().endswith("_proxy") and k not in ("XDM_API_KEY", "PYTHONDONTWRITEBYTECODE")
+    }
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(HERE / "subjects.py"), row, subject, url],
         capture_output=True,
