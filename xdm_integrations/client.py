@@ -15,7 +15,6 @@ import asyncio
 import inspect
 import os
 import random
-import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -30,6 +29,7 @@ from .core.retry import Chance
 from .core.streaming import stream_flow
 from .streams import AsyncCompletionStream, CompletionStream
 from .transports.base import AsyncTransport, Hooks, RateLimiter, Transport, drive, drive_async
+from .transports.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -49,17 +49,8 @@ T = TypeVar("T")
 Key: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
 OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
 
-_OPENING = threading.Lock()
+_OPENING = ProcessLock()
 """Held while a client makes its transport, so that its threads share one."""
-
-
-def _forget_after_fork() -> None:
-    global _OPENING  # noqa: PLW0603 - another thread of the parent may hold it at the moment of the fork
-    _OPENING = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
 
 _CHANCE = Chance(random.random, time.monotonic, time.time)
 
@@ -319,7 +310,7 @@ class Client(_Settings):
         if transport is None:
             from .transports._requests import RequestsTransport  # noqa: PLC0415 - loads requests on first use
 
-            with _OPENING:
+            with _OPENING():
                 transport = self._transport = self._transport or RequestsTransport(self.config.limits)
         return drive(flow, transport, self._hooks_with(on_retry))
 
@@ -414,6 +405,6 @@ class AsyncClient(_Settings):
             name = f"{__package__}.transports._aiohttp"
             # aiohttp is loaded on first use, in a thread: it takes long enough for a loop to notice.
             module: Any = await asyncio.to_thread(import_module, name)
-            with _OPENING:
+            with _OPENING():
                 transport = self._transport = self._transport or module.AiohttpTransport(self.config.limits)
         return await drive_async(flow, transport, self._hooks_with(on_retry))

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from .client import AsyncClient, Client
+from .transports.locks import ProcessLock
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
-_MAKING = threading.Lock()
+_MAKING = ProcessLock()
 """Held while a client is made, so that an adapter's threads share one."""
-
-
-def _forget_after_fork() -> None:
-    global _MAKING  # noqa: PLW0603 - another thread of the parent may hold it at the moment of the fork
-    _MAKING = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class Connected:
@@ -43,14 +33,14 @@ class Connected:
     def _blocking(self) -> Client:
         client = self._client
         if client is None:
-            with _MAKING:
+            with _MAKING():
                 client = self._client = self._client or Client(**self._client_settings())
         return client
 
     def _awaiting(self) -> AsyncClient:
         client = self._async_client
         if client is None:
-            with _MAKING:
+            with _MAKING():
                 client = self._async_client = self._async_client or AsyncClient(**self._client_settings())
         return client
 

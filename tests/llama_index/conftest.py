@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,9 +58,6 @@ class World:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-
-CORE = tuple(int(part) for part in version("llama-index-core").split(".")[:3])
-"""The version of llama-index-core: older ones lack what some tests are about."""
 
 METHODS = ["complete", "stream_complete", "chat", "stream_chat"]
 STREAMS = ["stream_complete", "stream_chat"]

@@ -9,7 +9,6 @@ import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
 from llama_index.core.tools import FunctionTool
 
-from tests.llama_index.conftest import CORE
 from tests.llama_index.test_query import memory_of, saying
 from tests.scripted import ScriptedServer, completion, http, tokens
 from xdm_integrations.llama_index import XDM
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
 # LlamaIndex's agents and its workflows use what their dependencies have deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-needs_mended_react = pytest.mark.skipif(
-    CORE < (0, 14, 8), reason="ReActAgent.take_step of older llama-index-core needs a running workflow"
-)
 
 CALL = 'Thought: I need a tool.\nAction: add\nAction Input: {"a": 2, "b": 3}'
 DONE = "Thought: I can answer.\nAnswer: The sum is 5"
@@ -114,7 +109,6 @@ def test_a49_an_agent_can_be_stopped_at_its_observation(server: ScriptedServer) 
     assert [seen.json["stop"] for seen in server.requests] == [["Observation:"]] * 2
 
 
-@needs_mended_react
 def test_a50_tools_without_extra_arguments(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = saying(CALL)
     response = world.call(llm, "predict_and_call", [FunctionTool.from_defaults(add)], "What is 2 + 3?")
@@ -122,7 +116,6 @@ def test_a50_tools_without_extra_arguments(world: World, server: ScriptedServer,
     assert response.sources[0].tool_name == "add"
 
 
-@needs_mended_react
 def test_a50_the_users_parts_are_used(world: World, server: ScriptedServer, llm: XDM) -> None:
     from llama_index.core.agent.react import ReActChatFormatter
 

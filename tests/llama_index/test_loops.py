@@ -12,8 +12,6 @@ import pytest
 from llama_index.core import Document, SummaryIndex
 from llama_index.core.llms import ChatMessage
 
-from tests.llama_index.conftest import CORE
-
 if TYPE_CHECKING:
     from tests.scripted import ScriptedServer
     from xdm_integrations.llama_index import XDM
@@ -28,7 +26,6 @@ def test_a38_one_instance_over_four_runs(server: ScriptedServer, llm: XDM) -> No
     assert len(server.requests) == 8
 
 
-@pytest.mark.skipif(CORE < (0, 14, 22), reason="older llama-index-core warns when it is imported")
 def test_a38_a39_nothing_is_left_open_in_development_mode(server: ScriptedServer) -> None:
     """Many loops, then nested ones; in a process of its own, because nest_asyncio's patch stays."""
     program = f"""

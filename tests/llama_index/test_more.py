@@ -151,12 +151,6 @@ class Limiter:
         self.turns += 1
 
 
-has_limiters = pytest.mark.skipif(
-    "rate_limiter" not in XDM.model_fields, reason="this llama-index-core has no rate limiters"
-)
-
-
-@has_limiters
 @pytest.mark.parametrize("method", METHODS)
 def test_a57_a_call_waits_for_one_turn(world: World, server: ScriptedServer, method: str) -> None:
     limiter = Limiter()
@@ -164,7 +158,6 @@ def test_a57_a_call_waits_for_one_turn(world: World, server: ScriptedServer, met
     assert limiter.turns == 1
 
 
-@has_limiters
 def test_a57_each_request_of_a_batch_waits_for_a_turn(world: World, server: ScriptedServer) -> None:
     limiter = Limiter()
     llm = XDM(api_base=server.url, rate_limiter=limiter)

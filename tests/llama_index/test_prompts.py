@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core import PromptTemplate
-from llama_index.core.base.llms.types import ImageBlock, TextBlock
+from llama_index.core.base.llms.types import ImageBlock, TextBlock, ThinkingBlock, ToolCallBlock
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
@@ -105,7 +105,7 @@ IMAGE = ImageBlock(image=b"iVBORw0KGgo=")
     [
         (lambda: ChatMessage(blocks=[TextBlock(text="see"), IMAGE]), "image"),
         (lambda: ChatMessage(role="assistant", additional_kwargs={"tool_calls": [{"id": "1"}]}), "tool_calls"),
-        (lambda: ChatMessage(role="assistant", blocks=[_tool_call()]), "tool_call"),
+        (lambda: ChatMessage(role="assistant", blocks=[ToolCallBlock(tool_name="add")]), "tool_call"),
     ],
 )
 def test_a59_what_is_not_text_is_a_clear_error(
@@ -116,18 +116,8 @@ def test_a59_what_is_not_text_is_a_clear_error(
     assert server.requests == []
 
 
-def _tool_call() -> Any:
-    types = pytest.importorskip("llama_index.core.base.llms.types")
-    if not hasattr(types, "ToolCallBlock"):
-        pytest.skip("this llama-index-core has no blocks for tool calls")
-    return types.ToolCallBlock(tool_name="add")
-
-
 def test_a59_thoughts_of_another_model_are_left_out(world: World, server: ScriptedServer, llm: XDM) -> None:
-    types = pytest.importorskip("llama_index.core.base.llms.types")
-    if not hasattr(types, "ThinkingBlock"):
-        pytest.skip("this llama-index-core has no blocks for thoughts")
-    message = ChatMessage(role="assistant", blocks=[types.ThinkingBlock(content="hm"), TextBlock(text="yes")])
+    message = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="hm"), TextBlock(text="yes")])
     world.call(llm, "chat", [message])
     assert prompts_of(server) == ["assistant: yes\nassistant:"]
 

@@ -14,7 +14,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.prompts import ChatPromptTemplate
 from pydantic import BaseModel
 
-from tests.llama_index.conftest import CORE, World, counting, joined
+from tests.llama_index.conftest import World, counting, joined
 from tests.scripted import ScriptedServer, completion, http, tokens
 from xdm_integrations.llama_index import XDM
 
@@ -30,11 +30,6 @@ MODES = [
     "compact_accumulate",
     "generation",
 ]
-
-
-needs_streamed_programs = pytest.mark.skipif(
-    CORE < (0, 14, 22), reason="LLMTextCompletionProgram of older llama-index-core can't stream"
-)
 
 
 class Song(BaseModel):
@@ -155,7 +150,6 @@ def test_a44_a47_structured_predict(world: World, server: ScriptedServer, llm: X
         assert "".join(llm.stream(template, topic="bees")) == f"Sure: {SONG}"
 
 
-@needs_streamed_programs
 def test_a44_streamed_structured_predict(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [tokens('{"title": "Be', 'es", "len', 'gth": 3}')]
     template = PromptTemplate("Sing of {topic}")
@@ -185,7 +179,7 @@ def test_a44_an_answer_that_does_not_fit_is_an_error(world: World, server: Scrip
 
 
 @pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # StructuredLLM.stream_chat calls it
-@pytest.mark.parametrize("method", ["complete", "chat", pytest.param("stream_chat", marks=needs_streamed_programs)])
+@pytest.mark.parametrize("method", ["complete", "chat", "stream_chat"])
 def test_a45_as_structured_llm(world: World, server: ScriptedServer, method: str) -> None:
     server.script = saying(SONG)
     llm = XDM(api_base=server.url, messages_to_prompt=lambda messages: "|".join(str(m.content) for m in messages))

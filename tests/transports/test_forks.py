@@ -8,7 +8,7 @@ import pytest
 
 from tests.scripted import DONE, chunk, stream
 
-LOCKS = ["hall._OPENING", "connections._VCR_LOCK", "environment._loading", "_requests._OPENING"]
+LOCKS = ["hall._OPENING", "connections._VCR_LOCK", "environment._LOADING", "_requests._OPENING"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -17,7 +17,7 @@ def test_a_lock_that_is_held_at_the_fork_does_not_hang_the_child(server, program
 from xdm_integrations import Client, client as hall
 from xdm_integrations.transports import _requests, connections, environment
 client = Client(base_url=sys.argv[1])
-with {lock}:
+with {lock}():
     child = os.fork()
     if child == 0:
         environment.ssl_context()
@@ -25,6 +25,28 @@ with {lock}:
     assert os.waitpid(child, 0)[1] == 0
 assert client.complete("x").text == "<x>"
 client.close()
+"""
+    done = programs.run(code, server.url)
+    assert (done.status, done.stderr) == (0, "")
+
+
+ADAPTERS = {
+    "langchain": "from xdm_integrations.langchain import XDMLLM; ask = XDMLLM(base_url=sys.argv[1]).invoke",
+    "llama_index": "from xdm_integrations.llama_index import XDM; ask = XDM(api_base=sys.argv[1]).complete",
+}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_whose_first_call_is_in_a_child_does_not_hang(server, programs, adapter):
+    code = f"""
+{ADAPTERS[adapter]}
+from xdm_integrations import connected
+with connected._MAKING():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if str(ask("x")) == "<x>" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert str(ask("x")) == "<x>"
 """
     done = programs.run(code, server.url)
     assert (done.status, done.stderr) == (0, "")

@@ -87,7 +87,7 @@ def test_what_may_be_one_prompts_fault_is_asked_alone(reply):
     result, commands = play(plan.flow(plan.packs[0]), [reply])
     assert sent(commands) == [["x", "y"]]
     assert result.outcomes == []
-    assert [(list(pack.positions), pack.alone) for pack in result.ask_alone] == [([0], True), ([1], True)]
+    assert [list(pack.positions) for pack in result.ask_alone] == [[0], [1]]
     assert result.usage == (Usage(1, 1, 2) if reply.status == 200 else None)  # paid for all the same
 
 
@@ -137,19 +137,19 @@ def test_asked_alone_teaches_only_if_a_list_was_refused():
     memory = Memory()
     plan = plan_of(["x", "y"], memory=memory, model="m")
     why_bad, why_list = BadRequestError("x", status_code=400), WrongChoicesError("x")
-    result, commands = play(plan.flow(Pack([1], alone=True, why=why_bad)), [ok("b")])
+    result, commands = play(plan.flow(Pack([1], refused=why_bad)), [ok("b")])
     assert sent(commands) == ["y"]
     assert result.outcomes[0].text == "b"
     assert memory == Memory()
-    play(plan.flow(Pack([0], alone=True, why=why_list)), [BAD])
+    play(plan.flow(Pack([0], refused=why_list)), [BAD])
     assert memory == Memory()
-    play(plan.flow(Pack([1], alone=True, why=why_list)), [ok("b")])
+    play(plan.flow(Pack([1], refused=why_list)), [ok("b")])
     assert memory.single_prompt_models == {"m"}
 
 
 def test_alone_the_error_is_the_prompts_own():
     plan = plan_of(["x", "y"])
-    result, _ = play(plan.flow(Pack([1], alone=True)), [BAD])
+    result, _ = play(plan.flow(Pack([1])), [BAD])
     assert [type(o) for o in result.outcomes] == [BadRequestError]
     assert result.ask_alone == ()
 

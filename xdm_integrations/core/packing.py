@@ -22,13 +22,11 @@ class Pack(NamedTuple):
 
     Attributes:
         positions: Their numbers in the batch.
-        alone: True if a request for several prompts, this one among them, was refused before.
-        why: That refusal.
+        refused: Why a request for several prompts, this one among them, was refused before.
     """
 
     positions: range | list[int]
-    alone: bool = False
-    why: XDMError | None = None
+    refused: XDMError | None = None
 
 
 class PackResult(NamedTuple):
@@ -88,10 +86,10 @@ def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[P
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
         if packed and _may_be_one_prompts_fault(error):
-            alone = tuple(Pack([i], alone=True, why=error) for i in pack.positions)
+            alone = tuple(Pack([i], error) for i in pack.positions)
             return PackResult([], billed_in_vain(error), alone)
         return PackResult([error] * len(call.prompts))
-    if pack.alone and pack.why is not None and refuses_lists(pack.why):
+    if pack.refused is not None and refuses_lists(pack.refused):
         memory.single_prompt_models.add(call.model)
     return PackResult(_split(completion, len(call.prompts)), completion.usage)
 

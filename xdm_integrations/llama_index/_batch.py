@@ -110,7 +110,7 @@ class Batches(XDMConnected):
     @completion_events
     def _batch(self, shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
         params = {**options, **self._params(kwargs)}
-        limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
+        limiter = self.rate_limiter
         if limiter is None:
             return self._summary(shown, self._blocking().complete_batch(prompts, **params), options)
         with Client(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
@@ -119,7 +119,7 @@ class Batches(XDMConnected):
     @completion_events
     async def _abatch(self, shown: str, prompts: list[OnePrompt], options: dict[str, Any], **kwargs: Any) -> _Summary:
         params = {**options, **self._params(kwargs)}
-        limiter = getattr(self, "rate_limiter", None)  # older versions of LlamaIndex have none
+        limiter = self.rate_limiter
         if limiter is None:
             return self._summary(shown, await self._awaiting().complete_batch(prompts, **params), options)
         async with AsyncClient(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:

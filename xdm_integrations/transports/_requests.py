@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import os
 import socket
-import threading
 import time
 from contextlib import suppress
 from http.client import HTTPResponse, IncompleteRead
@@ -28,6 +27,7 @@ from xdm_integrations.core.wire import Limits, Reply, Request
 from . import failures
 from .chunked import Dechunker
 from .connections import CURRENT, Adapter
+from .locks import ProcessLock
 from .requests_errors import FAILURES, raise_own
 from .watchdog import WATCHDOG
 
@@ -35,17 +35,8 @@ BLOCK = 65536
 DRAIN_READS = 2
 DRAIN_SECONDS = 0.1
 _CLOSED = (*FAILURES, AttributeError)  # what a reader meets when another thread closes its reply
-_OPENING = threading.Lock()
+_OPENING = ProcessLock()
 """Held while a transport gets its adapter, so that its threads share one."""
-
-
-def _forget_after_fork() -> None:
-    global _OPENING  # noqa: PLW0603 - it may have been held at the moment of the fork
-    _OPENING = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class RequestsTransport:
@@ -101,13 +92,13 @@ class RequestsTransport:
 
     def close(self) -> None:
         """See `Transport.close`."""
-        with _OPENING:
+        with _OPENING():
             adapter, self._adapter = self._adapter, None
         if adapter is not None and self._owner == os.getpid():
             adapter.close()
 
     def _open(self) -> Adapter:
-        with _OPENING:
+        with _OPENING():
             if self._adapter is None or self._owner != os.getpid():
                 self._adapter = Adapter()
                 self._owner = os.getpid()

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from .environment import proxy_for, ssl_context
+from .locks import ProcessLock
 
 if TYPE_CHECKING:
     from .watchdog import Alarm
@@ -28,16 +28,7 @@ POOL_SIZE = 64
 ROUTES = 32
 """URLs remembered; a client has one, and more only where a server redirects it."""
 
-_VCR_LOCK = threading.Lock()
-
-
-def _forget_after_fork() -> None:
-    global _VCR_LOCK  # noqa: PLW0603 - it may have been held at the moment of the fork
-    _VCR_LOCK = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+_VCR_LOCK = ProcessLock()
 
 
 class CurrentAlarm(threading.local):
@@ -61,7 +52,7 @@ class _LockedPool(HTTPConnectionPool):
     """A pool that tells the alarm of the current request which connection it got."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
-        with _VCR_LOCK:
+        with _VCR_LOCK():
             connection = super()._get_conn(timeout)
         alarm = CURRENT.alarm
         if alarm is not None:

@@ -9,25 +9,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
-import threading
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from xdm_integrations.core.errors import ConfigurationError
 
+from .locks import ProcessLock
+
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 _contexts: dict[str | None, ssl.SSLContext] = {}
-_loading = threading.Lock()
-
-
-def _forget_after_fork() -> None:
-    global _loading  # noqa: PLW0603 - it may have been held at the moment of the fork
-    _loading = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+_LOADING = ProcessLock()
 
 
 def ca_bundle() -> str | None:
@@ -50,7 +42,7 @@ def ssl_context() -> ssl.SSLContext:
         ConfigurationError: The environment names a bundle that can't be read.
     """
     path = ca_bundle()
-    with _loading:  # the threads of a batch need it at the same moment
+    with _LOADING():  # the threads of a batch need it at the same moment
         context = _contexts.get(path)
         if context is None:
             context = _contexts[path] = _load(path)
