@@ -210,6 +210,17 @@ async def main():
     await stream.__anext__()
 asyncio.run(main())
 """,
+    "async, in a cycle that is found while its loop runs": """
+class Holder: pass
+async def main():
+    holder = Holder()
+    holder.me, holder.stream = holder, await AsyncClient(base_url=url).stream("x")
+    await anext(holder.stream)
+    del holder
+    gc.collect()
+    await asyncio.sleep(0)  # the loop closes sockets in its next round
+asyncio.run(main(), debug=True)
+""",
     "async, with the loop still open": """
 client = AsyncClient(base_url=url)
 loop = asyncio.new_event_loop()
