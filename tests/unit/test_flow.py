@@ -187,6 +187,7 @@ def test_the_port_that_goes_without_saying_is_no_other_origin(url, location):
         refused(307, location="http://evil.example/v1/completions"),
         refused(307, location="//evil.example/v1/completions"),
         refused(307, location="https://localhost/v1/completions"),
+        refused(307, location="https://localhost:80/v1/completions"),
         refused(307, location="http://localhost:81/v1/completions"),
         refused(308, location="http://localhost:99999/x"),
         refused(308, location="http://[nonsense/x"),
@@ -211,6 +212,12 @@ def test_a_circle_of_redirects_ends():
     with pytest.raises(APIStatusError) as caught:
         play(flow(), [there, back, there, back])
     assert len(caught.value.commands) == 4
+
+
+def test_an_answer_that_names_its_own_place_is_no_redirect():
+    answer, commands = play(flow(), [refused(307, location="/a"), OK._replace(headers={"location": "/b"})])
+    assert answer == "fine"
+    assert shape(commands) == ["send", "send"]
 
 
 def test_a_retry_starts_at_the_first_url_again():
