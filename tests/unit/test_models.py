@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tests.scripted import HANG, RESET, Seen, chunk, completion, http, stream
-from tests.unit.flows import Clock, ok, play, refused
+from tests.unit.flows import Clock, call_of, ok, play, refused
 from xdm_integrations import (
     APIResponseError,
     APIStatusError,
@@ -22,7 +22,7 @@ from xdm_integrations import (
     ServerError,
     Timeout,
 )
-from xdm_integrations.core.completions import Memory
+from xdm_integrations.core.completions import Memory, complete_flow
 from xdm_integrations.core.config import Config
 from xdm_integrations.core.models import Model, models_flow, nearest, parse_models
 from xdm_integrations.core.wire import Reply, Send
@@ -252,6 +252,19 @@ def test_a_list_that_hangs_takes_no_longer_than_the_calls_own_limit(surface, ser
     error = fail(surface, surface.client(base_url=server.url, timeout=timeout))
     assert error.suggestions == ()
     assert time.monotonic() - start < 8  # and not the ten seconds that the server hangs
+
+
+@pytest.mark.parametrize(("total", "listed_until"), [(2, 1002.0), (60, 1005.0), (None, 1005.0)])
+def test_the_list_has_what_is_left_of_the_call_and_five_seconds_at_most(total, listed_until):
+    clock = Clock()
+    call = call_of("x", settings={"timeout": Timeout(total=total), "max_retries": 0})
+    answers = [Reply(404, {}, b'{"error": {"code": "model_not_found", "message": "no such model"}}'), ok(data=[])]
+    with pytest.raises(ModelUnavailableError) as caught:
+        play(complete_flow(call, Memory(), clock.chance), answers, clock)
+    assert [command.request.deadline for command in caught.value.commands] == [
+        None if total is None else 1000.0 + total,
+        listed_until,
+    ]
 
 
 def test_a_model_that_is_on_the_list_gets_no_suggestions(surface, server):
