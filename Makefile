@@ -64,12 +64,20 @@ docs: $(VENV)/.made ## Build the API reference, and run every example of the doc
 fuzz: $(VENV)/.made ## The property tests, with a hundred times as many examples.
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests/property --timeout 0
 
-.PHONY: bench
-bench: ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.
+# The integrations of others, in an environment of their own.
+.PHONY: peers
+peers:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q -e ".[langchain,llama-index]" orjson matplotlib \
-	    langchain-openai llama-index-llms-openai-like
+	    langchain-openai langchain-community llama-index-llms-openai-like
+
+.PHONY: bench
+bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.
 	.venv-bench/bin/python benchmarks/run.py --save
+
+.PHONY: compare
+compare: peers ## Put a misbehaving server before today's integrations and ours; takes 2 minutes.
+	.venv-bench/bin/python benchmarks/elsewhere.py --save
 
 .PHONY: soak
 soak: $(VENV)/.made ## Many streams and faulty calls at once, and a look for leaks.
