@@ -56,6 +56,14 @@ def test_each_thing_that_others_lack_is_proved_by_a_test(page):
 
 
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+def test_each_thing_that_others_lack_was_looked_for_elsewhere(page):
+    rows = next(table for table in tables(page) if len(table[0]) == 3 and "tests/" in table[0][2])
+    (seen,) = tables(ROOT / "benchmarks" / "elsewhere.md")
+    assert len(rows) == len([row for row in seen if row[0].strip()])
+    assert all(elsewhere.strip() and here.strip() for _, _, elsewhere, here in seen)
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
 def test_every_error_is_in_the_table_of_errors(page):
     (table,) = (table for table in tables(page) if "`ConfigurationError`" in table[0][0])
     named = [re.findall(r"`(\w+)`", row[0])[0] for row in table]
