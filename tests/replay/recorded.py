@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+Position: TypeAlias = "tuple[str, float | None, dict[str, float]]"
+"""A token, its log probability, and those of the other candidates."""
+ToldChoice: TypeAlias = "tuple[str, str | None, list[Position] | None]"
+"""Text, finish reason, log probabilities."""
 
 
 @dataclass
@@ -24,6 +29,8 @@ class Told:
     id: str | None = None
     tokens: dict[int, list[str]] = field(default_factory=dict)
     """The tokens of each choice's logprobs."""
+    positions: dict[int, list[Position]] = field(default_factory=dict)
+    """Each choice's logprobs."""
     error: dict[str, Any] | None = None
 
     def counts(self, n: int) -> tuple[int, int, int] | None:
@@ -35,6 +42,10 @@ class Told:
         if self.usage is None:
             return None
         return self.usage["prompt_tokens"], self.usage["completion_tokens"], self.usage["total_tokens"]
+
+    @property
+    def choices(self) -> list[ToldChoice]:
+        return [(text, self.finish.get(i), self.positions.get(i)) for i, text in sorted(self.texts.items())]
 
     @property
     def text(self) -> str:
@@ -69,9 +80,23 @@ def _take(told: Told, value: dict[str, Any], *, streamed: bool) -> None:
             if streamed and value.get("usage"):
                 told.usage_of[index] = value["usage"]
         shape = choice.get("logprobs") or {}
-        tokens = shape.get("tokens") or [item["token"] for item in shape.get("content") or []]
-        if tokens:
-            told.tokens.setdefault(index, []).extend(tokens)
+        positions = _positions(shape)
+        if positions:
+            told.tokens.setdefault(index, []).extend(token for token, _, _ in positions)
+            told.positions.setdefault(index, []).extend(positions)
+
+
+def _positions(shape: dict[str, Any]) -> list[Position]:
+    """Read logprobs in the shape of chat completions, or in that of the API's page."""
+    if shape.get("content"):
+        items = [
+            (item["token"], item["logprob"], {top["token"]: top["logprob"] for top in item["top_logprobs"]})
+            for item in shape["content"]
+        ]
+    else:
+        tokens = shape.get("tokens") or []
+        items = list(zip(tokens, shape["token_logprobs"], shape["top_logprobs"], strict=True)) if tokens else []
+    return [(token, value, {t: v for t, v in (top or {}).items() if t != token}) for token, value, top in items]
 
 
 def _completions(cassette: Any) -> list[tuple[Any, Any]]:

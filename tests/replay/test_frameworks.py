@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
 
+from tests.replay import langchain_ways, llama_index_ways
 from tests.replay.cases import BATCH
-from tests.replay.framework_cases import LANGCHAIN, LLAMA_INDEX, Way
-from tests.replay.recorded import bodies, replies
+from tests.replay.framework_cases import ROOMS
+from tests.replay.recorded import Told, bodies, replies
+from tests.replay.ways import Heard, Way
 from xdm_integrations import APIStatusError
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
@@ -19,9 +19,9 @@ from xdm_integrations.llama_index import XDM
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
 
 WAYS = [
-    pytest.param(make, way, f"{room}/{name}", id=f"{room}-{name}")
-    for room, make, ways in (("langchain", XDMLLM, LANGCHAIN), ("llama_index", XDM, LLAMA_INDEX))
-    for name, way in ways.items()
+    pytest.param(make, way, f"{room}/{name}", id=f"{room}-{name}", marks=way.marks)
+    for room, make in (("langchain", XDMLLM), ("llama_index", XDM))
+    for name, way in ROOMS[room].items()
 ]
 WORLDS = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
@@ -36,9 +36,10 @@ def made(make: Any, recorded_from: Any, way: Way | None = None, **more: Any) -> 
 
 
 def answer_or_error(llm: Any, way: Way, *, is_async: bool) -> Any:
+    expected = (APIStatusError, way.raises) if way.raises else APIStatusError
     try:
         return asyncio.run(way.acall(llm)) if is_async else way.call(llm)  # type: ignore[arg-type] # a coroutine
-    except APIStatusError as error:
+    except expected as error:
         return error
 
 
@@ -50,31 +51,32 @@ def test_a_way_to_ask_gives_what_the_server_said(  # noqa: PLR0913, PLR0917 - fi
     outcome = answer_or_error(made(make, recorded_from, way), way, is_async=is_async)
     told = replies(vcr)
     if recorded_from.name == "engine":
-        assert isinstance(outcome, APIStatusError) == (way.raises is not None), outcome
+        assert type(outcome) is (way.raises or Heard), outcome
+        asked = "logprobs" in way.parameters
+        assert not isinstance(outcome, Heard) or all(bool(told) == asked for _, _, told in outcome.choices)
     if isinstance(outcome, APIStatusError):
-        assert recorded_from.name != "engine" or type(outcome) is way.raises
         assert outcome.status_code == told[-1].status
         assert told[-1].error is not None
         assert told[-1].error["message"] in str(outcome)
+    elif isinstance(outcome, Exception):
+        assert told[-1].text in str(outcome)
     else:
         (reply,) = told
-        texts = [text for _, text in sorted(reply.texts.items())]
-        if way.objects:
-            assert [json.loads(text) for text in outcome] == [json.loads(text) for text in texts]
-        else:
-            assert outcome == texts[: len(outcome)]
-            assert len(outcome) == (1 if make is XDM and "n" in way.parameters else len(texts))
+        agree(outcome, reply, way, only_first=make is XDM or way.parameters.get("stream", False))
     for body in bodies(vcr):
         assert body.items() >= way.parameters.items()
         assert None not in body.values()
 
 
-class Ends(BaseCallbackHandler):
-    def __init__(self) -> None:
-        self.tokens = 0
-
-    def on_llm_end(self, response: Any, **_: Any) -> None:
-        self.tokens += (response.llm_output or {}).get("token_usage", {}).get("total_tokens", 0)
+def agree(heard: Heard, told: Told, way: Way, *, only_first: bool) -> None:
+    """What a user sees is what the server sent: texts, finish reasons, log probabilities, counts, the model."""
+    n = way.parameters.get("n", 1)
+    texts = [way.reads(text) for text, _, _ in told.choices]
+    assert heard.texts == (texts[::n] if only_first else texts)
+    assert heard.choices == told.choices
+    assert all(finish for _, finish, _ in heard.choices)
+    assert heard.counts == told.counts(n)
+    assert heard.model == told.model
 
 
 @WORLDS
@@ -84,9 +86,30 @@ def test_a_batch_from_many_threads_is_replayed_without_the_network(
 ) -> None:
     """What a team's recorded tests do with `chain.batch`: every request has its own thread."""
     llm = made(XDMLLM, recorded_from, batch_size=1, max_tokens=5)
-    ends = Ends()
-    config: Any = {"max_concurrency": at_once, "callbacks": [ends]}
+    listener = langchain_ways.Listener()
+    config: Any = {"max_concurrency": at_once, **listener.config}
     texts = asyncio.run(llm.abatch(BATCH, config)) if is_async else llm.batch(BATCH, config)
+    agree_apart(listener.heard(texts), vcr)
+
+
+@WORLDS
+@pytest.mark.parametrize("cassette", ["llama_index/batch_apart"])
+def test_a_batch_of_requests_from_many_threads_is_replayed_without_the_network(
+    cassette: str, recorded_from: Any, vcr: Any, at_once: int, is_async: bool
+) -> None:
+    """The same with `complete_batch`."""
+    llm = made(XDM, recorded_from, max_tokens=5)
+    listener = llama_index_ways.Listener(llm)
+    options: dict[str, Any] = {"batch_size": 1, "max_concurrency": at_once}
+    responses = asyncio.run(llm.acomplete_batch(BATCH, **options)) if is_async else llm.complete_batch(BATCH, **options)
+    agree_apart(listener.heard([response.text for response in responses], responses), vcr)
+
+
+def agree_apart(heard: Heard, vcr: Any) -> None:
+    """Each prompt has the answer to its own request, and the tokens of all are counted."""
     told = {body["prompt"]: reply for body, reply in zip(bodies(vcr), replies(vcr), strict=True)}
-    assert texts == [told[prompt].text for prompt in BATCH]
-    assert ends.tokens == sum((reply.usage or {})["total_tokens"] for reply in told.values())
+    assert sorted(told) == sorted(BATCH)
+    assert heard.texts == [told[prompt].text for prompt in BATCH]
+    assert heard.choices == [choice for prompt in BATCH for choice in told[prompt].choices]
+    counts = [reply.counts(1) or () for reply in told.values()]
+    assert heard.counts == tuple(map(sum, zip(*counts, strict=True)))
