@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 EXPECTED = client_cassettes() | framework_cassettes()
 FILES = sorted(CASSETTES.rglob("*.yaml"))
-MATCH = ["method", "scheme", "host", "port", "path", "query", "body"]
 
 
 def test_every_cassette_is_played_and_every_test_has_one() -> None:
@@ -109,13 +108,29 @@ def test_a_secret_in_a_cassette_would_be_noticed() -> None:
 
 
 @pytest.mark.block_network
-@pytest.mark.parametrize(("path", "prompt"), [("/v1", "Say that is a test"), ("/v2", TEST)], ids=["body", "path"])
-def test_a_request_that_no_cassette_answers_fails(path: str, prompt: str, surface: Any) -> None:
-    recorder = vcr.VCR(match_on=MATCH, record_mode="none")
-    client = surface.client(base_url=f"http://127.0.0.1:{PORT}{path}", model="xdm-local", api_key="any")
-    cassette = recorder.use_cassette(str(CASSETTES / "client" / "complete_plain.yaml"))
-    with cassette, pytest.raises(CannotOverwriteExistingCassetteException):
+@pytest.mark.parametrize(
+    ("base_url", "prompt"),
+    [
+        pytest.param(f"http://127.0.0.1:{PORT}/v1", "Say that is a test", id="body"),
+        pytest.param(f"http://127.0.0.1:{PORT}/v2", TEST, id="path"),
+        pytest.param(f"http://127.0.0.1:{PORT + 1}/v1", TEST, id="port"),
+        pytest.param(f"http://localhost:{PORT}/v1", TEST, id="host"),
+        pytest.param(f"https://127.0.0.1:{PORT}/v1", TEST, id="scheme"),
+    ],
+)
+def test_a_request_that_no_cassette_answers_fails(
+    base_url: str, prompt: str, surface: Any, vcr_config: dict[str, Any]
+) -> None:
+    """Whatever differs. Matched as all the replays are: the same request with nothing different is answered."""
+    recorder = vcr.VCR(match_on=vcr_config["match_on"], record_mode="none")
+    cassette = str(CASSETTES / "client" / "complete_plain.yaml")
+    settings = {"model": "xdm-local", "api_key": "any", "max_retries": 0}
+    client = surface.client(base_url=base_url, **settings)
+    with recorder.use_cassette(cassette), pytest.raises(CannotOverwriteExistingCassetteException):
         surface.complete(client, prompt, temperature=0)
+    client = surface.client(base_url=f"http://127.0.0.1:{PORT}/v1", **settings)
+    with recorder.use_cassette(cassette):
+        assert surface.complete(client, TEST, temperature=0).text
 
 
 @pytest.mark.block_network
@@ -126,7 +141,9 @@ def test_the_network_is_blocked_while_recordings_are_played() -> None:
 
 @pytest.mark.block_network
 @pytest.mark.parametrize("origin", ["http://relay.internal:8000", "https://gateway.invalid"])
-def test_threads_replay_over_http_and_https_without_touching_the_network(origin: str, tmp_path: Path) -> None:
+def test_threads_replay_over_http_and_https_without_touching_the_network(
+    origin: str, tmp_path: Path, vcr_config: dict[str, Any]
+) -> None:
     """A recording, moved to another origin: 8 threads, 160 calls, one client; then one client per call."""
     text = (CASSETTES / "client" / "batch_apart.yaml").read_text("utf-8")
     moved = tmp_path / "moved.yaml"
@@ -137,7 +154,7 @@ def test_threads_replay_over_http_and_https_without_touching_the_network(origin:
         told[prompt] = json.loads(interaction["response"]["body"]["string"])["choices"][0]["text"]
     settings = {"base_url": origin + "/v1", "model": "xdm-local", "api_key": "any", "max_retries": 0}
     params: dict[str, Any] = {"batch_size": 1, "temperature": 0, "max_tokens": 5}
-    recorder = vcr.VCR(match_on=MATCH, record_mode="none")
+    recorder = vcr.VCR(match_on=vcr_config["match_on"], record_mode="none")
     with recorder.use_cassette(str(moved), allow_playback_repeats=True) as cassette:
         with Client(**settings) as client:
             batch = client.complete_batch(BATCH * 20, max_concurrency=8, **params)
