@@ -27,8 +27,6 @@ class Told:
     """What was counted on the event that finished a choice."""
     model: str | None = None
     id: str | None = None
-    tokens: dict[int, list[str]] = field(default_factory=dict)
-    """The tokens of each choice's logprobs."""
     positions: dict[int, list[Position]] = field(default_factory=dict)
     """Each choice's logprobs."""
     error: dict[str, Any] | None = None
@@ -82,7 +80,6 @@ def _take(told: Told, value: dict[str, Any], *, streamed: bool) -> None:
         shape = choice.get("logprobs") or {}
         positions = _positions(shape)
         if positions:
-            told.tokens.setdefault(index, []).extend(token for token, _, _ in positions)
             told.positions.setdefault(index, []).extend(positions)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.replay.cases import BATCH, CASES, Case
 from tests.replay.recorded import Told, bodies, json_of, replies
+from tests.replay.ways import positions
 from xdm_integrations import APIStatusError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def agree(completion: Completion, told: Told) -> None:
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == told.counts(completion.n)
     for choice in completion.choices:
-        tokens = told.tokens.get(choice.index)
-        assert (choice.logprobs.tokens if choice.logprobs else None) == tokens
+        shown = positions(choice.logprobs.as_dict() if choice.logprobs else None)
+        assert shown == told.positions.get(choice.index)
 
 
 def agree_on_error(error: APIStatusError, told: Told) -> None:

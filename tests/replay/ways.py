@@ -101,7 +101,7 @@ def failing(name: str, call: Any, acall: Any) -> dict[str, Way]:
 
 
 def positions(shape: dict[str, Any] | None) -> list[Position] | None:
-    """Return log probabilities, which adapters show in the shape of the API's page, as `recorded.Told` has them."""
+    """Return log probabilities, in the shape of the API's page, as `recorded.Told` has them."""
     if not shape:
         return None
     return [
