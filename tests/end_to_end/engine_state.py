@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 LONG = "Count to two hundred:"
 ENDLESS: dict[str, Any] = {"temperature": 0, "max_tokens": 3900, "logit_bias": {2: -100}}
@@ -46,3 +52,23 @@ def is_freed_early(engine: Any) -> bool:
         pause.wait(0.005)
     # What an idle slot calls its prompt includes what it has generated.
     return all(slot.get("n_prompt_tokens", 0) < ENDLESS_TOKENS for slot in ask(engine, "GET", "/slots"))
+
+
+async def is_freed_by_cancelling(
+    read: Callable[[], Coroutine[Any, Any, None]], begun: asyncio.Event, engine: Any
+) -> bool:
+    """Cancel a task in the middle of the `ENDLESS` answer that it reads, and say whether that ended the answer.
+
+    Args:
+        read: Reads the answer, to its end if it is let.
+        begun: Set by `read` when some of it has arrived.
+        engine: An engine with one slot.
+    """
+    task = asyncio.ensure_future(read())
+    await begun.wait()
+    (slot,) = await asyncio.to_thread(busy_slots, engine)
+    assert decoded(slot) < ENDLESS_TOKENS
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return await asyncio.to_thread(is_freed_early, engine)

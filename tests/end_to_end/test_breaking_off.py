@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_engine import MODEL, running_engine
 
-from tests.end_to_end.engine_state import ENDLESS, ENDLESS_TOKENS, LONG, busy_slots, decoded, is_freed_early
+from tests.end_to_end.engine_state import (
+    ENDLESS,
+    ENDLESS_TOKENS,
+    LONG,
+    busy_slots,
+    decoded,
+    is_freed_by_cancelling,
+    is_freed_early,
+)
 from tests.ports import port_to_use_twice
 from xdm_integrations import APIConnectionError, AsyncClient, Client, StreamInterruptedError
 
@@ -73,13 +81,7 @@ def test_cancelling_a_task_frees_the_slot(mortal: Any) -> None:
                     async for _ in stream:
                         begun.set()
 
-            task = asyncio.ensure_future(read())
-            await begun.wait()
-            assert generated_so_far(mortal) < ENDLESS_TOKENS
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert await asyncio.to_thread(is_freed_early, mortal)
+            assert await is_freed_by_cancelling(read, begun, mortal)
             assert (await client.complete("Say this is a test", temperature=0)).finish_reason == "stop"
 
     asyncio.run(main())

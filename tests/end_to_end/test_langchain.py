@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from langchain_core.prompts import PromptTemplate
 from langchain_core.tools import Tool
 from local_engine import MODEL, running_engine
 
-from tests.end_to_end.engine_state import ENDLESS, LONG, is_freed_early, tokens_of
+from tests.end_to_end.engine_state import ENDLESS, LONG, is_freed_by_cancelling, is_freed_early, tokens_of
 from tests.ports import port_to_use_twice
 from xdm_integrations import StreamInterruptedError
 from xdm_integrations.langchain import XDMLLM
@@ -91,6 +92,33 @@ def test_parameters_of_the_call_reach_the_engine(llm: XDMLLM) -> None:
     assert len(texts) == 1
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_logprobs_agree_with_temperature_0(llm: XDMLLM, is_async: bool) -> None:
+    """The likeliest token is the one that was taken, and the tokens spell the text; streamed too."""
+    prompts, params = ["Say this is a test"], {"logprobs": 3}
+    counts = Counts()
+    config: Any = {"callbacks": [counts]}
+    if is_async:
+        result = asyncio.run(llm.agenerate(prompts, **params))
+        asyncio.run(_collect(llm.astream(prompts[0], config, **params)))
+    else:
+        result = llm.generate(prompts, **params)
+        list(llm.stream(prompts[0], config, **params))
+    ((generation,),) = result.generations
+    logprobs = (generation.generation_info or {})["logprobs"]
+    assert "".join(logprobs["tokens"]) == generation.text
+    assert len(logprobs["tokens"]) == (result.llm_output or {})["token_usage"]["completion_tokens"]
+    rows = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
+    for token, own, top in rows:
+        assert len(top) == 3
+        assert top[token] == own == max(top.values())
+        assert sum(map(math.exp, top.values())) <= 1 + 1e-6
+    ((streamed,),) = counts.results[0].generations
+    assert streamed.generation_info["logprobs"]["tokens"] == logprobs["tokens"]
+    values = streamed.generation_info["logprobs"]["token_logprobs"]
+    assert values == pytest.approx(logprobs["token_logprobs"], abs=1e-4)
+
+
 def test_json_comes_out_of_a_parser(llm: XDMLLM) -> None:
     chain = (
         PromptTemplate.from_template("Write the JSON for a city called {city} in {country}:") | llm | JsonOutputParser()
@@ -127,6 +155,28 @@ def test_leaving_a_stream_frees_the_slot() -> None:
             break
         assert is_freed_early(engine)
         assert llm.invoke("Say this is a test", temperature=0) == "\n\nThis is indeed a test"
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_cancelling_a_task_frees_the_slot(heard: bool) -> None:
+    """Whether or not a callback listens: streams that nobody is told of take a way of their own."""
+    counts = Counts()
+    config: Any = {"callbacks": [counts] if heard else []}
+    with running_engine(slots=1) as engine:
+        llm = XDMLLM(base_url=engine.base_url, model=MODEL)
+
+        async def main() -> str:
+            begun = asyncio.Event()
+
+            async def read() -> None:
+                async for _ in llm.astream(LONG, config, **ENDLESS):
+                    begun.set()
+
+            assert await is_freed_by_cancelling(read, begun, engine)
+            return await llm.ainvoke("Say this is a test", temperature=0)
+
+        assert asyncio.run(main()) == "\n\nThis is indeed a test"
+    assert [type(error) for error in counts.errors] == [asyncio.CancelledError] * heard
 
 
 @pytest.mark.parametrize("is_async", [False, True])

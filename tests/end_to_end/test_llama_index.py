@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core import Document, VectorStoreIndex
@@ -19,10 +20,15 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 from local_engine import MODEL, running_engine
 
-from tests.end_to_end.engine_state import ENDLESS, LONG, is_freed_early, tokens_of
+from tests.end_to_end.engine_state import ENDLESS, LONG, is_freed_by_cancelling, is_freed_early, tokens_of
 from tests.ports import port_to_use_twice
 from xdm_integrations import StreamInterruptedError
 from xdm_integrations.llama_index import XDM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llama_index.core.base.llms.types import CompletionResponse
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 QUESTIONS = {
@@ -85,6 +91,61 @@ def test_each_method_says_the_same(engine: Any, llm: XDM, is_async: bool) -> Non
     assert answer == "".join(parts)
     assert answer
     assert whole.raw["usage"]["prompt_tokens"] == len(tokens_of(engine, "Count to ten:"))
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def ask(llm: XDM, request: pytest.FixtureRequest) -> Callable[..., CompletionResponse]:
+    """`complete`, in each world."""
+    if not request.param:
+        return llm.complete
+    return lambda prompt, **params: asyncio.run(llm.acomplete(prompt, **params))
+
+
+def test_n_answers_are_all_in_raw(ask: Callable[..., CompletionResponse]) -> None:
+    response = ask("Once upon a time", n=3, temperature=1.7, seed=5, max_tokens=12)
+    texts = [choice["text"] for choice in response.raw["choices"]]
+    assert len(texts) == 3
+    assert len(set(texts)) > 1
+    assert response.text == texts[0]
+
+
+def test_the_same_seed_gives_the_same_text_and_another_gives_another(ask: Callable[..., CompletionResponse]) -> None:
+    texts = [ask("Once upon a time", temperature=1.8, seed=seed, max_tokens=24).text for seed in (1, 1, 2, 3)]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
+
+
+def test_stop_ends_the_answer_before_it(ask: Callable[..., CompletionResponse]) -> None:
+    response = ask("Count to ten:", stop=[", 4", "nine"])
+    assert (response.text, response.raw["choices"][0]["finish_reason"]) == (" 1, 2, 3", "stop")
+
+
+def test_max_tokens_ends_the_answer(ask: Callable[..., CompletionResponse]) -> None:
+    response = ask("Count to ten:", max_tokens=5)
+    assert response.raw["choices"][0]["finish_reason"] == "length"
+    assert response.additional_kwargs["completion_tokens"] == 5
+
+
+def test_logprobs_agree_with_temperature_0(ask: Callable[..., CompletionResponse]) -> None:
+    """The likeliest token is the one that was taken, the tokens spell the text, and the chances sum up to 1 at most."""
+    response = ask("Say this is a test", logprobs=3)
+    logprobs = response.logprobs or []
+    assert "".join(candidates[0].token for candidates in logprobs) == response.text
+    assert len(logprobs) == response.additional_kwargs["completion_tokens"]
+    for candidates in logprobs:
+        values = [candidate.logprob for candidate in candidates]
+        assert len(values) == len({candidate.token for candidate in candidates}) == 3
+        assert values == sorted(values, reverse=True)
+        assert sum(map(math.exp, values)) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_batch_of_many_keeps_each_answer_with_its_prompt(llm: XDM, is_async: bool) -> None:
+    answers = {"France": " Paris.", "Japan": " Tokyo.", "Italy": " Rome.", "Spain": " Madrid.", "Germany": " Berlin."}
+    prompts = [f"The capital of {country} is" for country in answers] * 8
+    options: dict[str, Any] = {"batch_size": 3, "max_concurrency": 4, "max_tokens": 8}
+    batch = asyncio.run(llm.acomplete_batch(prompts, **options)) if is_async else llm.complete_batch(prompts, **options)
+    assert [response.text for response in batch] == list(answers.values()) * 8
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -152,6 +213,23 @@ def test_leaving_a_stream_frees_the_slot() -> None:
             break
         assert is_freed_early(engine)
         assert llm.complete("Say this is a test").text == "\n\nThis is indeed a test"
+
+
+def test_cancelling_a_task_frees_the_slot() -> None:
+    with running_engine(slots=1) as engine:
+        llm = made(engine, context_window=8192)
+
+        async def main() -> str:
+            begun = asyncio.Event()
+
+            async def read() -> None:
+                async for _ in await llm.astream_complete(LONG, **ENDLESS):
+                    begun.set()
+
+            assert await is_freed_by_cancelling(read, begun, engine)
+            return (await llm.acomplete("Say this is a test")).text
+
+        assert asyncio.run(main()) == "\n\nThis is indeed a test"
 
 
 @pytest.mark.parametrize("is_async", [False, True])
