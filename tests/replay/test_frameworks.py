@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.replay import langchain_ways, llama_index_ways
-from tests.replay.cases import BATCH
+from tests.replay.cases import BATCH, TEST
 from tests.replay.framework_cases import ROOMS
+from tests.replay.langchain_ways import LANGCHAIN
 from tests.replay.recorded import Told, bodies, replies
 from tests.replay.ways import Heard, Way
 from xdm_integrations import APIStatusError
@@ -77,6 +78,31 @@ def agree(heard: Heard, told: Told, way: Way, *, only_first: bool) -> None:
     assert all(finish for _, finish, _ in heard.choices)
     assert heard.counts == told.counts(n)
     assert heard.model == told.model
+
+
+@WORLDS
+@pytest.mark.parametrize("cassette", ["langchain/invoke", "langchain/stream", "langchain/stream_n", "langchain/batch"])
+def test_the_texts_are_the_same_where_no_callback_listens(
+    cassette: str, recorded_from: Any, vcr: Any, is_async: bool
+) -> None:
+    """LangChain's calls that nobody is told of take ways of their own."""
+    name = cassette.partition("/")[2]
+    way = LANGCHAIN[name]
+    llm = made(XDMLLM, recorded_from, way)
+    params = {name: value for name, value in way.parameters.items() if name != "stream"}
+    if name == "batch":
+        texts = asyncio.run(llm.abatch(BATCH[::2])) if is_async else llm.batch(BATCH[::2])
+    elif name == "invoke":
+        texts = [asyncio.run(llm.ainvoke(TEST)) if is_async else llm.invoke(TEST)]
+    else:
+        texts = ["".join(asyncio.run(pieces(llm, params)) if is_async else llm.stream(TEST, **params))]
+    (told,) = replies(vcr)
+    assert texts == [text for text, _, _ in told.choices][: len(texts)]
+    assert len(texts) == (4 if name == "batch" else 1)
+
+
+async def pieces(llm: XDMLLM, params: dict[str, Any]) -> list[str]:
+    return [text async for text in llm.astream(TEST, **params)]
 
 
 @WORLDS
