@@ -3,10 +3,13 @@
 # ruff: noqa: B018, TC002  (written as users write)
 from __future__ import annotations
 
+from typing import Any
+
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.llms import LLM
 from typing_extensions import assert_type
 
+from xdm_integrations import Timeout, XDMError
 from xdm_integrations.llama_index import XDM
 
 
@@ -37,9 +40,63 @@ def called(llm: XDM) -> None:
         assert_type(piece.delta, str | None)
     for answer in llm.stream_chat([ChatMessage(content="a")]):
         assert_type(answer, ChatResponse)
+    base: LLM = llm
+    base.complete("a")
+    given(llm)
+
+
+def given(base: LLM) -> None:
+    """Whatever takes an LLM takes this one, and calls it as LlamaIndex's own signatures allow."""
+    assert_type(base.complete("a", anything="goes"), CompletionResponse)
+
+
+def every_parameter(llm: XDM, options: dict[str, Any]) -> None:
+    llm.complete(
+        "a",
+        best_of=2,
+        echo=True,
+        extra_body={"top_k": 1},
+        extra_headers={"X-A": "b"},
+        formatted=True,
+        frequency_penalty=0.5,
+        logit_bias={"50256": -100},
+        logprobs=5,
+        max_tokens=None,
+        model="m",
+        n=1,
+        presence_penalty=1,
+        seed=2,
+        stop="x",
+        suffix="y",
+        temperature=1.5,
+        timeout=Timeout(total=5),
+        top_p=0,
+        user="u",
+    )
+    llm.stream_complete("a", seed=1, timeout=(1, None))
+    llm.chat([ChatMessage(content="a")], stop=["x"])
+    llm.stream_chat([ChatMessage(content="a")], logit_bias={50256: -100})
+    assert_type(llm.fill_in_middle("a", "b", max_tokens=5), CompletionResponse)
+    llm.stream_fill_in_middle("a", suffix="b", stop="x")
+    assert_type(
+        llm.complete_batch(["a", [1, 2]], batch_size=5, return_exceptions=True, temperature=0),
+        list[CompletionResponse | XDMError],
+    )
+    llm.complete("a", **options)
+
+
+class Louder(XDM):
+    """A subclass may take more, as the base class does."""
+
+    def complete(self, *args: Any, **kwargs: Any) -> CompletionResponse:
+        return super().complete(*args, **kwargs)
 
 
 async def awaited(llm: XDM) -> None:
+    await llm.acomplete("a", formatted=True, temperature=0)
+    await llm.achat([ChatMessage(content="a")], max_tokens=5)
+    await llm.afill_in_middle("a", "b", seed=1)
+    await llm.acomplete_batch(["a"], max_concurrency=2, seed=1)
     assert_type(await llm.acomplete("a"), CompletionResponse)
     assert_type(await llm.achat([ChatMessage(content="a")]), ChatResponse)
     async for piece in await llm.astream_complete("a"):
@@ -48,7 +105,28 @@ async def awaited(llm: XDM) -> None:
         assert_type(answer, ChatResponse)
 
 
+async def awaited_mistakes(llm: XDM) -> None:
+    await llm.acomplete("a", temprature=0)  # type: ignore[call-arg] # misspelt
+    await llm.acomplete("a", max_tokens=1.5)  # type: ignore[arg-type] # not an integer
+    await llm.astream_complete("a", max_token=5)  # type: ignore[call-arg] # misspelt
+    await llm.astream_complete("a", seed="1")  # type: ignore[arg-type] # a string
+    await llm.achat([], temprature=0)  # type: ignore[call-arg] # misspelt
+    await llm.astream_chat([], top_p="1")  # type: ignore[arg-type] # a string
+    await llm.acomplete_batch(["a"], top_k=5)  # type: ignore[call-arg] # a server's own, for `extra_body`
+    await llm.afill_in_middle("a", "b", temprature=0)  # type: ignore[call-arg] # misspelt
+
+
 def mistakes(llm: XDM) -> None:
+    llm.complete("a", temprature=0)  # type: ignore[call-arg] # misspelt
+    llm.complete("a", temperature="0")  # type: ignore[arg-type] # a string
+    llm.complete("a", stream=True)  # type: ignore[call-arg] # the method called decides
+    llm.stream_complete("a", max_token=5)  # type: ignore[call-arg] # misspelt
+    llm.stream_complete("a", logit_bias=[1])  # type: ignore[arg-type] # not a mapping
+    llm.chat([], tools=[])  # type: ignore[call-arg] # for chat models
+    llm.stream_chat([], stop=[1])  # type: ignore[list-item] # not texts
+    llm.complete_batch(["a"], temprature=0)  # type: ignore[call-arg] # misspelt
+    llm.complete_batch(["a"], batch_size="5")  # type: ignore[arg-type] # a string
+    llm.fill_in_middle("a")  # type: ignore[call-arg] # no suffix
     XDM(temperature="hot")  # type: ignore[arg-type] # a string
     XDM(context_window=None)  # type: ignore[arg-type] # LlamaIndex plans with it
     XDM(additional_kwargs=[1])  # type: ignore[arg-type] # not a mapping

@@ -28,7 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = path.read_text("utf-8")
         (folder / path.name).write_text(text, "utf-8")
         (folder / (UNEXCUSED + path.name)).write_text(MISTAKE.sub("", text), "utf-8")
-    (folder / "pyrightconfig.json").write_bytes((HERE / "pyrightconfig.json").read_bytes())
+    config = json.loads((HERE / "pyrightconfig.json").read_text("utf-8"))
+    config["extraPaths"] = [str(ROOT)]  # this checkout, wherever else the package may be installed from
+    (folder / "pyrightconfig.json").write_text(json.dumps(config), "utf-8")
     return folder
 
 

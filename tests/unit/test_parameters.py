@@ -11,7 +11,14 @@ from numbers import Integral, Real
 import pytest
 
 from xdm_integrations.core.errors import ConfigurationError
-from xdm_integrations.core.parameters import PARAMETERS, CompletionParams, check_parameters, split_prompts
+from xdm_integrations.core.parameters import (
+    PARAMETERS,
+    CompletionParams,
+    ParamsBesideStop,
+    ParamsBesideSuffix,
+    check_parameters,
+    split_prompts,
+)
 
 NAN, INF, HUGE = math.nan, math.inf, 10**400
 UNWRITABLE = 10**5000
@@ -267,7 +274,10 @@ def test_unknown_names(name, says):
 
 
 def test_the_types_list_what_the_table_checks():
-    assert set(CompletionParams.__annotations__) == {*PARAMETERS, "extra_body", "extra_headers", "timeout"}
+    every = {*PARAMETERS, "extra_body", "extra_headers", "timeout"}
+    assert set(CompletionParams.__annotations__) == every
+    assert set(ParamsBesideStop.__annotations__) == every - {"stop"}
+    assert set(ParamsBesideSuffix.__annotations__) == every - {"suffix"}
 
 
 @pytest.mark.parametrize(

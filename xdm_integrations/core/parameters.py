@@ -24,8 +24,8 @@ Prompt: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int
 OnePrompt: TypeAlias = "str | list[int]"
 
 
-class SamplingParams(TypedDict, total=False):
-    """What a call may say about sampling. Unset means: the client's default, else the server's."""
+class SharedParams(TypedDict, total=False):
+    """What every call may say, whichever arguments its method has of its own. Unset means: the default."""
 
     best_of: int | None
     """1 to 20, at least `n`: candidates generated, of which the best `n` come back. Not in
@@ -48,10 +48,6 @@ class SamplingParams(TypedDict, total=False):
     """-2 to 2: lowers the odds of tokens that have appeared at all."""
     seed: int | None
     """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
-    stop: str | Sequence[str] | None
-    """Up to 4 texts at which generation ends; they aren't part of the answer."""
-    suffix: str | None
-    """Text that comes after the answer (fill in the middle); few models can."""
     temperature: float | None
     """0 to 2: how random the sampling is."""
     top_p: float | None
@@ -59,16 +55,30 @@ class SamplingParams(TypedDict, total=False):
     user: str | None
     """An id of the end user, for the provider's abuse detection."""
 
-
-class CompletionParams(SamplingParams, total=False):
-    """What a call may say: the sampling parameters, and how this one request is sent."""
-
     extra_body: Mapping[str, Any] | None
     """More fields of the body, for servers that know them. They win over parameters."""
     extra_headers: Mapping[str, str] | None
     """More headers for this request."""
     timeout: Timeout | float | tuple[float | None, ...] | None
     """Instead of the client's; see `Timeout`."""
+
+
+class ParamsBesideStop(SharedParams, total=False):
+    """What a call may say where `stop` is an argument of its own."""
+
+    suffix: str | None
+    """Text that comes after the answer (fill in the middle); few models can."""
+
+
+class ParamsBesideSuffix(SharedParams, total=False):
+    """What a call may say where `suffix` is an argument of its own."""
+
+    stop: str | Sequence[str] | None
+    """Up to 4 texts at which generation ends; they aren't part of the answer."""
+
+
+class CompletionParams(ParamsBesideStop, ParamsBesideSuffix, total=False):
+    """What a call may say: the parameters of the endpoint, and how this one request is sent."""
 
 
 class Parameter(NamedTuple):

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.runnables import Runnable, RunnableConfig
+    from typing_extensions import Unpack
 
+    from xdm_integrations.core.parameters import ParamsBesideStop
     from xdm_integrations.core.results import Completion
 
     from .fields import Params
     from .prompts import Stop
+    from .structured import StructuredParams
 
 
 class XDMLLM(XDMGenerating):
@@ -65,13 +68,13 @@ class XDMLLM(XDMGenerating):
 
     # Runnable
 
-    def invoke(
+    def invoke(  # type: ignore[override] # the base class takes anything
         self,
         input: LanguageModelInput,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
         *,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> str:
         """Return the answer to a text, a prompt value, a list of messages or a list of token ids."""
         if not self._answers_itself:
@@ -82,13 +85,13 @@ class XDMLLM(XDMGenerating):
         run = self._start(stop, kwargs, [prompt]).run(prompt, ensure_config(config))
         return self._answer([run], lambda: self._question([prompt], stop, kwargs)).completions[0].text
 
-    async def ainvoke(
+    async def ainvoke(  # type: ignore[override] # the base class takes anything
         self,
         input: LanguageModelInput,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
         *,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> str:
         """See `invoke`."""
         if not self._answers_itself:
@@ -99,13 +102,13 @@ class XDMLLM(XDMGenerating):
         run = await self._start(stop, kwargs, [prompt]).arun(prompt, ensure_config(config))
         return (await self._aanswer([run], lambda: self._question([prompt], stop, kwargs))).completions[0].text
 
-    def stream(
+    def stream(  # type: ignore[override] # the base class takes anything
         self,
         input: LanguageModelInput,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
         *,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> Iterator[str]:
         """Yield the answer's texts as they arrive; the run's end has the token counts."""
         if not self._streams_itself:
@@ -136,13 +139,13 @@ class XDMLLM(XDMGenerating):
             raise
         run.on_llm_end(_convert.streamed_result(stream.completion))
 
-    async def astream(
+    async def astream(  # type: ignore[override] # the base class takes anything
         self,
         input: LanguageModelInput,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
         *,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> AsyncIterator[str]:
         """See `stream`."""
         if not self._streams_itself:
@@ -175,14 +178,14 @@ class XDMLLM(XDMGenerating):
             raise
         await run.on_llm_end(_convert.streamed_result(stream.completion))
 
-    def batch(
+    def batch(  # type: ignore[override] # the base class takes anything
         self,
         inputs: list[LanguageModelInput],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> list[str]:
         """Answer many inputs: `batch_size` of them per request, several requests at once.
 
@@ -214,14 +217,14 @@ class XDMLLM(XDMGenerating):
             update_cache(self.cache, {}, llm_string, *call.learnt())
         return call.texts()
 
-    async def abatch(
+    async def abatch(  # type: ignore[override] # the base class takes anything
         self,
         inputs: list[LanguageModelInput],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
         stop: Stop = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ParamsBesideStop],
     ) -> list[str]:
         """See `batch`."""
         if not inputs:
@@ -247,7 +250,9 @@ class XDMLLM(XDMGenerating):
 
     # Language model
 
-    def with_structured_output(self, schema: Params | type, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
+    def with_structured_output(  # type: ignore[override] # the base class takes anything
+        self, schema: Params | type, **kwargs: Unpack[StructuredParams]
+    ) -> Runnable[LanguageModelInput, Any]:
         """Return a chain that answers with an object of `schema`; see `structured.structured_output`."""
         from .structured import structured_output  # noqa: PLC0415 - slow to import, and rarely needed
 

@@ -17,12 +17,14 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel, ValidationError
 
 from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.parameters import CompletionParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.runnables import Runnable
+    from typing_extensions import Unpack
 
     from .llms import XDMLLM
 
@@ -35,6 +37,17 @@ JSON:
 """
 
 
+class StructuredParams(CompletionParams, total=False):
+    """What `with_structured_output` may be given beside the schema; see `structured_output`."""
+
+    include_raw: bool
+    """Return the text, the object and the error instead of raising."""
+    method: str
+    """"format_instructions" or "json_schema"."""
+    schema_parameter: str
+    """The field of the body that "json_schema" sends."""
+
+
 def structured_output(
     llm: XDMLLM,
     schema: dict[str, Any] | type,
@@ -42,7 +55,7 @@ def structured_output(
     include_raw: bool = False,
     method: str = "format_instructions",
     schema_parameter: str = "response_format",
-    **kwargs: Any,
+    **kwargs: Unpack[CompletionParams],
 ) -> Runnable[LanguageModelInput, Any]:
     """Return a chain that answers with an object of `schema`.
 

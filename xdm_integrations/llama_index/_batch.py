@@ -26,10 +26,12 @@ from ._events import completion_events, span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from typing_extensions import Unpack
+
     from xdm_integrations.batches import Batch
     from xdm_integrations.core.errors import XDMError
     from xdm_integrations.core.packing import Outcome
-    from xdm_integrations.core.parameters import OnePrompt
+    from xdm_integrations.core.parameters import CompletionParams, OnePrompt
 
 
 class Batches(XDMConnected):
@@ -44,7 +46,7 @@ class Batches(XDMConnected):
         max_concurrency: int = 8,
         show_progress: bool = False,
         return_exceptions: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[CompletionParams],
     ) -> list[CompletionResponse | XDMError]:
         """Answer many prompts, several per request and several requests at once.
 
@@ -85,7 +87,7 @@ class Batches(XDMConnected):
         max_concurrency: int = 8,
         show_progress: bool = False,
         return_exceptions: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[CompletionParams],
     ) -> list[CompletionResponse | XDMError]:
         """See `complete_batch`."""
         if not prompts:

@@ -30,6 +30,10 @@ from ._structured import StructuredAnswers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Unpack
+
+    from xdm_integrations.core.parameters import CompletionParams, ParamsBesideSuffix
+
 
 class XDM(Batches, StructuredAnswers):
     """Text completions of the XDM gateway, wherever LlamaIndex takes an LLM.
@@ -84,7 +88,9 @@ class XDM(Batches, StructuredAnswers):
     # prompt is made before the decorated method is called, and each call is decorated once.
 
     @span
-    def complete(self, prompt: str | None = None, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    def complete(  # type: ignore[override] # the base class takes anything
+        self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
+    ) -> CompletionResponse:
         """Return the answer to a prompt.
 
         Args:
@@ -102,13 +108,15 @@ class XDM(Batches, StructuredAnswers):
         return self._complete(self._prompt(prompt, formatted), **kwargs)
 
     @span
-    async def acomplete(self, prompt: str | None = None, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    async def acomplete(  # type: ignore[override] # the base class takes anything
+        self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
+    ) -> CompletionResponse:
         """See `complete`."""
         return await self._acomplete(self._prompt(prompt, formatted), **kwargs)
 
     @span
-    def stream_complete(
-        self, prompt: str | None = None, formatted: bool = False, **kwargs: Any
+    def stream_complete(  # type: ignore[override] # the base class takes anything
+        self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
     ) -> CompletionResponseGen:
         """Return the answer piece by piece. The first piece has arrived when this returns.
 
@@ -121,29 +129,31 @@ class XDM(Batches, StructuredAnswers):
         return owned(self._stream_complete(self._prompt(prompt, formatted), **kwargs))
 
     @span
-    async def astream_complete(
-        self, prompt: str | None = None, formatted: bool = False, **kwargs: Any
+    async def astream_complete(  # type: ignore[override] # the base class takes anything
+        self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
     ) -> CompletionResponseAsyncGen:
         """See `stream_complete`."""
         return aowned(await self._astream_complete(self._prompt(prompt, formatted), **kwargs))
 
     @span
-    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
         """Return the answer to a conversation, which `messages_to_prompt` turns into a prompt."""
         return self._chat(messages, **kwargs)
 
     @span
-    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
         """See `chat`."""
         return await self._achat(messages, **kwargs)
 
     @span
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponseGen:  # type: ignore[override] # the base class takes anything
         """Return the answer to a conversation piece by piece; see `stream_complete`."""
         return owned(self._stream_chat(messages, **kwargs))
 
     @span
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    async def astream_chat(  # type: ignore[override] # the base class takes anything
+        self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]
+    ) -> ChatResponseAsyncGen:
         """See `stream_chat`."""
         return aowned(await self._astream_chat(messages, **kwargs))
 
@@ -190,22 +200,28 @@ class XDM(Batches, StructuredAnswers):
     # Beyond the base class.
 
     @span
-    def fill_in_middle(self, prompt: str, suffix: str, **kwargs: Any) -> CompletionResponse:
+    def fill_in_middle(self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]) -> CompletionResponse:
         """Return the text between `prompt` and `suffix`. Few models can; `completion_to_prompt` isn't applied."""
         return self._complete(prompt, suffix=suffix, **kwargs)
 
     @span
-    async def afill_in_middle(self, prompt: str, suffix: str, **kwargs: Any) -> CompletionResponse:
+    async def afill_in_middle(
+        self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
+    ) -> CompletionResponse:
         """See `fill_in_middle`."""
         return await self._acomplete(prompt, suffix=suffix, **kwargs)
 
     @span
-    def stream_fill_in_middle(self, prompt: str, suffix: str, **kwargs: Any) -> CompletionResponseGen:
+    def stream_fill_in_middle(
+        self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
+    ) -> CompletionResponseGen:
         """See `fill_in_middle` and `stream_complete`."""
         return owned(self._stream_complete(prompt, suffix=suffix, **kwargs))
 
     @span
-    async def astream_fill_in_middle(self, prompt: str, suffix: str, **kwargs: Any) -> CompletionResponseAsyncGen:
+    async def astream_fill_in_middle(
+        self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
+    ) -> CompletionResponseAsyncGen:
         """See `fill_in_middle` and `astream_complete`."""
         return aowned(await self._astream_complete(prompt, suffix=suffix, **kwargs))
 
