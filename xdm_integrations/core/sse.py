@@ -1,9 +1,12 @@
-"""Server-sent events from bytes, whatever the slicing (WHATWG HTML, section 9.2).
+r"""Server-sent events from bytes, whatever the slicing (WHATWG HTML, section 9.2).
 
-    decoder = SSEDecoder()
-    for block in blocks:
-        for event in decoder.feed(block): ...
-    for event in decoder.close(): ...
+    >>> decoder = SSEDecoder()
+    >>> decoder.feed(b'data: {"text": "Hel')
+    []
+    >>> decoder.feed(b'lo"}\n\ndata: [DONE]')
+    [ServerEvent(kind='', data=b'{"text": "Hello"}')]
+    >>> decoder.close()
+    [ServerEvent(kind='', data=b'[DONE]')]
 
 Beyond the standard: a line that is no field at all (a bare JSON object, HTML) is not dropped
 but handed out as an event of kind `BARE`, since gateways send errors that way; an event whose

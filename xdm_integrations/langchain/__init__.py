@@ -1,9 +1,9 @@
 """LangChain: `XDMLLM`, the gateway's text completions as a LangChain LLM.
 
-from xdm_integrations.langchain import XDMLLM
-
-llm = XDMLLM(temperature=0)                # key from XDM_API_KEY
-print(llm.invoke("Say this is a test"))
+>>> from xdm_integrations.langchain import XDMLLM
+>>> llm = XDMLLM(temperature=0)         # key from XDM_API_KEY
+>>> print(llm.invoke("The capital of France is"))
+ Paris.
 """
 
 try:

@@ -1,9 +1,9 @@
 """LlamaIndex: `XDM`, the gateway's text completions as an LLM.
 
-    from xdm_integrations.llama_index import XDM
-
-    llm = XDM()                             # key from XDM_API_KEY
-    print(llm.complete("Say this is a test"))
+    >>> from xdm_integrations.llama_index import XDM
+    >>> llm = XDM(temperature=0)            # key from XDM_API_KEY
+    >>> print(llm.complete("The capital of France is"))
+     Paris.
 
 Importing this registers `XDM` with LlamaIndex, so that `load_llm` knows it.
 """
