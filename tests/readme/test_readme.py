@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
+from langchain_core.language_models import BaseLLM
+from llama_index.core.llms import CustomLLM
 
-from tests.docs.pages import PAGES, ROOT, blocks, tables
+from tests.docs.pages import PAGES, ROOT, blocks, names_in, tables
+from xdm_integrations import Client, Timeout
 from xdm_integrations.core import errors
+from xdm_integrations.core.config import KEY_VARIABLE, URL_VARIABLE
+from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.llama_index import XDM
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -71,6 +79,86 @@ def test_every_error_is_in_the_table_of_errors(page):
         name for name in vars(errors) if name.endswith("Error") and issubclass(getattr(errors, name), errors.XDMError)
     }
     assert sorted(named) == sorted(tree - {"XDMError", "APIStatusError"})
+
+
+# The table of settings
+
+OWNERS = (XDMLLM, XDM, Client)
+FRAMEWORKS = {XDMLLM: BaseLLM, XDM: CustomLLM}
+HOOKS = ("on_request", "on_response", "on_retry")
+"""Settings that have a section of their own."""
+FROM_ELSEWHERE = {
+    "api_key": KEY_VARIABLE,
+    "base_url": URL_VARIABLE,
+    "api_base": URL_VARIABLE,
+    "timeout": (Timeout().connect, Timeout().read),
+}
+"""What stands for a setting whose default is None."""
+WORDS = {"": None, "yes": True, "是": True, "no": False, "否": False, "two": 2, "两次": 2}
+
+
+def settings_of(cls):
+    """Return the names that a class can be set to, with their defaults."""
+    if cls is Client:
+        return {name: one.default for name, one in inspect.signature(Client).parameters.items()}
+    fields = cls.model_fields.items()
+    return {field.alias or name: field.get_default(call_default_factory=True) for name, field in fields}
+
+
+def defaults_in(cell, cls):
+    """Return the settings that a cell names, with their defaults: "`name`" or "`method(argument=)`"."""
+    settings = settings_of(cls)
+    found = {}
+    for method, name in re.findall(r"`(?:(\w+)\()?(\w+)(?:=\))?`", cell):
+        default = inspect.signature(getattr(cls, method)).parameters[name].default if method else settings[name]
+        found[name] = FROM_ELSEWHERE.get(name) if default in (None, {}) else default
+    return found
+
+
+def stated(cell):
+    """Return the default that a cell states: a value, the name of a variable, or a text that is only for people."""
+    if cell in WORDS:
+        return WORDS[cell]
+    numbers = tuple(map(int, re.findall(r"\d+", cell)))
+    return next(iter(names_in(cell) or (numbers if len(numbers) < 2 else (numbers,))), cell)
+
+
+def table_of_settings(page):
+    (table,) = (table for table in tables(page) if any("`api_base`" in row[2] for row in table if len(row) == 5))
+    return table
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+def test_the_table_of_settings_has_the_names_and_defaults_of_the_code(page, monkeypatch):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    compared = 0
+    for _, *cells, default in table_of_settings(page):
+        for cls, cell in zip(OWNERS, cells, strict=True):
+            assert bool(cell) == bool(defaults_in(cell, cls)), cell
+            for name, value in defaults_in(cell, cls).items():
+                if name != "limits":  # "far more than answers need"
+                    compared += 1
+                    assert stated(default) == value, (cls, name)
+    assert compared > 30
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+def test_the_table_of_parameters_has_the_defaults_of_the_code(page):
+    (table,) = (table for table in tables(page) if any(row[0] == "`best_of`" for row in table))
+    sent = {names_in(row[0])[0]: re.match(r"[`\w.-]*", row[2])[0].strip("`") for row in table}
+    for cls in (XDMLLM, XDM):
+        for name in PARAMETERS:
+            default = settings_of(cls)[name]
+            assert default is None or sent[name] == str(default), (cls, name)
+    assert (sent["model"], sent["max_tokens"]) == (Client("key").config.model, str(Client("key").config.max_tokens))
+
+
+@pytest.mark.parametrize("cls", OWNERS)
+def test_every_setting_is_in_the_table(cls):
+    column = 1 + OWNERS.index(cls)
+    listed = {name for row in table_of_settings(ENGLISH) for name in defaults_in(row[column], cls)}
+    inherited = set() if cls is Client else set(FRAMEWORKS[cls].model_fields)
+    assert set(settings_of(cls)) - inherited - {*PARAMETERS, *HOOKS} <= listed
 
 
 # The examples
