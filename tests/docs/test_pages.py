@@ -121,6 +121,16 @@ def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> 
     assert stated >= 7
 
 
+def test_contributors_are_told_of_every_folder_of_tests() -> None:
+    named = [
+        folder
+        for table in tables(ROOT / "CONTRIBUTING.md")
+        for row in table
+        for folder in re.findall(r"`tests/(\w+)`", row[0])
+    ]
+    assert sorted(named) == sorted({path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")})
+
+
 README = ROOT / "README.md"
 
 

@@ -172,7 +172,7 @@ def test_a_limit_that_passes_is_no_cancellation(server):
         transport = AiohttpTransport(Limits())
         statuses = await asyncio.gather(*(one(transport, seconds) for seconds in (0.3, 0.1, 0.2)))
         cancelled = asyncio.create_task(transport.send(ask(server, **within(LONG, total=True))))
-        await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 7)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
