@@ -1,0 +1,30 @@
+"""What an import loads beyond the framework itself: names, which no machine's speed changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BASES = {
+    "langchain": "langchain_core.language_models.llms",
+    "llama_index": "llama_index.core.llms",
+}
+
+
+@pytest.mark.parametrize("framework", BASES)
+def test_an_adapter_loads_no_more_of_others_than_its_base_class_does(framework):
+    program = f"""
+import sys
+import {BASES[framework]}
+before = set(sys.modules)
+import xdm_integrations.{framework}
+print(*(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    # a room without requests, aiohttp, agents, tokenizers; rate_limiters is a file of a few lines
+    others = {name for name in loaded if not name.startswith(("xdm_integrations", "orjson"))}
+    assert others <= {"langchain_core.rate_limiters"}
+    assert not loaded & {f"xdm_integrations.transports.{name}" for name in ("_requests", "_aiohttp")}
