@@ -84,6 +84,22 @@ def test_each_piece_is_handed_out_when_it_comes(surface, server):
     assert [c.finish_reason for c in reader.rest()] == ["stop"]
 
 
+def test_what_nobody_reads_is_not_fetched(surface, server):
+    """A stream takes no more memory than its buffers, however much the server has to send."""
+    all_sent = threading.Event()
+    server.script = [
+        stream(chunk("first"), *[chunk("x" * 60_000)] * 1_000, all_sent.set, chunk("", finish="stop"), DONE)
+    ]
+    reader = Reader(surface, surface.client(base_url=server.url))
+    assert reader.next().text == "first"
+    if surface.is_async:
+        assert not surface._run(asyncio.to_thread(all_sent.wait, 1))
+    else:
+        assert not all_sent.wait(1)
+    assert sum(len(piece.text) for piece in reader.rest()) == 60_000_000
+    assert all_sent.is_set()
+
+
 def test_after_the_end_the_connection_is_used_again(surface, server):
     client = surface.client(base_url=server.url)
     for _ in range(5):
