@@ -9,6 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 VERSIONS := lowest newest
 # Pythons for `make pythons`; those that aren't installed are named and left out.
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+# The quiet rooms and the hall, every branch of which has a test.
+QUIET := xdm_integrations/core/*,xdm_integrations/client.py
 
 .DEFAULT_GOAL := help
 
@@ -40,8 +42,10 @@ types: $(VENV)/.made ## Check the package's types, strictly.
 check: lint types test ## Everything above.
 
 .PHONY: cov
-cov: $(VENV)/.made ## Run the tests and show which branches they miss.
+cov: $(VENV)/.made ## Run the tests, and fail if they miss a branch of core and client.py, or 5 % of the rest.
 	$(PYTEST) --cov --cov-report=term-missing
+	$(BIN)/coverage report --fail-under=100 --include="$(QUIET)"
+	$(BIN)/coverage report --fail-under=95 --omit="$(QUIET)"
 
 # One worker: vcrpy loses requests when several threads or processes record.
 .PHONY: record
@@ -73,7 +77,7 @@ peers:
 
 .PHONY: bench
 bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.
-	.venv-bench/bin/python benchmarks/run.py --save
+	.venv-bench/bin/python -m benchmarks.run --save
 
 .PHONY: compare
 compare: peers ## Put a misbehaving server before today's integrations and ours; takes 2 minutes.
@@ -81,7 +85,7 @@ compare: peers ## Put a misbehaving server before today's integrations and ours;
 
 .PHONY: soak
 soak: $(VENV)/.made ## Many streams and faulty calls at once, and a look for leaks.
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python -m benchmarks.soak
 
 # --strict: a package that the advisory database couldn't be asked about is a failure, and no clean bill.
 .PHONY: audit
@@ -107,17 +111,19 @@ lock: $(VENV)/.made ## Write constraints/ again, with what is newest today.
 	$(LOCK) -c constraints/lowest.in -o constraints/lowest.txt
 
 .PHONY: pythons
-pythons: ## The suite on every supported Python that is installed.
-	@for python in $(PYTHONS); do \
+pythons: ## The suite on every supported Python that is installed, pyenv's among them.
+	@PYENV_VERSION="$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | paste -sd:)}"; export PYENV_VERSION; \
+	for python in $(PYTHONS); do \
 	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then \
 	        echo "== $$python"; \
 	        $$python -m venv --clear .venv-$$python && \
 	        .venv-$$python/bin/python -m pip install -q -e ".[dev]" && \
-	        .venv-$$python/bin/python -m pytest || exit 1; \
+	        .venv-$$python/bin/python -m pytest || failed="$$failed $$python"; \
 	    else \
 	        echo "== $$python isn't here, and was left out"; \
 	    fi; \
-	done
+	done; \
+	test -z "$$failed" || { echo "Failed on:$$failed"; exit 1; }
 
 .PHONY: build
 build: $(VENV)/.made ## Build sdist and wheel, and check what is in them.

@@ -1,12 +1,16 @@
 """Run the side-by-side comparison, and save it as a table and a plot.
 
-    python benchmarks/run.py [--rounds 5] [--rows invoke] [--save]
+    python -m benchmarks.run [--rounds 5] [--rows invoke] [--save]
 
 Every subject of a row runs in a process of its own, in turn, round after round, against one
 loopback server in another process. What is shown is the median over the rounds, with the
 spread (half the range between the quartiles) of ours, and ours as a ratio to the floor and to
 the peer. The floor is plain requests or aiohttp + the framework over an LLM that answers from
-memory. `--save` writes `results.json`, `results.md`, `results.png` and `results.svg`.
+memory. `--save` writes `results.json`, `results.md`, `results.png` and `results.svg`, and the table of both
+READMEs.
+
+pyperf and pytest-benchmark time one subject many times over in one process, or one after the other;
+here they take turns, so that a machine that slows down slows all of them, and imports are fresh.
 """
 
 from __future__ import annotations
@@ -22,8 +26,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from server import running_server
-from subjects import GROWTH, ROWS
+from benchmarks.growth import GROWTH
+from benchmarks.server import running_server
+from benchmarks.subjects import ROWS
 
 HERE = Path(__file__).parent
 SUBJECTS = ("plain", "framework", "ours", "peer")
@@ -57,7 +62,8 @@ REACH = {
     "token lag, sync, p99": Reach(1.3, "us"),
     "token lag, async, median": Reach(1.3, "us"),
     "token lag, async, p99": Reach(1.3, "us"),
-    "memory of 1000 streams at once, MB": Reach(None, "MB"),
+    "langchain memory of 1000 streams at once": Reach(None, "MB"),
+    "llama_index memory of 1000 streams at once": Reach(None, "MB"),
 }
 
 
@@ -72,7 +78,8 @@ def measure(row: str, subject: str, url: str) -> float | None:
         if not k.lower().endswith("_proxy") and k not in ("XDM_API_KEY", "PYTHONDONTWRITEBYTECODE")
     }
     done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, str(HERE / "subjects.py"), row, subject, url],
+        [sys.executable, "-m", "benchmarks.subjects", row, subject, url],
+        cwd=HERE.parent,
         capture_output=True,
         text=True,
         timeout=300,
@@ -160,6 +167,23 @@ def markdown(table: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def growth_markdown(growth: dict[str, dict[str, float]]) -> str:
+    """Return what an item costs, by how many there are, as Markdown."""
+    curves: dict[str, dict[int, float]] = {}
+    for name, by_subject in growth.items():
+        _, what, count = name.split(", ")
+        for subject, figure in by_subject.items():
+            curves.setdefault(f"{subject}, per {what[:-1]}", {})[int(count)] = figure
+    lines = [
+        "| us CPU, where there are | " + " | ".join(f"{n:,}" for n in GROWTH) + " |",
+        "|---" * (1 + len(GROWTH)) + "|",
+    ]
+    lines += [
+        f"| {label} | " + " | ".join(shown(points.get(n)) for n in GROWTH) + " |" for label, points in curves.items()
+    ]
+    return "\n".join(lines)
+
+
 def environment() -> str:
     """Say what was measured with."""
     packages = []
@@ -186,19 +210,29 @@ def main() -> None:
     growth = {
         name: {s: median(v) for s, v in subjects.items()} for name, subjects in figures.items() if "growth" in name
     }
-    for name, by_subject in growth.items():
-        print(name, {subject: f"{figure:.1f} us" for subject, figure in by_subject.items()})
-    if arguments.save:
-        from plot import draw
+    if growth:
+        print(growth_markdown(growth))
+    if not arguments.save:
+        return
+    missing = [f"{name} / {subject}" for name, subject in ROWS if subject not in figures.get(name, {})]
+    if missing:
+        sys.exit(f"Not saved, for lack of: {', '.join(missing)}. `make bench` installs what all rows need.")
+    from benchmarks import readme
+    from benchmarks.plot import draw
 
-        (HERE / "results.json").write_text(
-            json.dumps({"environment": environment(), "table": table, "growth": growth, "counts": GROWTH}, indent=1)
-            + "\n"
-        )
-        (HERE / "results.md").write_text(
-            f"{markdown(table)}\n\nMedians of {arguments.rounds} rounds. {environment()}\n"
-        )
-        draw(table, growth, HERE)
+    (HERE / "results.json").write_text(
+        json.dumps({"environment": environment(), "table": table, "growth": growth, "counts": GROWTH}, indent=1) + "\n"
+    )
+    (HERE / "results.md").write_text(
+        f"{markdown(table)}\n\n"
+        f"Medians of {arguments.rounds} rounds, with half the range between the quartiles of ours. "
+        f"{environment()}\n\n"
+        f"{growth_markdown(growth)}\n\n"
+        f"One round. Each item of a LlamaIndex stream holds the whole text so far, copied for it; in its own stream\n"
+        f"from memory too.\n"
+    )
+    draw(table, growth, HERE)
+    readme.write()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A fast loopback server for measurements, in a process of its own.
 
-    with running_server() as server:            # or: python benchmarks/server.py
+    with running_server() as server:            # or: python -m benchmarks.server
         Client(base_url=server.url).complete("hello", max_tokens=3)
 
 It answers the prompt "hello" with the text "<hello>", and a list of prompts with a list of such texts,

@@ -1,6 +1,6 @@
 """Load and soak: many streams at once, and many calls with faults among them.
 
-    python benchmarks/soak.py [--streams 500] [--calls 10000] [--faults 0.05]
+    python -m benchmarks.soak [--streams 500] [--calls 10000] [--faults 0.05]
 
 500 streams are open at once in one process, then 10,000 calls are made, one in twenty of which the
 server spoils (refused with 429 or 503, reset, closed, cut): by threads over one `Client`, and by
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from server import running_server
+from benchmarks.server import running_server
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))

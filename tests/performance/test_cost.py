@@ -3,7 +3,7 @@
 `sys.setprofile` counts every call, Python's and C's, in the calling thread. The difference between
 a long and a short stream is what the tokens cost; a longer one shows whether that grows. The bound
 is the floor, counted in the same run: plain requests or aiohttp, and the framework over an LLM that
-answers from memory (both from `benchmarks/subjects.py`).
+answers from memory (both from `benchmarks/`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index_instrumentation import root_manager
 
-from benchmarks.subjects import (
-    langchain_from_memory,
-    llama_index_from_memory,
+from benchmarks.on_langchain import langchain_from_memory
+from benchmarks.on_llama_index import llama_index_from_memory
+from benchmarks.plain import (
     plain_acomplete,
     plain_astream,
     plain_body,
