@@ -81,7 +81,7 @@ bench: peers ## Compare with plain requests and aiohttp code, and with today's i
 
 .PHONY: compare
 compare: peers ## Put a misbehaving server before today's integrations and ours; takes 2 minutes.
-	.venv-bench/bin/python benchmarks/elsewhere.py --save
+	.venv-bench/bin/python -m benchmarks.elsewhere --save
 
 .PHONY: soak
 soak: $(VENV)/.made ## Many streams and faulty calls at once, and a look for leaks.

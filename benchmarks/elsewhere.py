@@ -1,6 +1,6 @@
 """Put the same misbehaving server before the integrations of today and ours, and write down what is seen.
 
-    python benchmarks/elsewhere.py [--rows stream] [--save]
+    python -m benchmarks.elsewhere [--rows stream] [--save]
 
 Every situation runs for every integration in a process of its own, a few at a time, within a limit
 in seconds: who hasn't come back by then is seen to be waiting. The words of the table are made from
@@ -24,7 +24,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-sys.path.insert(1, str(ROOT))  # the checkout beside this file comes first
 
 AT_ONCE = 3
 """Processes at a time. They wait far more than they compute."""
@@ -38,7 +37,7 @@ PACKAGES = (
 
 def observe(number: int, name: str, limit: float, answer: Connection) -> None:
     """Send what one contender does in one situation. Runs in a process of its own, and ends it."""
-    from situations import SITUATIONS
+    from benchmarks.situations import SITUATIONS
 
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)  # event loops that were closed complain at length
@@ -78,7 +77,7 @@ def ask(number: int, name: str, limit: float) -> str:
 
 def table(rows: str) -> list[str]:
     """Return the lines of the table of situations whose row's name holds `rows`."""
-    from situations import SITUATIONS
+    from benchmarks.situations import SITUATIONS
 
     lines = ["| what | situation | elsewhere | here |", "|---|---|---|---|"]
     last = ""
@@ -122,7 +121,7 @@ def main() -> None:
     for name in [n for n in os.environ if n.lower().endswith("_proxy") or n.startswith(("XDM_", "OPENAI_"))]:
         del os.environ[name]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT)])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["situations"])  # imports once for all
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["benchmarks.situations"])  # imports once for all
     start = time.monotonic()
     lines = table(arguments.rows)
     print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)

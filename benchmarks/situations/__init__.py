@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from contenders import CONTENDERS, Contender
+from benchmarks.contenders import CONTENDERS, Contender
 
 LANGCHAIN = ("LangChain",)
 LLAMA_INDEX = ("LlamaIndex",)

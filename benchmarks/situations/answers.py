@@ -8,8 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from contenders import Contender, text_of
-
+from benchmarks.contenders import Contender, text_of
 from tests.scripted import (
     CLOSE,
     DONE,

@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from contenders import Contender, text_of
-
+from benchmarks.contenders import Contender, text_of
 from tests.scripted import HANG, ScriptedServer, Seen, chunk, completion, echoing, http, slowly, stream, tokens
 
 from . import LLAMA_INDEX, situation

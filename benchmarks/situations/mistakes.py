@@ -8,8 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from contenders import Contender
-
+from benchmarks.contenders import Contender
 from tests.gateway_errors import CASES
 from tests.scripted import ScriptedServer, completion, http
 
