@@ -24,11 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import running_server
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from xdm_integrations import AsyncClient, Client, XDMError  # noqa: E402 - the checkout beside this file comes first
+from xdm_integrations import AsyncClient, Client, XDMError
 
 AT_ONCE = 64
 RETRIES = 8

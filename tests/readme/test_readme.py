@@ -9,6 +9,7 @@ import pytest
 from langchain_core.language_models import BaseLLM
 from llama_index.core.llms import CustomLLM
 
+from benchmarks import readme
 from tests.docs.pages import PAGES, ROOT, blocks, names_in, tables
 from xdm_integrations import Client, Timeout
 from xdm_integrations.core import errors
@@ -79,6 +80,11 @@ def test_every_error_is_in_the_table_of_errors(page):
         name for name in vars(errors) if name.endswith("Error") and issubclass(getattr(errors, name), errors.XDMError)
     }
     assert sorted(named) == sorted(tree - {"XDMError", "APIStatusError"})
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+def test_the_figures_are_those_that_were_measured(page):
+    assert readme.table(page.name) in page.read_text("utf-8").partition(readme.MARK)[2]
 
 
 # The table of settings
