@@ -16,6 +16,7 @@ def interrupt():
     main = threading.main_thread().ident
     while sys._current_frames()[main].f_code.co_name not in WAITS:
         time.sleep(0.005)
+    time.sleep(0.05)  # a signal that comes just before the kernel is entered would not wake it there
     global began
     began = time.monotonic()
     os.kill(os.getpid(), signal.SIGINT)
