@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Listener(BaseCallbackHandler):
     """What LangChain tells a callback of the runs it listens to."""
 
+    run_inline = True  # or the threads of an executor decide who is heard first
+
     def __init__(self) -> None:
         self.pieces: list[Any] = []
         self.results: list[Any] = []
