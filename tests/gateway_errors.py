@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.errors.tree import (
     APIResponseError,
     APIStatusError,
     AuthenticationError,

@@ -26,7 +26,7 @@ _NURSERY = """
 import sys, json, os, signal, tempfile, time
 import asyncio, gc, threading
 import aiohttp, requests, yarl, urllib3, xdm_integrations
-import xdm_integrations.transports._aiohttp, xdm_integrations.transports._requests
+import xdm_integrations.transports.aio.transport, xdm_integrations.transports.blocking.transport
 
 def nurse():
     for line in sys.stdin:

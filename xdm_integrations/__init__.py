@@ -11,9 +11,12 @@ import importlib
 import typing
 
 from ._version import __version__
-from .batches import Batch
-from .client import AsyncClient, Client
-from .core.errors import (
+from .client.awaiting import AsyncClient
+from .client.batches import Batch
+from .client.blocking import Client
+from .client.streams import AsyncCompletionStream, CompletionStream
+from .core.completions.results import Choice, Completion, CompletionChunk
+from .core.errors.tree import (
     APIConnectionError,
     APIResponseError,
     APIStatusError,
@@ -34,13 +37,12 @@ from .core.errors import (
     UnsupportedParameterError,
     XDMError,
 )
-from .core.results import Choice, Completion, CompletionChunk, Logprobs, Usage
-from .core.wire import Limits, Timeout
-from .streams import AsyncCompletionStream, CompletionStream
+from .core.protocol.results import Logprobs, Usage
+from .core.protocol.wire import Limits, Timeout
 
 if typing.TYPE_CHECKING:
-    from .core.models import Model
-    from .core.quota import Quota
+    from .core.gateway.models import Model
+    from .core.gateway.quota import Quota
 
 __all__ = [
     "APIConnectionError",
@@ -79,7 +81,7 @@ __all__ = [
     "__version__",
 ]
 
-_LATER = {"Model": "models", "Quota": "quota"}
+_LATER = {"Model": "gateway.models", "Quota": "gateway.quota"}
 """Rooms of `core` that few programs need, by what they give: loaded when it is named."""
 
 

@@ -29,7 +29,7 @@ def test_everything_it_lists_is_there_and_everything_public_is_listed():
 
 
 def test_every_error_is_at_the_front_door():
-    from xdm_integrations.core import errors
+    from xdm_integrations.core.errors import tree as errors
 
     own = {
         name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, errors.XDMError)
@@ -48,8 +48,8 @@ def test_it_is_light():
     assert roots.isdisjoint(HEAVY)
     assert "xdm_integrations.langchain" not in modules
     assert "xdm_integrations.llama_index" not in modules
-    assert "xdm_integrations.transports._requests" not in modules
-    assert "xdm_integrations.transports._aiohttp" not in modules
+    assert "xdm_integrations.transports.blocking.transport" not in modules
+    assert "xdm_integrations.transports.aio.transport" not in modules
 
 
 def test_clients_open_and_load_nothing_until_they_are_used():

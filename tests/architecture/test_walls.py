@@ -15,14 +15,14 @@ PACKAGE = ROOT / "xdm_integrations"
 
 LONG = {
     # Files of more than 250 lines, each with the reason why it is one idea.
-    "client.py": "the same hall twice, blocking and awaited, with the docstrings of every method",
-    "core/catalogue_rows.py": "a table: one row for each kind of failure",
-    "core/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
-    "core/errors.py": "the error tree: one documented class after the other",
-    "core/config.py": "one value of settings, and how each of them is brought into its normal form",
-    "core/results.py": "values with their documentation, and how each is read",
+    "client/blocking.py": "the client, with the docstrings of every method",
+    "core/errors/catalogue_rows.py": "a table: one row for each kind of failure",
+    "core/completions/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
+    "core/errors/tree.py": "the error tree: one documented class after the other",
+    "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
+    "core/completions/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",
-    "llama_index/_settings.py": "a table: the fields of the class with their documentation",
+    "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
 

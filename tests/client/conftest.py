@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-import xdm_integrations.client as module
-from xdm_integrations.core.retry import Chance
-from xdm_integrations.transports._aiohttp import AiohttpTransport
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.client import awaiting, blocking
+from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.transports.aio.transport import AiohttpTransport
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 
 @pytest.fixture
@@ -26,5 +26,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(RequestsTransport, "sleep", sleep)
     monkeypatch.setattr(AiohttpTransport, "sleep", sleep_async)
-    monkeypatch.setattr(module, "_CHANCE", Chance(lambda: 1.0, time.monotonic, time.time))
+    for module in (blocking, awaiting):
+        monkeypatch.setattr(module, "_CHANCE", Chance(lambda: 1.0, time.monotonic, time.time))
     return waited

@@ -17,7 +17,7 @@ async def main():
         nonlocal beats
         while True:
             await asyncio.sleep(0)
-            module = sys.modules.get("xdm_integrations.transports._aiohttp")
+            module = sys.modules.get("xdm_integrations.transports.aio.transport")
             beats += module is not None and not hasattr(module, "AiohttpTransport")  # being loaded
 
     heart = asyncio.create_task(beat())

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, blocks, command, names_in, range_in, tables
-from xdm_integrations.core.parameters import OPTIONS, PARAMETERS
+from xdm_integrations.core.completions.parameters import PARAMETERS
+from xdm_integrations.core.protocol.checks import OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +109,7 @@ def described(path: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", ["core/parameters.py", "langchain/fields.py"])
+@pytest.mark.parametrize("file", ["core/completions/parameters.py", "langchain/settings.py"])
 def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> None:
     texts = described(ROOT / "xdm_integrations" / file)
     assert set(texts) >= set(PARAMETERS) - {"model"}

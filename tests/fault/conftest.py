@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.programs import Programs
-from xdm_integrations import client as hall
-from xdm_integrations.core.retry import Chance
+from xdm_integrations.client import blocking as hall
+from xdm_integrations.core.protocol.retry import Chance
 
 
 @pytest.fixture(autouse=True)

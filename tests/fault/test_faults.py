@@ -225,8 +225,8 @@ def test_what_heals_at_the_third_try(surface, server, streamed, fault):
 @pytest.mark.parametrize("how", [CLOSE, RESET])
 def test_an_idle_connection_closed_just_as_the_next_request_goes_out(surface, server, streamed, how, monkeypatch):
     """The retry comes at once: no wait, although luck would have it long."""
-    from xdm_integrations import client as hall
-    from xdm_integrations.core.retry import Chance
+    from xdm_integrations.client import blocking as hall
+    from xdm_integrations.core.protocol.retry import Chance
 
     monkeypatch.setattr(hall, "_CHANCE", Chance(lambda: 1e6, time.monotonic, time.time))
     whole = tokens("a") if streamed else http(completion("a"))

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from tests.scripted import http
 from xdm_integrations import ConfigurationError, Timeout
-from xdm_integrations.core.config import normalize_timeout
-from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.core.completions.parameters import PARAMETERS
+from xdm_integrations.core.protocol.config import normalize_timeout
 from xdm_integrations.langchain import XDMLLM
 
 EVERY = {
@@ -78,7 +78,7 @@ def test_03_every_parameter_can_be_given_everywhere(world, server, how):
 def test_03_every_parameter_is_a_field_with_a_text_that_says_its_range():
     import inspect
 
-    from xdm_integrations.langchain import fields
+    from xdm_integrations.langchain import settings as fields
 
     source = inspect.getsource(fields)
     for name in PARAMETERS:

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from tests.llama_index.conftest import METHODS, Recorder, World
 from xdm_integrations import APIResponseError, ConfigurationError
-from xdm_integrations.core.parameters import PARAMETERS
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.completions.parameters import PARAMETERS
+from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.llama_index import XDM
 
 if TYPE_CHECKING:

@@ -27,4 +27,4 @@ print(*(set(sys.modules) - before))
     # a room without requests, aiohttp, agents, tokenizers; rate_limiters is a file of a few lines
     others = {name for name in loaded if not name.startswith(("xdm_integrations", "orjson"))}
     assert others <= {"langchain_core.rate_limiters"}
-    assert not loaded & {f"xdm_integrations.transports.{name}" for name in ("_requests", "_aiohttp")}
+    assert not loaded & {f"xdm_integrations.transports.{name}" for name in ("blocking.transport", "aio.transport")}

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from xdm_integrations.core.errors import XDMError
-from xdm_integrations.core.stream import StreamDecoder
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.decoder import StreamDecoder
+from xdm_integrations.core.protocol.wire import Limits
 
 CASSETTES = Path(__file__).parents[2] / "cassettes"
 

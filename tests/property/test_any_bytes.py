@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from tests.property.streams import outcome, streams
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.errors import XDMError
-from xdm_integrations.core.parse import parse_completion
-from xdm_integrations.core.results import Completion, Logprobs, Usage
-from xdm_integrations.core.retry import retry_after
-from xdm_integrations.core.sse import SSEDecoder
-from xdm_integrations.core.wire import Reply
+from xdm_integrations.core.completions.parse import parse_completion
+from xdm_integrations.core.completions.results import Completion
+from xdm_integrations.core.errors.reply_text import retry_after
+from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.results import Logprobs, Usage
+from xdm_integrations.core.protocol.sse import SSEDecoder
+from xdm_integrations.core.protocol.wire import Reply
 
 names = st.sampled_from(
     ["choices", "text", "index", "finish_reason", "logprobs", "tokens", "token_logprobs", "top_logprobs", "text_offset", "content",

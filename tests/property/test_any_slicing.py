@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.streams import cut, line_ends, outcome, places, recorded, streams, texts
-from xdm_integrations.core.sse import SSEDecoder
-from xdm_integrations.core.stream import StreamDecoder
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.protocol.decoder import StreamDecoder
+from xdm_integrations.core.protocol.sse import SSEDecoder
+from xdm_integrations.core.protocol.wire import Limits
 
 RECORDED = recorded()
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway_errors import CASES
-from xdm_integrations.core.catalogue import error_for, error_in, not_an_answer
-from xdm_integrations.core.errors import XDMError
+from xdm_integrations.core.errors.catalogue import error_for, error_in, not_an_answer
+from xdm_integrations.core.errors.tree import XDMError
 
 KEY = re.compile(r"sk-[A-Za-z0-9_-]{8,}", re.IGNORECASE)
 

@@ -12,9 +12,9 @@ from llama_index.core.llms import CustomLLM
 from benchmarks import readme
 from tests.docs.pages import PAGES, ROOT, blocks, names_in, tables
 from xdm_integrations import Client, Timeout
-from xdm_integrations.core import errors
-from xdm_integrations.core.config import KEY_VARIABLE, URL_VARIABLE
-from xdm_integrations.core.parameters import PARAMETERS
+from xdm_integrations.core.completions.parameters import PARAMETERS
+from xdm_integrations.core.errors import tree as errors
+from xdm_integrations.core.protocol.config import KEY_VARIABLE, URL_VARIABLE
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
 

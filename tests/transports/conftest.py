@@ -11,9 +11,9 @@ import trustme
 
 from tests.programs import Programs
 from tests.scripted import ScriptedServer, echoing
-from xdm_integrations.core.wire import Limits, Reply, Request, Timeout
-from xdm_integrations.transports._aiohttp import AiohttpTransport
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Timeout
+from xdm_integrations.transports.aio.transport import AiohttpTransport
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

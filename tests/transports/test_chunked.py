@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xdm_integrations.transports.chunked import LONGEST_LINE, BadChunkError, Dechunker
+from xdm_integrations.transports.blocking.chunked import LONGEST_LINE, BadChunkError, Dechunker
 
 BODY = "data: grüße\n\ndata: [DONE]\n\n".encode()
 WIRE = b"".join(b"%X;ext=1\r\n%s\r\n" % (len(p), p) for p in (BODY[:7], BODY[7:8], BODY[8:])) + b"0\r\nX: y\r\n\r\n"

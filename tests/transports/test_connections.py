@@ -14,9 +14,9 @@ import pytest
 from tests.ports import where_nobody_listens
 from tests.scripted import CLOSE, DONE, RESET, chunk, completion, http, stream, tokens
 from tests.transports.conftest import ask
-from xdm_integrations.core.errors import APIConnectionError
-from xdm_integrations.core.wire import Limits
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.core.errors.tree import APIConnectionError
+from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 
 def test_calls_one_after_the_other_share_a_connection(world, server):
@@ -85,7 +85,7 @@ def test_64_threads_share_64_connections_without_a_warning(server, caplog):
 def test_100_tasks_at_once_wait_for_no_connection(server):
     import asyncio
 
-    from xdm_integrations.transports._aiohttp import AiohttpTransport
+    from xdm_integrations.transports.aio.transport import AiohttpTransport
 
     everyone_is_here = threading.Barrier(150)
     server.script = lambda seen: [lambda: everyone_is_here.wait(60), *http(completion("x"))]
@@ -175,8 +175,8 @@ def test_a_forked_child_gets_connections_of_its_own(server, programs):
     code = """
 import os, sys, json
 from tests.transports.conftest import ask
-from xdm_integrations.core.wire import Limits
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 transport = RequestsTransport(Limits())
 def who(name):
     body = json.dumps({"prompt": name}).encode()
@@ -201,8 +201,8 @@ def test_a_child_of_a_running_loop_leaves_the_parents_connections_alone(server, 
     code = """
 import asyncio, os, sys
 from tests.transports.conftest import ask
-from xdm_integrations.core.wire import Limits
-from xdm_integrations.transports._aiohttp import AiohttpTransport
+from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.transports.aio.transport import AiohttpTransport
 transport = AiohttpTransport(Limits())
 def in_child():
     global transport
@@ -224,7 +224,7 @@ asyncio.run(main())
 
 def test_a_route_that_another_thread_forgets_is_found_again(server):
     """The routes are cleared when they are many, maybe between the two questions about one request."""
-    from xdm_integrations.transports.connections import Adapter
+    from xdm_integrations.transports.blocking.connections import Adapter
 
     class Forgetful(Adapter):
         def get_connection_with_tls_context(self, *args, **kwargs):

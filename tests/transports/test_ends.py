@@ -10,8 +10,9 @@ import pytest
 
 from tests.scripted import CLOSE, DONE, HANG, chunk, piece, stream
 from tests.transports.conftest import ask, head
-from xdm_integrations.core.errors import APIConnectionError
-from xdm_integrations.transports import _requests, aiohttp_body
+from xdm_integrations.core.errors.tree import APIConnectionError
+from xdm_integrations.transports.aio import body as aiohttp_body
+from xdm_integrations.transports.blocking import transport as _requests
 
 
 def read_to_done(world, reply) -> None:
@@ -80,8 +81,8 @@ def test_closing_the_transport_while_a_body_is_open_is_safe(world, server):
 
 def test_a_reader_in_another_thread_is_woken_by_close(server):
     """A stop button lives in another thread than the stream that it stops."""
-    from xdm_integrations.core.wire import Limits
-    from xdm_integrations.transports._requests import RequestsTransport
+    from xdm_integrations.core.protocol.wire import Limits
+    from xdm_integrations.transports.blocking.transport import RequestsTransport
 
     for start in (head(Transfer_Encoding="chunked") + piece(b"a"), head(Connection="close") + b"a"):
         server.script = [[start, HANG]]

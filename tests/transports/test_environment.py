@@ -9,7 +9,7 @@ import pytest
 from tests.ports import where_nobody_listens
 from tests.scripted import ScriptedServer, completion, http
 from tests.transports.conftest import ask
-from xdm_integrations.core.errors import APIConnectionError
+from xdm_integrations.core.errors.tree import APIConnectionError
 from xdm_integrations.transports import environment
 
 ANSWER = [http(completion("by proxy"))]

@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from tests.scripted import CLOSE, HANG, RESET, http
 from tests.transports.conftest import World, ask, head
-from xdm_integrations.core.errors import XDMError
+from xdm_integrations.core.errors.tree import XDMError
 
 LONG = b"x" * 200_000
 STRANGE = {

@@ -8,14 +8,16 @@ import pytest
 
 from tests.scripted import DONE, chunk, stream
 
-LOCKS = ["hall._OPENING", "connections._VCR_LOCK", "environment._LOADING", "_requests._OPENING"]
+LOCKS = ["settings._TRANSPORT_LOCK", "connections._VCR_LOCK", "environment._LOADING", "blocking._TRANSPORT_LOCK"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_that_is_held_at_the_fork_does_not_hang_the_child(server, programs, lock):
     code = f"""
-from xdm_integrations import Client, client as hall
-from xdm_integrations.transports import _requests, connections, environment
+from xdm_integrations import Client
+from xdm_integrations.client import settings
+from xdm_integrations.transports import environment
+from xdm_integrations.transports.blocking import connections, transport as blocking
 client = Client(base_url=sys.argv[1])
 with {lock}():
     child = os.fork()

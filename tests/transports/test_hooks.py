@@ -9,9 +9,9 @@ import pytest
 
 from tests.scripted import HANG, chunk, completion, http, stream
 from xdm_integrations import APIConnectionError, AsyncClient, Client, ConfigurationError
-from xdm_integrations.core.wire import Limits
-from xdm_integrations.transports._requests import RequestsTransport
-from xdm_integrations.transports.base import Hooks, drive
+from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.transports.blocking.transport import RequestsTransport
+from xdm_integrations.transports.drivers import Hooks, drive
 
 OPEN = [stream(chunk("one "), HANG, end=False)]
 
@@ -87,7 +87,7 @@ def test_a_coroutine_function_as_a_blocking_hook_closes_the_open_stream(server):
 
 def test_a_stop_iteration_of_a_hook_is_not_the_end_of_the_flow():
     def flow():
-        from xdm_integrations.core.wire import Request, Send
+        from xdm_integrations.core.protocol.wire import Request, Send
 
         yield Send(Request("http://127.0.0.1:9/", {}))
         return "never"

@@ -11,10 +11,10 @@ import pytest
 
 from tests.scripted import HANG, http, piece, slowly
 from tests.transports.conftest import ask, head
-from xdm_integrations.core.errors import APIConnectionError, APITimeoutError
-from xdm_integrations.core.wire import Limits, Timeout
-from xdm_integrations.transports._aiohttp import AiohttpTransport
-from xdm_integrations.transports.watchdog import WATCHDOG, Watchdog
+from xdm_integrations.core.errors.tree import APIConnectionError, APITimeoutError
+from xdm_integrations.core.protocol.wire import Limits, Timeout
+from xdm_integrations.transports.aio.transport import AiohttpTransport
+from xdm_integrations.transports.blocking.header_deadline import WATCHDOG, Watchdog
 
 SOON = Timeout(0.2, 0.2)
 LONG = 5
@@ -225,7 +225,7 @@ def test_the_watchdog_rings_the_nearest_first_and_only_what_is_due():
 
 
 def test_the_watchdog_rings_again_where_there_was_no_connection_yet(monkeypatch):
-    monkeypatch.setattr("xdm_integrations.transports.watchdog.AGAIN", 0.05)
+    monkeypatch.setattr("xdm_integrations.transports.blocking.header_deadline.AGAIN", 0.05)
     dog = Watchdog()
     alarm = dog.set(0.01)
     while not alarm.rang:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.scripted import CLOSE, HANG, RESET, http, piece
 from tests.transports.conftest import ask, head
-from xdm_integrations.core.errors import APIConnectionError, APIResponseError
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError
+from xdm_integrations.core.protocol.wire import Limits
 
 TOKENS = [f"data: {word}\n\n".encode() for word in ("one", "twö", "three", "four")]
 WHOLE = b"".join(TOKENS)
@@ -128,7 +128,7 @@ def test_broken_framing_is_an_error_and_closes(world, server, wire):
 
 def test_what_comes_after_the_last_chunk_belongs_to_nobody(server):
     """Only the blocking world reads so far; aiohttp refuses the surplus as a reply without a request."""
-    from xdm_integrations.transports._requests import RequestsTransport
+    from xdm_integrations.transports.blocking.transport import RequestsTransport
 
     transport = RequestsTransport(Limits())
     server.script = [
@@ -260,7 +260,7 @@ async def everything_async(world, server, streaming):
 
 def test_many_bodies_over_one_connection_leave_nothing_on_it(server):
     """Each body watches the connection for its end, and only as long as it is read."""
-    from xdm_integrations.transports._aiohttp import AiohttpTransport
+    from xdm_integrations.transports.aio.transport import AiohttpTransport
 
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), piece(b"b"), b"0\r\n\r\n"]]
 

@@ -12,9 +12,9 @@ import vcr
 
 from tests.scripted import ScriptedServer, echoing
 from tests.transports.conftest import ask
-from xdm_integrations.core.wire import Limits
-from xdm_integrations.transports._aiohttp import AiohttpTransport
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.transports.aio.transport import AiohttpTransport
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 PROMPTS = [f"prompt {i}" for i in range(20)]
 TIMES = 10

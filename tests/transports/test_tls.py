@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.transports.conftest import ask
-from xdm_integrations.core.errors import APIConnectionError, ConfigurationError
-from xdm_integrations.core.wire import Limits, Timeout
+from xdm_integrations.core.errors.tree import APIConnectionError, ConfigurationError
+from xdm_integrations.core.protocol.wire import Limits, Timeout
 from xdm_integrations.transports import environment
-from xdm_integrations.transports._aiohttp import AiohttpTransport
-from xdm_integrations.transports._requests import RequestsTransport
+from xdm_integrations.transports.aio.transport import AiohttpTransport
+from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 
 @pytest.fixture(autouse=True)

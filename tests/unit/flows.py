@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.completions import Memory, prepare
-from xdm_integrations.core.config import Config
-from xdm_integrations.core.errors import XDMError
-from xdm_integrations.core.retry import Chance
-from xdm_integrations.core.wire import Read, Reply, Send, Sleep
+from xdm_integrations.core.completions.request import prepare
+from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.config import Config
+from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.protocol.call import Memory
 
 URL = "http://localhost/v1/completions"
 

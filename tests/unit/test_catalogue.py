@@ -11,9 +11,10 @@ import time
 import pytest
 
 from tests.gateway_errors import CASES, ID, KEY, WEB, Case
-from xdm_integrations.core.catalogue import error_for, error_in, not_an_answer
-from xdm_integrations.core.catalogue_rows import ROWS
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.results import Choice, Completion
+from xdm_integrations.core.errors.catalogue import error_for, error_in, not_an_answer
+from xdm_integrations.core.errors.catalogue_rows import ROWS
+from xdm_integrations.core.errors.tree import (
     APIResponseError,
     APIStatusError,
     AuthenticationError,
@@ -27,7 +28,6 @@ from xdm_integrations.core.errors import (
     ServerError,
     XDMError,
 )
-from xdm_integrations.core.results import Choice, Completion
 
 COUNTS = {"A": 8, "P": 7, "Q": 6, "M": 8, "L": 6, "B": 11, "N": 4, "U": 7, "G": 6, "S": 6}
 IN_STREAM_TESTS = {"S2", "S3", "S4"}  # tests/unit/test_stream.py
@@ -107,7 +107,9 @@ def test_a_row_is_well_made(row):
 def test_no_row_is_dead(row, monkeypatch):
     """Without the row, some case ends elsewhere: in another class, scope, retry or hint."""
     before = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
-    monkeypatch.setattr("xdm_integrations.core.catalogue.ROWS", tuple(other for other in ROWS if other is not row))
+    monkeypatch.setattr(
+        "xdm_integrations.core.errors.catalogue.ROWS", tuple(other for other in ROWS if other is not row)
+    )
     after = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
     assert before != after
 

@@ -12,8 +12,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.flows import URL, Clock, call_of, ok, play, refused, sent
-from xdm_integrations.core.completions import Memory, complete_flow, merge, prepare_stream, refuses_lists
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.parse import WrongChoicesError
+from xdm_integrations.core.completions.request import complete_flow, merge, prepare_stream, refuses_lists
+from xdm_integrations.core.completions.results import Choice, Completion
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APITimeoutError,
     BadRequestError,
@@ -23,9 +25,9 @@ from xdm_integrations.core.errors import (
     ServerError,
     XDMError,
 )
-from xdm_integrations.core.parse import WrongChoicesError
-from xdm_integrations.core.results import Choice, Completion, Usage
-from xdm_integrations.core.wire import Sleep, Timeout
+from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.core.protocol.wire import Sleep, Timeout
 
 MESSAGE_FREE = {"error": {"message": "", "type": "internal_server_error"}}
 

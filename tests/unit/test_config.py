@@ -9,7 +9,8 @@ import math
 
 import pytest
 
-from xdm_integrations.core.config import (
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     Config,
     check_headers,
@@ -20,8 +21,7 @@ from xdm_integrations.core.config import (
     normalize_timeout,
     require_key,
 )
-from xdm_integrations.core.errors import ConfigurationError
-from xdm_integrations.core.wire import Limits, Timeout
+from xdm_integrations.core.protocol.wire import Limits, Timeout
 
 ROOT = "https://xuedingmao.online/v1"
 

@@ -11,9 +11,9 @@ import re
 
 import pytest
 
-from xdm_integrations.core import errors
-from xdm_integrations.core.parse import WrongChoicesError
-from xdm_integrations.core.results import Choice, Completion
+from xdm_integrations.core.completions.parse import WrongChoicesError
+from xdm_integrations.core.completions.results import Choice, Completion
+from xdm_integrations.core.errors import tree as errors
 
 CLASSES = [
     value

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.flows import URL, Clock, play, refused
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
     APIStatusError,
@@ -15,9 +15,9 @@ from xdm_integrations.core.errors import (
     RateLimitError,
     ServerError,
 )
-from xdm_integrations.core.flow import send_flow, time_is_up
-from xdm_integrations.core.retry import RetryPolicy
-from xdm_integrations.core.wire import Reply, Request, Send, Sleep, Timeout
+from xdm_integrations.core.protocol.flow import send_flow, time_is_up
+from xdm_integrations.core.protocol.retry import RetryPolicy
+from xdm_integrations.core.protocol.wire import Reply, Request, Send, Sleep, Timeout
 
 OK = Reply(200, {}, b"fine")
 BUSY = refused(503, "<html><title>503</title></html>")

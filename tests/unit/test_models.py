@@ -22,10 +22,11 @@ from xdm_integrations import (
     ServerError,
     Timeout,
 )
-from xdm_integrations.core.completions import Memory, complete_flow
-from xdm_integrations.core.config import Config
-from xdm_integrations.core.models import Model, models_flow, nearest, parse_models
-from xdm_integrations.core.wire import Reply, Send
+from xdm_integrations.core.completions.request import complete_flow
+from xdm_integrations.core.gateway.models import Model, models_flow, nearest, parse_models
+from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.config import Config
+from xdm_integrations.core.protocol.wire import Reply, Send
 
 ONE_API = {
     "object": "list",

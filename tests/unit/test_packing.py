@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.flows import Clock, call_of, ok, play, refused, sent
-from xdm_integrations.core.completions import Memory
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.packing import pack_prompts
+from xdm_integrations.core.completions.parse import WrongChoicesError
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     AuthenticationError,
     BadRequestError,
@@ -15,10 +16,10 @@ from xdm_integrations.core.errors import (
     RateLimitError,
     ServerError,
 )
-from xdm_integrations.core.packing import Pack, check_at_least_one, pack_prompts
-from xdm_integrations.core.parse import WrongChoicesError
-from xdm_integrations.core.results import Usage
-from xdm_integrations.core.wire import Reply
+from xdm_integrations.core.protocol.batching import Pack, check_at_least_one
+from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.core.protocol.wire import Reply
 
 LIST_REFUSED = refused(400, {"detail": "prompt must be a string."})
 BAD = refused(400, {"error": {"message": "not this one"}})

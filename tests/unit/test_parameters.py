@@ -10,8 +10,7 @@ from numbers import Integral, Real
 
 import pytest
 
-from xdm_integrations.core.errors import ConfigurationError
-from xdm_integrations.core.parameters import (
+from xdm_integrations.core.completions.parameters import (
     PARAMETERS,
     CompletionParams,
     ParamsBesideStop,
@@ -19,6 +18,7 @@ from xdm_integrations.core.parameters import (
     check_parameters,
     split_prompts,
 )
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 NAN, INF, HUGE = math.nan, math.inf, 10**400
 UNWRITABLE = 10**5000

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from xdm_integrations.core.errors import APIResponseError, APIStatusError, InsufficientQuotaError
-from xdm_integrations.core.parse import WrongChoicesError, parse_completion
-from xdm_integrations.core.results import Usage
-from xdm_integrations.core.wire import Reply
+from xdm_integrations.core.completions.parse import WrongChoicesError, parse_completion
+from xdm_integrations.core.errors.tree import APIResponseError, APIStatusError, InsufficientQuotaError
+from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.core.protocol.wire import Reply
 
 HEADERS = {"content-type": "application/json", "x-oneapi-request-id": "r-1"}
 

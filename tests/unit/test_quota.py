@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.scripted import RESET, http
-from xdm_integrations import (
-    APIConnectionError,
-    AuthenticationError,
-    NotFoundError,
-    RateLimitError,
-    ServerError,
-)
-from xdm_integrations.core.quota import QUOTA_UNITS, SITE_UNITS, Quota
+from xdm_integrations import APIConnectionError, AuthenticationError, NotFoundError, RateLimitError, ServerError
+from xdm_integrations.core.gateway.quota import QUOTA_UNITS, SITE_UNITS, Quota
 
 TOKEN = {
     "code": True,

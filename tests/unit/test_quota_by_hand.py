@@ -8,10 +8,10 @@ import json
 import pytest
 
 from tests.unit.flows import Clock, play, refused
-from xdm_integrations.core.config import Config
-from xdm_integrations.core.errors import APIConnectionError, APIResponseError, NotFoundError, XDMError
-from xdm_integrations.core.quota import QUOTA_UNITS, Quota, quota_flow
-from xdm_integrations.core.wire import Reply
+from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, NotFoundError, XDMError
+from xdm_integrations.core.gateway.quota import QUOTA_UNITS, Quota, quota_flow
+from xdm_integrations.core.protocol.config import Config
+from xdm_integrations.core.protocol.wire import Reply
 
 
 def answer(value):

@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from xdm_integrations.core.results import Choice, Completion, CompletionChunk, Logprobs, Usage, total_usage
+from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
+from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
 
 @pytest.mark.parametrize(

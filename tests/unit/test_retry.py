@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.errors.reply_text import retry_after
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
     APITimeoutError,
@@ -16,7 +17,7 @@ from xdm_integrations.core.errors import (
     ServerError,
     StreamInterruptedError,
 )
-from xdm_integrations.core.retry import RetryPolicy, retry_after
+from xdm_integrations.core.protocol.retry import RetryPolicy
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 

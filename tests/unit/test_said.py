@@ -6,8 +6,18 @@ import math
 
 import pytest
 
-from xdm_integrations.core.catalogue_rows import EMPTY, HTML, PLAIN
-from xdm_integrations.core.said import Said, clean, dump, excerpt, kept, parsed, read, read_payload, request_id_of
+from xdm_integrations.core.errors.catalogue_rows import EMPTY, HTML, PLAIN
+from xdm_integrations.core.errors.reply_text import (
+    Said,
+    clean,
+    dump,
+    excerpt,
+    kept,
+    parsed,
+    read,
+    read_payload,
+    request_id_of,
+)
 
 WEB = {"content-type": "text/html"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from xdm_integrations.core.sse import BARE, ServerEvent, SSEDecoder
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.protocol.sse import BARE, ServerEvent, SSEDecoder
+from xdm_integrations.core.protocol.wire import Limits
 
 A = ("", b"a")
 B = ("", b"b")

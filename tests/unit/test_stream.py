@@ -10,7 +10,8 @@ import json
 
 import pytest
 
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.results import CompletionChunk
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
     APIStatusError,
@@ -19,9 +20,9 @@ from xdm_integrations.core.errors import (
     ServerError,
     StreamInterruptedError,
 )
-from xdm_integrations.core.results import CompletionChunk, Logprobs, Usage
-from xdm_integrations.core.stream import StreamDecoder
-from xdm_integrations.core.wire import Limits
+from xdm_integrations.core.protocol.decoder import StreamDecoder
+from xdm_integrations.core.protocol.results import Logprobs, Usage
+from xdm_integrations.core.protocol.wire import Limits
 
 HEADERS = {"x-oneapi-request-id": "r-1", "content-type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from tests.unit.flows import Clock, call_of, play, refused
-from xdm_integrations.core.completions import Memory, prepare_stream
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.request import prepare_stream
+from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
     APITimeoutError,
@@ -19,8 +19,9 @@ from xdm_integrations.core.errors import (
     StreamInterruptedError,
     XDMError,
 )
-from xdm_integrations.core.streaming import PATIENCE_AFTER_FINISH, Streaming, stream_flow
-from xdm_integrations.core.wire import Read, Reply, Send, Sleep, Timeout
+from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.reading import PATIENCE_AFTER_FINISH, Streaming, stream_flow
+from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep, Timeout
 
 DONE = b"data: [DONE]\n\n"
 PING = b": PING\n\n"

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from xdm_integrations.core.wire import Limits, Read, Reply, Request, Timeout, secret_of
+from xdm_integrations.core.protocol.wire import Limits, Read, Reply, Request, Timeout, secret_of
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from xdm_integrations.core.errors import (
+from xdm_integrations.core.completions.parameters import check_parameters
+from xdm_integrations.core.errors.tree import (
     AuthenticationError,
     InsufficientQuotaError,
     ModelUnavailableError,
     PermissionDeniedError,
     XDMError,
 )
-from xdm_integrations.core.parameters import check_parameters
-from xdm_integrations.core.results import Usage
+from xdm_integrations.core.protocol.results import Usage
 
 from .answers import Answers, check_output
 from .complete import given, sampling
@@ -36,7 +36,7 @@ from .prompts import Task, read_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from xdm_integrations.core.packing import Outcome
+    from xdm_integrations.core.protocol.batching import Outcome
 
 WINDOW = 2000
 """Prompts that are handed to the client at once; bounds what is kept in memory."""

@@ -11,7 +11,7 @@ from .options import Options, client_options, screen
 
 if TYPE_CHECKING:
     from xdm_integrations.client import Client
-    from xdm_integrations.core.results import Completion
+    from xdm_integrations.core.completions.results import Completion
 
 _SAMPLING: tuple[Any, ...] = (
     click.option("-n", "n", type=int, metavar="N", help="Answers to the prompt. Each is billed."),

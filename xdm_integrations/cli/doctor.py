@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xdm_integrations.core.config import (
+from xdm_integrations.core.errors.tree import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations.core.gateway.models import nearest
+from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -20,8 +22,6 @@ from xdm_integrations.core.config import (
     normalize_key,
     require_key,
 )
-from xdm_integrations.core.errors import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
-from xdm_integrations.core.models import nearest
 
 from .options import FAILED, Options, can_show, client_options, screen
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from xdm_integrations.client import Client
-    from xdm_integrations.core.results import Usage
+    from xdm_integrations.core.protocol.results import Usage
 
 PROMPT = "Say this is a test"
 MAX_TOKENS = 8

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from xdm_integrations.client import Client
-from xdm_integrations.core.errors import ConfigurationError, XDMError
+from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.globals import get_llm_cache
 from langchain_core.outputs import LLMResult, RunInfo
 
-from xdm_integrations.core.config import KEY_VARIABLE
-from xdm_integrations.core.parameters import split_prompts
+from xdm_integrations.core.completions.parameters import split_prompts
+from xdm_integrations.core.protocol.config import KEY_VARIABLE
 
-from . import _convert, runs
+from . import runs
 from .asking import Question, aask, ask
+from .convert import completions as _convert
 from .life import XDMConnected
 from .prompts import TokenPrompt, as_sent, as_texts, is_token_ids, text_of
-from .streaming import achunks, chunks, retries_to
+from .streams import achunks, chunks, retries_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from langchain_core.outputs import GenerationChunk
     from langchain_core.prompt_values import PromptValue
 
-    from xdm_integrations.batches import Batch
+    from xdm_integrations.client.batches import Batch
 
     from .asking import BatchCall
-    from .fields import Params
     from .prompts import Stop
+    from .settings import Params
 
 CALL: ContextVar[tuple[object, Params] | None] = ContextVar("xdm_integrations_langchain_call", default=None)
 """The LLM that is being called in this context, and the call's own parameters: the base class asks

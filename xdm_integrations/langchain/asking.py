@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.outputs import Generation, LLMResult
 
-from xdm_integrations.batches import Batch
-from xdm_integrations.core.errors import XDMError
-from xdm_integrations.core.results import Completion, total_usage
+from xdm_integrations.client.batches import Batch
+from xdm_integrations.core.completions.results import Completion
+from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.results import total_usage
 
-from . import _convert
+from .convert import completions as _convert
 from .prompts import as_sent
-from .streaming import aask_streaming, ask_streaming, retries_to
+from .streams import aask_streaming, ask_streaming, retries_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from xdm_integrations import AsyncClient, Client
-    from xdm_integrations.core.packing import Outcome
+    from xdm_integrations.core.protocol.batching import Outcome
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from xdm_integrations.core.config import (
+from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.checks import OPTIONS, unknown_parameter
+from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     URL_VARIABLE,
     check_headers,
@@ -16,8 +19,6 @@ from xdm_integrations.core.config import (
     normalize_key,
     normalize_timeout,
 )
-from xdm_integrations.core.errors import ConfigurationError
-from xdm_integrations.core.parameters import OPTIONS, PARAMETERS, check_parameters, unknown_parameter
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

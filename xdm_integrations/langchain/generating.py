@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackManager
 
-from xdm_integrations.core.parameters import ParamsBesideStop
+from xdm_integrations.core.completions.parameters import ParamsBesideStop
 
 from .answering import CALL, XDMAnswering
 from .prompts import as_texts, text_of
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from langchain_core.prompt_values import PromptValue
     from typing_extensions import Unpack
 
-    from .fields import Params
     from .prompts import Stop
+    from .settings import Params
 
 
 class RunParams(ParamsBesideStop, total=False):

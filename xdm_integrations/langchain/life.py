@@ -8,9 +8,9 @@ from langchain_core import __version__ as core_version
 from pydantic import PrivateAttr
 
 from xdm_integrations._version import __version__
-from xdm_integrations.connected import Connected
+from xdm_integrations.client.lazy_clients import Connected
 
-from .fields import XDMFields
+from .settings import XDMFields
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -16,13 +16,13 @@ from langchain_core.language_models.llms import aget_prompts, aupdate_cache, get
 from langchain_core.runnables.config import ensure_config, get_config_list
 from pydantic import ConfigDict
 
-from xdm_integrations.core.errors import XDMError
+from xdm_integrations.core.errors.tree import XDMError
 
-from . import _convert
 from .asking import BatchCall
+from .convert import completions as _convert
 from .generating import XDMGenerating
 from .prompts import as_sent
-from .streaming import achunks, chunks, retries_to
+from .streams import achunks, chunks, retries_to
 from .tokens import token_ids
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig
     from typing_extensions import Unpack
 
-    from xdm_integrations.core.parameters import ParamsBesideStop
-    from xdm_integrations.core.results import Completion
+    from xdm_integrations.core.completions.parameters import ParamsBesideStop
+    from xdm_integrations.core.completions.results import Completion
 
-    from .fields import Params
+    from .llm_structured import StructuredParams
     from .prompts import Stop
-    from .structured import StructuredParams
+    from .settings import Params
 
 
 class XDMLLM(XDMGenerating):
@@ -254,7 +254,7 @@ class XDMLLM(XDMGenerating):
         self, schema: Params | type, **kwargs: Unpack[StructuredParams]
     ) -> Runnable[LanguageModelInput, Any]:
         """Return a chain that answers with an object of `schema`; see `structured.structured_output`."""
-        from .structured import structured_output  # noqa: PLC0415 - slow to import, and rarely needed
+        from .llm_structured import structured_output  # noqa: PLC0415 - slow to import, and rarely needed
 
         return structured_output(self, schema, **kwargs)
 

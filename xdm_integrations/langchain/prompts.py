@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, PromptValue
 
-from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Self
 
-    from xdm_integrations.core.parameters import OnePrompt
+    from xdm_integrations.core.completions.parameters import OnePrompt
 
 
 Stop: TypeAlias = "str | Sequence[str] | None"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
-from xdm_integrations.core.errors import XDMError
+from xdm_integrations.core.errors.tree import XDMError
 
-from . import _convert
+from .convert import completions as _convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 _VOCABULARIES = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 """Where tiktoken takes its vocabularies from; it keeps each under the SHA-1 of this address."""

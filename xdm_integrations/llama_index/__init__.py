@@ -19,8 +19,8 @@ except ModuleNotFoundError as error:
         'LlamaIndex isn\'t installed. Run: pip install "xdm-integrations[llama-index]"', name=error.name
     ) from error
 
-from ._registry import register
 from .llms import XDM
+from .registry import register
 
 register(XDM)
 

@@ -19,20 +19,20 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import ConfigDict
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 
-from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.errors.tree import ConfigurationError
 
-from . import _convert
-from ._batch import Batches
-from ._events import chat_events, completion_events, span
-from ._stream import aitems, aowned, items, opened, owned
-from ._structured import StructuredAnswers
+from .convert import completions as _convert
+from .instrumentation import chat_events, completion_events, span
+from .llm_batches import Batches
+from .llm_structured import StructuredAnswers
+from .streams import aitems, aowned, items, opened, owned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from typing_extensions import Unpack
 
-    from xdm_integrations.core.parameters import CompletionParams, ParamsBesideSuffix
+    from xdm_integrations.core.completions.parameters import CompletionParams, ParamsBesideSuffix
 
 
 class XDM(Batches, StructuredAnswers):
@@ -98,12 +98,12 @@ class XDM(Batches, StructuredAnswers):
             formatted: The prompt has been through `completion_to_prompt` already.
             **kwargs: Parameters of the endpoint, and `extra_body`, `extra_headers`, `timeout`, which
                 no callback or tracer gets to see; see
-                `xdm_integrations.core.parameters.CompletionParams`.
+                `xdm_integrations.core.completions.parameters.CompletionParams`.
 
         Raises:
             ValueError: No prompt was given.
             ConfigurationError: Something can't be sent; no byte was.
-            XDMError: The call failed; see `xdm_integrations.core.errors`.
+            XDMError: The call failed; see `xdm_integrations.core.errors.tree`.
         """
         return self._complete(self._prompt(prompt, formatted), **kwargs)
 

@@ -12,7 +12,7 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from xdm_integrations.core.errors import ConfigurationError
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .locks import ProcessLock
 

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from xdm_integrations.core.errors import APIConnectionError, APIResponseError, APITimeoutError
-from xdm_integrations.core.flow import time_is_up
+from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, APITimeoutError
+from xdm_integrations.core.protocol.flow import time_is_up
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.wire import Request
+    from xdm_integrations.core.protocol.wire import Request
 
 E = TypeVar("E", bound=BaseException)
 _ADVICE = "Check `base_url`, the network and the proxy settings."

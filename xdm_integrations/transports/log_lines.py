@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.said import request_id_of
+from xdm_integrations.core.errors.reply_text import request_id_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from xdm_integrations.core.wire import Reply, Request, Sleep
+    from xdm_integrations.core.protocol.wire import Reply, Request, Sleep
 
 log = logging.getLogger("xdm_integrations")
 

@@ -1,0 +1,182 @@
+"""The sync client: every method plans a call in `core` and drives it over requests."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, TypeVar
+
+from xdm_integrations.core.completions.packing import pack_prompts
+from xdm_integrations.core.completions.request import complete_flow, prepare, prepare_stream
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.config import normalize_key
+from xdm_integrations.core.protocol.reading import stream_flow
+from xdm_integrations.transports.drivers import Transport, drive
+
+from .batches import Batch, run_batch
+from .settings import _CHANCE, _TRANSPORT_LOCK, OnRetry, _Settings
+from .streams import CompletionStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
+    from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.gateway.models import Model
+    from xdm_integrations.core.gateway.quota import Quota
+    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.protocol.flow import Flow
+
+T = TypeVar("T")
+
+
+class Client(_Settings):
+    """Text completions by blocking calls. Threads may share one client.
+
+    Example:
+        >>> from xdm_integrations import Client
+        >>> with Client() as client:
+        ...     completion = client.complete("Say this is a test", max_tokens=20)
+        >>> completion.finish_reason
+        'stop'
+    """
+
+    def complete(self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]) -> Completion:
+        """Return the answer to a prompt, or to several.
+
+        Args:
+            prompt: A text, a list of texts, token ids, or a list of lists of them.
+            on_retry: Called before each retry of this call, instead of the client's hook.
+            **params: See `CompletionParams`.
+
+        Returns:
+            `len(prompts) * n` choices in order; `Completion.by_prompt` groups them.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            XDMError: The call failed; see `core.errors`.
+        """
+        call = prepare(self.config, self._with_key(self._key()), prompt, params)
+        return self._drive(complete_flow(call, self._memory, _CHANCE), on_retry)
+
+    def stream(
+        self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]
+    ) -> CompletionStream:
+        """Return the answer piece by piece. The first piece has arrived when this returns.
+
+        Args:
+            prompt: As for `complete`. The pieces of several prompts come interleaved.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `CompletionParams`.
+
+        Returns:
+            An iterator of `CompletionChunk`, which is a context manager too. Dropping it, closing it
+            or leaving it closes the connection, and ends the generation.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
+            XDMError: The call failed.
+        """
+        call = prepare_stream(self.config, self._with_key(self._key()), prompt, params)
+        return CompletionStream(self._drive(stream_flow(call, self._memory, _CHANCE), on_retry))
+
+    def complete_batch(  # noqa: PLR0913 - one argument per setting
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        batch_size: int = 20,
+        max_concurrency: int = 8,
+        stop_on_error: bool = False,
+        on_result: Callable[[int, Outcome], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[CompletionParams],
+    ) -> Batch:
+        """Answer many prompts, several per request and several requests at once.
+
+        A prompt that fails doesn't fail the others: a request that the server refuses because of
+        its content is split, and asked prompt by prompt.
+
+        Args:
+            prompts: Texts, or lists of token ids.
+            batch_size: Prompts per request, at most.
+            max_concurrency: Requests in flight, at most.
+            stop_on_error: Send nothing more once a prompt has failed; what wasn't asked gets that
+                error as its outcome, without a call of `on_result`.
+            on_result: Called with a prompt's number and its outcome, as each arrives; from several
+                threads, one at a time, so that a slow one holds the others up.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `CompletionParams`. A total timeout holds for each request.
+
+        Returns:
+            One outcome per prompt, in order: a `Completion` or the `XDMError` it failed with.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+        """
+        if not prompts:
+            return Batch()
+        call = prepare(self.config, self._with_key(self._key()), prompts, params)
+        return run_batch(
+            pack_prompts(call, self._memory, _CHANCE, batch_size),
+            lambda flow: self._drive(flow, on_retry),
+            max_concurrency=max_concurrency,
+            on_result=on_result,
+            stop_on_error=stop_on_error,
+        )
+
+    def models(self) -> list[Model]:
+        """Return the models that the gateway offers to the key (`GET /v1/models`).
+
+        Raises:
+            XDMError: The call failed.
+        """
+        from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
+
+        return self._drive(models_flow(self.config, self._with_key(self._key()), self._memory, _CHANCE), None)
+
+    def quota(self) -> Quota:
+        """Return what is left of the key's budget, in whatever unit the gateway counts.
+
+        Best effort: read `Quota` before you show the numbers to anybody as money.
+
+        Raises:
+            NotFoundError: The server doesn't tell.
+            XDMError: The call failed.
+        """
+        from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
+
+        return self._drive(quota_flow(self.config, self._with_key(self._key()), _CHANCE), None)
+
+    def close(self) -> None:
+        """Close every connection. The client may be used again."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _key(self) -> str | None:
+        if self._key_source is None:
+            return self.config.api_key
+        key = self._key_source()
+        if inspect.iscoroutine(key):
+            key.close()  # nobody will await it
+            raise ConfigurationError("api_key: a blocking client needs a function that returns a string.")
+        return normalize_key(key)
+
+    def _drive(self, flow: Flow[T], on_retry: OnRetry) -> T:
+        transport: Transport | None = self._transport
+        if transport is None:
+            from xdm_integrations.transports.blocking.transport import RequestsTransport  # noqa: PLC0415 - loads requests on first use
+
+            with _TRANSPORT_LOCK():
+                transport = self._transport = self._transport or RequestsTransport(self.config.limits)
+        return drive(flow, transport, self._hooks_with(on_retry))

@@ -1,0 +1,79 @@
+"""What the adapters of both frameworks have: a blocking and an async client, made when they are first needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.transports.locks import ProcessLock
+
+from .awaiting import AsyncClient
+from .blocking import Client
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_MAKING = ProcessLock()
+"""Held while a client is made, so that an adapter's threads share one."""
+
+
+class Connected:
+    """Clients for an adapter, which says what they are made of. Threads and event loops may share it.
+
+    The adapter is a Pydantic model, and declares `_client` and `_async_client` as private attributes that are None.
+    """
+
+    if TYPE_CHECKING:
+        _client: Client | None
+        _async_client: AsyncClient | None
+
+    def _client_settings(self) -> dict[str, Any]:
+        """Return the arguments of the clients."""
+        raise NotImplementedError
+
+    def _blocking(self) -> Client:
+        client = self._client
+        if client is None:
+            with _MAKING():
+                client = self._client = self._client or Client(**self._client_settings())
+        return client
+
+    def _awaiting(self) -> AsyncClient:
+        client = self._async_client
+        if client is None:
+            with _MAKING():
+                client = self._async_client = self._async_client or AsyncClient(**self._client_settings())
+        return client
+
+    def _forget_clients(self) -> None:
+        """Let the next calls make new ones; those that are running keep theirs."""
+        self._client = None
+        self._async_client = None
+
+    def close(self) -> None:
+        """Close the connections of blocking calls. The LLM may be used again; nobody has to call this."""
+        if self._client is not None:
+            self._client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop, and those of blocking calls. See `close`."""
+        if self._async_client is not None:
+            await self._async_client.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

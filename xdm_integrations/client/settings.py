@@ -1,0 +1,144 @@
+"""What both clients are made of: settings, headers, hooks and what was learnt about the server."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xdm_integrations._version import __version__
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, Config, merge_headers, require_key
+from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.transports.drivers import Hooks, RateLimiter
+from xdm_integrations.transports.locks import ProcessLock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Sleep, Timeout
+
+Key: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
+
+
+OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
+
+
+_TRANSPORT_LOCK = ProcessLock()
+"""Held while a client makes its transport, so that its threads share one."""
+
+
+_CHANCE = Chance(random.random, time.monotonic, time.time)
+
+
+class _Settings:
+    """What both clients are made of: configuration, headers, hooks and memory."""
+
+    _awaits = False
+    """Whether hooks may be coroutine functions."""
+
+    def __init__(  # noqa: PLR0913 - one argument per setting
+        self,
+        api_key: Key = None,
+        *,
+        base_url: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = DEFAULT_MAX_TOKENS,
+        timeout: Timeout | float | tuple[float | None, ...] | None = None,
+        max_retries: int = 2,
+        default_headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        stream_usage: bool = True,
+        require_finish_reason: bool = True,
+        limits: Limits | None = None,
+        allow_http: bool = False,
+        rate_limiter: RateLimiter | None = None,
+        on_request: Callable[[Request], Any] | None = None,
+        on_response: Callable[[Request, Reply], Any] | None = None,
+        on_retry: OnRetry = None,
+    ) -> None:
+        """Check the settings. Opens nothing.
+
+        Args:
+            api_key: The key, or a function (a coroutine function for `AsyncClient`) that is
+                asked for it before each call. Default: the environment variable `XDM_API_KEY`.
+                Private hosts need none.
+            base_url: Root URL of the API. Default: `XDM_BASE_URL`, else the gateway's.
+            model: The model for calls that name none.
+            max_tokens: Tokens per choice for calls that don't say; None leaves it to the server,
+                whose own default is 16.
+            timeout: Seconds for connecting and for each wait, or `(connect, read)`, or `(connect,
+                read, total)`, or a `Timeout`.
+                Default: 10 s to connect, 300 s between bytes, no limit in total.
+            max_retries: Requests after the first, at most.
+            default_headers: Headers of every request.
+            extra_body: Fields of every body, for servers that know more than the API.
+            stream_usage: Ask for token counts in streams.
+            require_finish_reason: Take a stream without a finish_reason as cut off. Switch it off
+                for servers that never send one; then `[DONE]` is the end.
+            limits: How much of a reply is taken.
+            allow_http: Accept plain http to a public host.
+            rate_limiter: Asked for a turn before each HTTP request: LangChain's, or alike.
+            on_request: See `Hooks`.
+            on_response: See `Hooks`.
+            on_retry: See `Hooks`.
+
+        Raises:
+            ConfigurationError: A setting can't be used; the message names it.
+        """
+        self._key_source = api_key if callable(api_key) else None
+        self.config = Config.from_env(
+            os.environ,
+            api_key=None if callable(api_key) else api_key,
+            base_url=base_url,
+            model=model,
+            max_tokens=max_tokens,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=default_headers,
+            extra_body=extra_body,
+            stream_usage=stream_usage,
+            require_finish_reason=require_finish_reason,
+            limits=limits,
+            allow_http=allow_http,
+        )
+        for name, hook in (("on_request", on_request), ("on_response", on_response), ("on_retry", on_retry)):
+            if inspect.iscoroutinefunction(hook) and not self._awaits:
+                raise ConfigurationError(f"{name}: a coroutine function can't be a hook of a blocking client.")
+        self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
+        self._memory = Memory()
+        self._transport: Any = None
+        self._headers: tuple[str | None, dict[str, str]] | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.config.base_url!r}, model={self.config.model!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
+        return {**self.__dict__, "_transport": None, "_memory": Memory(), "_headers": None}
+
+    def _with_key(self, key: str | None) -> dict[str, str]:
+        """Return the headers of a request with this key; the same object for the same key."""
+        known = self._headers  # read and written whole: threads may come with different keys
+        if known is None or known[0] != key:
+            headers = {
+                "Accept": "application/json, text/event-stream",
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"xdm-integrations/{__version__}",
+            }
+            if key is not None:
+                headers["Authorization"] = f"Bearer {key}"
+            headers = merge_headers(headers, self.config.headers)
+            require_key(self.config.base_url, headers)
+            known = self._headers = key, headers
+        return known[1]
+
+    def _hooks_with(self, on_retry: OnRetry) -> Hooks:
+        if on_retry is None:
+            return self._hooks
+        hooks = self._hooks
+        return Hooks(hooks.on_request, hooks.on_response, on_retry, hooks.rate_limiter)

@@ -1,0 +1,186 @@
+"""Streams as users hold them: iterators that own the open reply and give it back.
+
+Dropping, closing or leaving a stream closes its connection at once: nothing here is part of a
+reference cycle, so that this holds without the garbage collector too.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from xdm_integrations.core.completions.results import Completion, CompletionChunk
+    from xdm_integrations.core.protocol.reading import Streaming
+
+log = logging.getLogger("xdm_integrations")
+
+
+class _Stream:
+    """What both streams share: the chunks at hand, and the end."""
+
+    def __init__(self, streaming: Streaming) -> None:
+        self._streaming = streaming
+        self._body = streaming.body
+        self._decoder = streaming.decoder
+        self._chunks = iter(streaming.chunks)
+        self._closed = False
+        self._unheard = False
+        """True while nobody has been told yet that the answer isn't whole, because its reader was stopped."""
+
+    @property
+    def completion(self) -> Completion:
+        """The answer as far as it has come; whole, with usage, once the stream has ended."""
+        return self._decoder.result()
+
+    def _read_on(self) -> bool:
+        """Say whether to read; raise what ended the stream if that was an error."""
+        error = self._decoder.failure
+        if self._closed:
+            if self._unheard and error is not None:
+                self._unheard = False
+                raise error
+            return False
+        if self._decoder.ended:
+            if error is not None:
+                self._log_end(type(error).__name__)
+                self._close()
+                raise error
+            return False
+        return True
+
+    def _log_end(self, outcome: str) -> None:
+        """Write what the line of the request couldn't know yet; neither prompt nor answer."""
+        if log.isEnabledFor(logging.DEBUG):
+            whole = self.completion
+            tokens = whole.usage.total_tokens if whole.usage else None
+            facts = {"outcome": outcome, "model": whole.model, "tokens": tokens, "request_id": whole.request_id}
+            log.debug(
+                "stream %(outcome)s, model %(model)s, tokens %(tokens)s, request id %(request_id)s",
+                facts,
+                extra={"xdm": facts},
+            )
+
+    def _interrupted(self, error: XDMError) -> None:
+        self._streaming.interrupt(error)
+        failure = self._decoder.failure
+        if self._closed and failure is not None:  # closed by another thread while this one was reading
+            raise failure
+
+    def _break_off(self) -> None:
+        """Close after a read that was stopped, so that going on is an error and no end of the answer."""
+        if not self._closed:
+            self._streaming.interrupt(APIConnectionError("Reading was cancelled, which closed the connection."))
+            self._unheard = True
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._chunks = iter(())
+        self._body.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self._close()
+
+
+class CompletionStream(_Stream):
+    """An iterator over the `CompletionChunk`s of an answer."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> CompletionChunk:
+        while True:
+            for chunk in self._chunks:
+                return chunk
+            if not self._read_on():
+                self._finish()
+                raise StopIteration
+            try:
+                block = self._body.read(self._streaming.within)
+            except XDMError as error:
+                self._interrupted(error)
+            except BaseException:  # Ctrl-C or cancelled
+                self._break_off()
+                raise
+            else:
+                self._chunks = iter(self._streaming.take(block))
+
+    def close(self) -> None:
+        """End the stream and give its connection up. May be called twice."""
+        self._unheard = False
+        if not self._closed:
+            self._close()
+
+    def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._log_end("complete")
+            try:
+                self._body.drain()
+            except BaseException:  # Ctrl-C
+                self._body.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncCompletionStream(_Stream):
+    """An async iterator over the `CompletionChunk`s of an answer."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> CompletionChunk:
+        while True:
+            for chunk in self._chunks:
+                return chunk
+            if not self._read_on():
+                await self._finish()
+                raise StopAsyncIteration
+            try:
+                block = await self._body.read(self._streaming.within)
+            except XDMError as error:
+                self._interrupted(error)
+            except BaseException:  # Ctrl-C or cancelled
+                self._break_off()
+                raise
+            else:
+                self._chunks = iter(self._streaming.take(block))
+
+    async def aclose(self) -> None:
+        """End the stream and give its connection up. May be called twice."""
+        self._unheard = False
+        if not self._closed:
+            self._close()
+
+    async def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._log_end("complete")
+            try:
+                await self._body.drain()
+            except BaseException:  # cancelled
+                self._body.close()
+                raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

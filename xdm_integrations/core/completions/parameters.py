@@ -1,0 +1,174 @@
+"""The sixteen parameters of `POST /v1/completions`: names, types, ranges, and their checks.
+
+Sources: the gateway's page of the endpoint, mended where its columns slipped (`user` is an
+optional string, `top_p` a number from 0 to 1, `temperature` a number, `stop` a string or up to
+four), and OpenAI's specification of the same endpoint for the ranges that the page leaves out.
+
+`None` means "not given" and is never sent; zero is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, _is_int, unknown_parameter
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.protocol.wire import Timeout
+
+Prompt: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]"
+"""A text, several texts, one text as token ids, or several of them."""
+
+OnePrompt: TypeAlias = "str | list[int]"
+
+
+class SharedParams(TypedDict, total=False):
+    """What every call may say, whichever arguments its method has of its own. Unset means: the default."""
+
+    best_of: int | None
+    """1 to 20, at least `n`: candidates generated, of which the best `n` come back. Not in
+    streams. Each is billed. Many gateways drop it."""
+    echo: bool | None
+    """Put the prompt in front of the answer. Many gateways drop it."""
+    frequency_penalty: float | None
+    """-2 to 2: lowers the odds of tokens by how often they have appeared."""
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None
+    """Token id to -100 (never) ... 100 (always)."""
+    logprobs: int | None
+    """0 to 5: log probabilities of this many likeliest tokens beside the sampled one."""
+    max_tokens: int | None
+    """At least 1 (0 with `echo`, to score a prompt): tokens generated per choice."""
+    model: str | None
+    """The model's id."""
+    n: int | None
+    """1 to 128: choices per prompt. Each is billed."""
+    presence_penalty: float | None
+    """-2 to 2: lowers the odds of tokens that have appeared at all."""
+    seed: int | None
+    """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
+    temperature: float | None
+    """0 to 2: how random the sampling is."""
+    top_p: float | None
+    """0 to 1: sample from the likeliest tokens that add up to this probability."""
+    user: str | None
+    """An id of the end user, for the provider's abuse detection."""
+
+    extra_body: Mapping[str, Any] | None
+    """More fields of the body, for servers that know them. They win over parameters."""
+    extra_headers: Mapping[str, str] | None
+    """More headers for this request."""
+    timeout: Timeout | float | tuple[float | None, ...] | None
+    """Instead of the client's; see `Timeout`."""
+
+
+class ParamsBesideStop(SharedParams, total=False):
+    """What a call may say where `stop` is an argument of its own."""
+
+    suffix: str | None
+    """Text that comes after the answer (fill in the middle); few models can."""
+
+
+class ParamsBesideSuffix(SharedParams, total=False):
+    """What a call may say where `suffix` is an argument of its own."""
+
+    stop: str | Sequence[str] | None
+    """Up to 4 texts at which generation ends; they aren't part of the answer."""
+
+
+class CompletionParams(ParamsBesideStop, ParamsBesideSuffix, total=False):
+    """What a call may say: the parameters of the endpoint, and how this one request is sent."""
+
+
+PARAMETERS: dict[str, Parameter] = {
+    "best_of": Parameter(int, 1, 20),
+    "echo": Parameter(bool),
+    "frequency_penalty": Parameter(float, -2, 2),
+    "logit_bias": Parameter(dict, -100, 100),
+    "logprobs": Parameter(int, 0, 5),
+    "max_tokens": Parameter(int, 0),
+    "model": Parameter(str),
+    "n": Parameter(int, 1, 128),
+    "presence_penalty": Parameter(float, -2, 2),
+    "seed": Parameter(int, -(2**63), 2**63 - 1),
+    "stop": Parameter(list, None, 4),
+    "suffix": Parameter(str),
+    "temperature": Parameter(float, 0, 2),
+    "top_p": Parameter(float, 0, 1),
+    "user": Parameter(str),
+}
+"""All but `prompt` and `stream`, which the method called decides."""
+
+
+def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> dict[str, Any]:
+    """Return the fields of the body for the parameters that were given, each checked.
+
+    Raises:
+        ConfigurationError: A parameter is unknown (the message suggests the near name), of the
+            wrong type or out of its range, or two of them contradict each other.
+    """
+    body: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
+        checked = _CHECKS[parameter.kind](name, value, parameter)
+        if checked is not None:
+            body[name] = checked
+    _check_together(body, streaming=streaming)
+    return body
+
+
+def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
+    best_of = body.get("best_of")
+    if best_of is not None:
+        if best_of < body.get("n", 1):
+            raise ConfigurationError(f"best_of: {best_of} must be at least n ({body['n']}).")
+        if streaming and best_of > 1:
+            raise ConfigurationError(f"best_of: {best_of} can't be used in a stream; leave it out or don't stream.")
+    if body.get("max_tokens") == 0 and not body.get("echo"):
+        raise ConfigurationError(
+            "max_tokens: 0 must be at least 1; 0 is only allowed with echo=True, to score the prompt."
+        )
+
+
+def split_prompts(prompt: object) -> list[OnePrompt]:
+    """Return the prompts that `prompt` stands for, in order: strings or lists of token ids.
+
+    Raises:
+        ConfigurationError: It is empty, mixed, or none of the four forms.
+    """
+    if isinstance(prompt, str) and prompt:
+        return [prompt]
+    if isinstance(prompt, str):
+        prompts: list[Any] = [prompt]
+    elif isinstance(prompt, Sequence) and not isinstance(prompt, (bytes, bytearray)):
+        if not prompt:
+            raise ConfigurationError("prompt: an empty list; pass at least one prompt.")
+        prompts = [list(prompt)] if _is_int(prompt[0]) else list(prompt)
+    else:
+        raise ConfigurationError(
+            f"prompt: expected a string, a list of strings, a list of token ids or a list of those, "
+            f"got {type(prompt).__name__}."
+        )
+    if not all(isinstance(one, str) and one for one in prompts):
+        prompts = [_check_prompt(one, i, type(prompts[0])) for i, one in enumerate(prompts)]
+    return prompts
+
+
+def _check_prompt(prompt: object, index: int, kind: type) -> OnePrompt:
+    if not isinstance(prompt, Sequence) or isinstance(prompt, (bytes, bytearray)):
+        raise ConfigurationError(f"prompt: item {index} is a {type(prompt).__name__}; expected text or token ids.")
+    if isinstance(prompt, str) != issubclass(kind, str):
+        raise ConfigurationError("prompt: a list must hold only texts or only lists of token ids, not both.")
+    if not len(prompt):
+        raise ConfigurationError(f"prompt: item {index} is empty; the gateway refuses empty prompts.")
+    if isinstance(prompt, str):
+        return prompt
+    for token in prompt:
+        if not _is_int(token) or token < 0:
+            raise ConfigurationError(f"prompt: item {index} holds {token!r}; token ids are integers of at least 0.")
+    return [int(token) for token in prompt]

@@ -1,0 +1,128 @@
+"""The body of a reply to a `Completion`, tolerant of what relays do to it, strict about pairing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
+from xdm_integrations.core.errors.reply_text import request_id_of
+from xdm_integrations.core.errors.tree import APIResponseError
+from xdm_integrations.core.protocol.lenient import finish_reason_of, label, mended
+from xdm_integrations.core.protocol.results import Logprobs, Usage
+
+from .results import Choice, Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.errors.tree import Scope
+    from xdm_integrations.core.protocol.wire import Reply
+
+
+class WrongChoicesError(APIResponseError):
+    """The server's choices can't be paired with the prompts: too few, too many, or wrong indices."""
+
+    scope: Scope = "request"
+
+
+def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
+    """Return the answer that a 2xx reply holds, with `prompts * n` choices ordered by index.
+
+    Raises:
+        WrongChoicesError: Their number or indices don't fit; `.partial` has what came.
+        APIResponseError: The body is empty, isn't JSON or has no choices.
+        APIStatusError: The body is an error in spite of the status.
+    """
+    status, headers, body, _ = reply
+    try:
+        value = jsontext.loads(body)
+    except (ValueError, RecursionError):
+        raise not_an_answer(status, headers, body) from None
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not choices or not isinstance(choices, list) or value.get("error"):
+        raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)
+    expected = prompts * n
+    parsed = [parse_choice(choice) for choice in choices if isinstance(choice, dict)]
+    if not any(choice.text or choice.finish_reason or choice.logprobs for choice in parsed):
+        raise _no_choices(value, reply)
+    indices = list(range(expected))
+    if [choice.index for choice in parsed] != indices:
+        parsed.sort(key=_index)
+        if prompts == 1 and len(parsed) == expected:
+            # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
+            parsed = [choice._replace(index=i) for i, choice in enumerate(parsed)]
+    completion = completion_of(value, headers, tuple(parsed), n, Usage.parse(value.get("usage")))
+    if [choice.index for choice in parsed] != indices:
+        raise WrongChoicesError(
+            f"The server returned {len(parsed)} choices with the indices {[c.index for c in parsed][:20]} where "
+            f"{prompts} prompts x n={n} ask for {expected}. What it sent is in `.partial`.",
+            status_code=status,
+            headers=headers,
+            request_id=completion.request_id,
+            partial=completion,
+        )
+    return completion
+
+
+def _no_choices(value: object, reply: Reply) -> APIResponseError:
+    """Return the error for JSON without an answer; with `choices`, another prompt may well be answered."""
+    error = not_an_answer(reply.status, reply.headers, reply.body)
+    if isinstance(value, dict) and "choices" in value:
+        error.scope = "request"
+    return error
+
+
+def _index(choice: Choice) -> int:
+    return choice.index
+
+
+def parse_choice(choice: dict[str, Any]) -> Choice:
+    """Read one choice; a missing or odd index becomes 0."""
+    index = choice.get("index")
+    return Choice(
+        mended(choice_text(choice)),
+        index if isinstance(index, int) else 0,
+        finish_reason_of(choice.get("finish_reason")),
+        Logprobs.parse(choice.get("logprobs")),
+    )
+
+
+def choice_text(choice: dict[str, Any]) -> str:
+    """Return the text of a choice: `text`, or the content of a chat-shaped one; "" for null."""
+    text = choice.get("text")
+    if isinstance(text, str):
+        return text
+    for name in ("message", "delta"):
+        inner = choice.get(name)
+        content = inner.get("content") if isinstance(inner, dict) else None
+        if isinstance(content, list):
+            parts = [part.get("text") for part in content if isinstance(part, dict)]
+            return "".join(part for part in parts if isinstance(part, str))
+        if isinstance(content, str):
+            return content
+    return ""
+
+
+def completion_of(  # noqa: PLR0913, PLR0917 - what a completion is made of
+    value: dict[str, Any],
+    headers: Mapping[str, str],
+    choices: tuple[Choice, ...],
+    n: int,
+    usage: Usage | None,
+    raw: dict[str, Any] | None = None,
+) -> Completion:
+    """Return a completion; `value` is the object that says who served it, and `raw` where nothing else is."""
+    created = value.get("created")
+    return Completion(
+        choices,
+        n,
+        usage,
+        label(value.get("model")),
+        label(value.get("id")),
+        created if isinstance(created, int) else None,
+        label(value.get("system_fingerprint")) or None,
+        request_id_of(headers),
+        dict(headers),
+        value if raw is None else raw,
+    )

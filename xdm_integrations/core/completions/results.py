@@ -1,0 +1,93 @@
+"""What comes back: completions, chunks, log probabilities, token counts.
+
+Plain values without behaviour that could fail. `CompletionChunk` and `Choice` are made once
+per token and per answer, so they are tuples: no validation, no dictionary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.protocol.results import Logprobs, Usage
+
+
+class Choice(NamedTuple):
+    """One answer.
+
+    Attributes:
+        text: The generated text.
+        index: `prompt_number * n + choice_number`.
+        finish_reason: "stop", "length", "content_filter" or a server's own; None if not given.
+        logprobs: Log probabilities, if they were asked for and given.
+    """
+
+    text: str
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class CompletionChunk(NamedTuple):
+    """One piece of a stream, for one choice.
+
+    Attributes:
+        text: The new text; may be "" (the piece with the finish reason often is).
+        index: The choice it belongs to, `prompt_number * n + choice_number`.
+        finish_reason: Given once for each choice, on its last piece; else None.
+        logprobs: Log probabilities of the tokens in this piece, if asked for and given.
+    """
+
+    text: str
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer, of a call or of a stream that has ended.
+
+    Attributes:
+        choices: `len(prompts) * n` choices, ordered by index.
+        n: Choices per prompt.
+        usage: Token counts, or None if the server gave none.
+        model: The model that served, as the server names it; "" if it doesn't.
+        id: The server's id of the completion; "" if it gave none.
+        created: Seconds since 1970, or None.
+        system_fingerprint: The backend's configuration, or None.
+        request_id: The gateway's id of the request, or None.
+        headers: The reply's headers, names in lower case.
+        raw: The body as it was parsed; for a stream, its last event.
+    """
+
+    choices: tuple[Choice, ...]
+    n: int = 1
+    usage: Usage | None = None
+    model: str = ""
+    id: str = ""
+    created: int | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" if there is none (yet)."""
+        return self.choices[0].text if self.choices else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The finish reason of the first choice."""
+        return self.choices[0].finish_reason if self.choices else None
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """The log probabilities of the first choice."""
+        return self.choices[0].logprobs if self.choices else None
+
+    def by_prompt(self) -> list[tuple[Choice, ...]]:
+        """Group the choices by prompt, in the order of the prompts."""
+        return [self.choices[i : i + self.n] for i in range(0, len(self.choices), self.n)]

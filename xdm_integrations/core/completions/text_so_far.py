@@ -1,0 +1,159 @@
+"""An answer that is being streamed, as far as it has come: texts, ends, counts, who serves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core.errors.tree import APIResponseError
+from xdm_integrations.core.protocol.lenient import finish_reason_of, mended
+from xdm_integrations.core.protocol.results import Logprobs, Usage
+
+from .parse import choice_text, completion_of
+from .results import Choice, CompletionChunk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .results import Completion
+
+
+class AnswerSoFar:
+    """Choices that grow. It is asked once per token, so it does nothing that nobody needs.
+
+    Attributes:
+        expected: How many choices were asked for, `len(prompts) * n`.
+        unfinished: How many of them have had no finish_reason yet.
+    """
+
+    def __init__(self, expected: int, n: int) -> None:
+        self.expected = expected
+        self.unfinished = expected
+        self._n = n
+        self._texts: list[list[str]] = [[] for _ in range(expected)]
+        self._finish: list[str | None] = [None] * expected
+        self._halves: dict[int, str] = {}
+        self._speaker: object = None
+        self._logprobs: dict[int, list[Logprobs]] = {}
+        self._usage: Usage | None = None
+        self._usage_of: dict[int, Usage] = {}
+        self._usages = 0
+        self._first: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}
+
+    @property
+    def spoken(self) -> bool:
+        """True if anything of the answer has come."""
+        return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs)
+
+    def take(self, event: dict[str, Any], chunks: list[CompletionChunk]) -> None:
+        """Take an event that is no error, and add its chunks to `chunks`.
+
+        Raises:
+            APIResponseError: A choice has an index that wasn't asked for.
+        """
+        if not self._first.get("model"):  # a first event may speak of the prompt's filter only
+            self._first = event
+        self._last = event
+        choices = event.get("choices")
+        usage = event.get("usage")
+        if usage:
+            self._take_usage(usage, choices)
+        if isinstance(choices, list):
+            for choice in choices:
+                if isinstance(choice, dict):
+                    self._take_choice(choice, chunks)
+
+    def result(self, headers: Mapping[str, str]) -> Completion:
+        """Return the answer as far as it has come."""
+        choices = tuple(
+            Choice("".join(texts), i, self._finish[i], self._logprobs_of(i)) for i, texts in enumerate(self._texts)
+        )
+        return completion_of(self._first, headers, choices, self._n, self._counts(), self._last)
+
+    def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
+        text = choice.get("text")
+        if not isinstance(text, str):
+            text = choice_text(choice)
+        index = 0
+        if choice.get("index") != self._speaker:
+            index = self._index_of(choice.get("index"), text)
+        finish = choice.get("finish_reason")
+        if finish is not None:
+            finish = self._finish_with(finish_reason_of(finish), index)
+        if index in self._halves or not text.isascii():
+            text = self._mended(text, index, last=finish is not None)
+        logprobs = choice.get("logprobs")
+        if logprobs is not None:
+            logprobs = Logprobs.parse(logprobs)
+            if logprobs is not None:
+                self._logprobs.setdefault(index, []).append(logprobs)
+        if text:
+            self._texts[index].append(text)
+        elif finish is None and logprobs is None:
+            return
+        chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _index_of(self, index: object, text: str) -> int:
+        """Return the choice that an event speaks of.
+
+        Where one choice was asked for, servers number it as they like, but the number of its text
+        must not change; only the event without text that finishes it may have another one.
+        """
+        if self.expected > 1:
+            index = index or 0
+            if isinstance(index, int) and 0 <= index < self.expected:
+                return index
+        elif not text or not (isinstance(self._speaker, int) and isinstance(index, int)):
+            self._speaker = index if text else self._speaker
+            return 0
+        raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.")
+
+    def _mended(self, text: str, index: int, *, last: bool) -> str:
+        """Join what was cut inside a surrogate pair; the half that ends a piece waits for the next one."""
+        text = self._halves.pop(index, "") + text
+        if "\ud800" <= text[-1] <= "\udbff" and not last:
+            self._halves[index] = text[-1]
+            text = text[:-1]
+        return mended(text)
+
+    def _finish_with(self, reason: str | None, index: int) -> str | None:
+        if reason is None or self._finish[index] is not None:
+            return None  # sent twice: once is enough
+        self._finish[index] = reason
+        self.unfinished -= 1
+        return reason
+
+    def _take_usage(self, value: object, choices: object) -> None:
+        usage = Usage.parse(value)
+        if usage is None or not (usage.total_tokens or self._usage is None):
+            return  # zeros take nothing back
+        self._usage = usage
+        self._usages += 1
+        if self.expected > 1 and isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict):
+            index = choices[0].get("index")
+            if choices[0].get("finish_reason") and isinstance(index, int):
+                self._usage_of[index] = usage
+
+    def _counts(self) -> Usage | None:
+        """Return the last counts, which are those of the whole answer, but for one habit.
+
+        llama.cpp counts each choice by itself, on the event that finishes it, and sends no other
+        counts: there the answers are summed, and each prompt is counted once.
+        """
+        each = self._usage_of
+        if len(each) < self.expected or self._usages != self.expected:
+            return self._usage
+        prompts = [each[i].prompt_tokens for i in range(0, self.expected, self._n)]
+        answers = [usage.completion_tokens for usage in each.values()]
+        return Usage(sum(prompts), sum(answers), sum(prompts) + sum(answers))
+
+    def _logprobs_of(self, index: int) -> Logprobs | None:
+        parts = self._logprobs.get(index)
+        if not parts:
+            return None
+        return Logprobs(
+            [token for part in parts for token in part.tokens],
+            [value for part in parts for value in part.token_logprobs],
+            [top for part in parts for top in part.top_logprobs],
+            [offset for part in parts for offset in part.text_offset],
+        )

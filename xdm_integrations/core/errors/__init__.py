@@ -1,0 +1,1 @@
+"""What can go wrong: the tree, the gateway's catalogue, and what a reply says."""

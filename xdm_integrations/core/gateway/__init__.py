@@ -1,0 +1,1 @@
+"""What else the gateway is asked: its models, the key's quota."""

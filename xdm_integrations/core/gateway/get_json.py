@@ -1,0 +1,55 @@
+"""A question to the gateway: one GET, answered with JSON. What `models` and `quota` ask with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.errors.catalogue import not_an_answer
+from xdm_integrations.core.protocol.flow import Flow, send_flow
+from xdm_integrations.core.protocol.wire import Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from xdm_integrations.core.errors.tree import XDMError
+    from xdm_integrations.core.protocol.retry import Chance, RetryPolicy
+    from xdm_integrations.core.protocol.wire import Timeout
+
+
+def ask_flow(  # noqa: PLR0913 - all that a request needs
+    url: str,
+    headers: Mapping[str, str],
+    chance: Chance,
+    *,
+    timeout: Timeout,
+    deadline: float | None,
+    policy: RetryPolicy,
+    give_up: Callable[[XDMError], bool] | None = None,
+) -> Flow[tuple[Any, Reply]]:
+    """Ask `url` and return the JSON it answers with, and the reply that brought it.
+
+    Args:
+        url: The whole address.
+        headers: A client's headers; the one that describes a body stays behind.
+        chance: See `send_flow`.
+        timeout: Limits of the request.
+        deadline: When the whole call must be over, by `chance.monotonic`; or None.
+        policy: See `send_flow`.
+        give_up: See `send_flow`.
+
+    Raises:
+        APIResponseError: A 2xx that isn't JSON.
+        XDMError: The request failed.
+    """
+
+    def receive(reply: Reply) -> Flow[tuple[Any, Reply]]:
+        yield from ()  # a flow like any other, with nothing left to wait for
+        try:
+            return jsontext.loads(reply.body), reply
+        except (ValueError, RecursionError):
+            raise not_an_answer(reply.status, reply.headers, reply.body) from None
+
+    bare = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+    request = Request(url, bare, method="GET", timeout=timeout, deadline=deadline)
+    return (yield from send_flow(request, receive, policy, chance, give_up))

@@ -1,0 +1,150 @@
+"""The endpoint `GET /v1/models`: what a key may use, and the names near to one that it may not.
+
+The list has several families (read in their sources): One API sends `{"object", "data"}` whose
+entries have a `permission`; New API before 0.9.25 `{"success", "data"}` without `object`; later
+ones `supported_endpoint_types`; one-hub, vLLM and llama.cpp more keys. All that is needed is an id.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xdm_integrations.core.errors.catalogue import error_in
+from xdm_integrations.core.errors.reply_text import kept, request_id_of
+from xdm_integrations.core.errors.tree import APIResponseError, XDMError
+from xdm_integrations.core.protocol.flow import deadline_of
+from xdm_integrations.core.protocol.retry import RetryPolicy
+
+from .get_json import ask_flow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from xdm_integrations.core.errors.tree import ModelUnavailableError
+    from xdm_integrations.core.protocol.call import Call, Memory
+    from xdm_integrations.core.protocol.config import Config
+    from xdm_integrations.core.protocol.flow import Flow
+    from xdm_integrations.core.protocol.retry import Chance
+    from xdm_integrations.core.protocol.wire import Reply
+
+PATH = "/models"
+PATIENCE = 5.0
+"""Seconds that an error about a model may wait for the names near to it."""
+
+
+class Model(NamedTuple):
+    """A model that the gateway offers to a key.
+
+    Attributes:
+        id: The name to pass as `model`.
+        owned_by: Who made it, as the gateway says ("custom" where it doesn't know); "" if it doesn't say.
+        created: Seconds since 1970, often a placeholder; None if not given.
+        endpoint_types: The APIs it can be used with ("openai", "anthropic", ...), as newer
+            gateways say; empty where they don't. No gateway says whether a model takes text
+            completions: ask `complete`.
+        raw: The entry as it was sent.
+    """
+
+    id: str
+    owned_by: str = ""
+    created: int | None = None
+    endpoint_types: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = {}
+
+
+def models_flow(config: Config, headers: Mapping[str, str], memory: Memory, chance: Chance) -> Flow[list[Model]]:
+    """Ask which models the key may use, and remember their names.
+
+    Raises:
+        APIResponseError: The answer isn't a list of models.
+        XDMError: The call failed.
+    """
+    deadline = deadline_of(config.timeout, chance)
+    payload, reply = yield from ask_flow(
+        config.base_url + PATH, headers, chance, timeout=config.timeout, deadline=deadline, policy=config.retry
+    )
+    models = parse_models(payload, reply)
+    memory.offered = tuple(model.id for model in models)
+    return models
+
+
+def parse_models(payload: Any, reply: Reply) -> list[Model]:  # noqa: ANN401 - JSON is any value
+    """Return the models that a reply lists, in its order, each id once.
+
+    Raises:
+        APIResponseError: It is no list of models.
+        APIStatusError: It is an error in spite of its status, such as 200 `{"success": false}`.
+    """
+    entries = payload
+    if isinstance(payload, dict):
+        entries = payload.get("data", payload.get("models"))
+        if entries is None and "data" in payload and payload.get("success", True) is True and not payload.get("error"):
+            entries = []  # Go's nil slice: a key without any model
+    if not isinstance(entries, list):
+        raise error_in(payload, status=reply.status, headers=reply.headers, body=reply.body) or APIResponseError(
+            "GET /models: the server sent JSON that isn't a list of models.",
+            status_code=reply.status,
+            headers=reply.headers,
+            body=kept(reply.body),
+            request_id=request_id_of(reply.headers),
+        )
+    models = (_model(entry) for entry in entries)
+    return list({model.id: model for model in models if model.id}.values())
+
+
+def _model(entry: object) -> Model:
+    if not isinstance(entry, dict):
+        return Model(entry if isinstance(entry, str) else "")
+    created, types = entry.get("created"), entry.get("supported_endpoint_types")
+    return Model(
+        id=str(entry.get("id") or entry.get("name") or ""),
+        owned_by=str(entry.get("owned_by") or ""),
+        created=created if isinstance(created, int) else None,
+        endpoint_types=tuple(str(kind) for kind in types) if isinstance(types, list) else (),
+        raw=entry,
+    )
+
+
+def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """Return the offered names most like `name`, the likest first, whatever their case."""
+    by_lower = {one.lower(): one for one in offered}
+    return tuple(by_lower[near] for near in get_close_matches(name.lower(), by_lower, count, 0.6))
+
+
+def suggestion_flow(
+    error: ModelUnavailableError, call: Call, memory: Memory, chance: Chance, deadline: float | None
+) -> Flow[None]:
+    """Put the nearest offered names into an error about a model.
+
+    The list is asked for once in a client's life, unless `Client.models` has brought it: by one request without
+    retries, for `PATIENCE` seconds and within the call's own limits. A model that is on the list has nothing nearer
+    than itself.
+    """
+    if memory.offered is None:
+        memory.offered = ()  # so that calls at the same time don't ask too
+        try:
+            yield from _ask_quickly(call, memory, chance, deadline)
+        except XDMError:  # the call's own error matters
+            pass
+        except BaseException:  # cancelled: the next call may ask
+            memory.offered = None
+            raise
+    if call.model not in memory.offered:
+        error.suggest(nearest(call.model, memory.offered))
+
+
+def _ask_quickly(call: Call, memory: Memory, chance: Chance, deadline: float | None) -> Flow[None]:
+    soon = chance.monotonic() + PATIENCE
+    payload, reply = yield from ask_flow(
+        call.url.rpartition("/")[0] + PATH,
+        call.headers,
+        chance,
+        timeout=call.timeout,
+        deadline=soon if deadline is None else min(soon, deadline),
+        policy=RetryPolicy(max_retries=0),
+    )
+    memory.offered = tuple(model.id for model in parse_models(payload, reply))
+
+
+__all__ = ["Model", "models_flow", "nearest", "parse_models", "suggestion_flow"]

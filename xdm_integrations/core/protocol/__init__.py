@@ -1,0 +1,1 @@
+"""One HTTP call of any endpoint: what crosses the border, retries, streams, checks, packs."""

@@ -1,0 +1,119 @@
+"""Parameters checked by kind and range: the table of an endpoint says which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+
+class Parameter(NamedTuple):
+    """How one parameter is checked: `kind` with an inclusive range."""
+
+    kind: type
+    low: float | None = None
+    high: float | None = None
+
+
+OPTIONS = ("extra_body", "extra_headers", "timeout")
+
+
+def unknown_parameter(name: str, known: Sequence[str]) -> ConfigurationError:
+    """Return the error for a misspelt or unknown parameter, with the near name."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
+
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " Fields of a server's own go into `extra_body`."
+    return ConfigurationError(f"{name}: unknown parameter.{hint}")
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def _check_int(name: str, value: object, parameter: Parameter) -> int:
+    if not _is_int(value):
+        raise _wrong(name, value, "an integer", parameter)
+    number = int(value)  # type: ignore[call-overload] # an Integral
+    _check_range(name, number, parameter, "an integer")
+    return int(number)
+
+
+def _check_float(name: str, value: object, parameter: Parameter) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise _wrong(name, value, "a number", parameter)
+    number = int(value) if isinstance(value, Integral) else float(value)
+    if number != number:  # noqa: PLR0124 - NaN; `math.isnan` can't take huge integers
+        raise _wrong(name, value, "a number", parameter)
+    _check_range(name, number, parameter, "a number")
+    return number
+
+
+def _check_range(name: str, value: float, parameter: Parameter, kind: str) -> None:
+    low, high = parameter.low, parameter.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise _wrong(name, value, kind, parameter)
+
+
+def _check_bool(name: str, value: object, parameter: Parameter) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, value, "True or False", parameter)
+    return value
+
+
+def _check_str(name: str, value: object, parameter: Parameter) -> str | None:
+    if not isinstance(value, str):
+        raise _wrong(name, value, "a string", parameter)
+    if name == "model" and not value.strip():
+        raise ConfigurationError("model: an empty string; pass the model's id.")
+    return value
+
+
+def _check_stop(name: str, value: object, parameter: Parameter) -> list[str] | None:
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, (Sequence, set, frozenset)) or not all(isinstance(s, str) for s in stops):
+        raise _wrong(name, value, "a string or a sequence of up to 4 strings")
+    if not all(stops):
+        raise ConfigurationError(f"stop: {value!r} holds an empty string, which would end every answer at once.")
+    if parameter.high is not None and len(stops) > parameter.high:
+        raise ConfigurationError(f"stop: {len(stops)} sequences; the API takes at most {parameter.high:g}.")
+    return list(stops) or None
+
+
+def _check_logit_bias(name: str, value: object, parameter: Parameter) -> dict[str, float] | None:
+    if not isinstance(value, Mapping):
+        raise _wrong(name, value, "a mapping of token ids to numbers", parameter)
+    biases: dict[str, float] = {}
+    for token, bias in value.items():
+        if not ((_is_int(token) and token >= 0) or (isinstance(token, str) and token.isascii() and token.isdigit())):
+            raise ConfigurationError(f"logit_bias: the key {token!r} isn't a token id (an integer of at least 0).")
+        biases[str(token)] = _check_float(f"logit_bias[{token}]", bias, parameter)
+    return biases or None
+
+
+def _wrong(name: str, value: object, kind: str, parameter: Parameter | None = None) -> ConfigurationError:
+    span = ""
+    if parameter is not None and parameter.low is not None:
+        span = (
+            f" from {parameter.low} to {parameter.high}"
+            if parameter.high is not None
+            else f" of at least {parameter.low}"
+        )
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integer of thousands of digits
+        shown = f"this {type(value).__name__}"
+    shown = shown if len(shown) <= 60 else shown[:60] + "..."  # noqa: PLR2004 - the width of a message
+    return ConfigurationError(f"{name}: {shown} must be {kind}{span}.")
+
+
+_CHECKS: dict[type, Any] = {
+    int: _check_int,
+    float: _check_float,
+    bool: _check_bool,
+    str: _check_str,
+    list: _check_stop,
+    dict: _check_logit_bias,
+}

@@ -1,0 +1,259 @@
+"""What a client is set to: base URL, key, headers, limits; each checked before any byte is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+from .retry import RetryPolicy
+from .wire import Limits, Timeout
+
+DEFAULT_BASE_URL = "https://xuedingmao.online/v1"
+DEFAULT_MODEL = "gpt-3.5-turbo-instruct"
+DEFAULT_MAX_TOKENS = 256
+"""Sent by default, because the server's own default of 16 cuts answers short."""
+KEY_VARIABLE = "XDM_API_KEY"
+URL_VARIABLE = "XDM_BASE_URL"
+
+_ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models|responses|messages)$")
+_FOR_EVER = 2_000_000.0
+"""Seconds, some 23 days: the system calls that wait can't count much further."""
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a client needs to know, in its normal form. Build it with `Config.build`."""
+
+    base_url: str = DEFAULT_BASE_URL
+    api_key: str | None = field(default=None, repr=False)
+    model: str = DEFAULT_MODEL
+    max_tokens: int | None = DEFAULT_MAX_TOKENS
+    timeout: Timeout = Timeout()
+    retry: RetryPolicy = RetryPolicy()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    stream_usage: bool = True
+    require_finish_reason: bool = True
+    limits: Limits = Limits()
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str], **settings: Any) -> Config:  # noqa: ANN401 - any field
+        """Build a configuration, taking key and base URL from `environment` where not given.
+
+        Args:
+            environment: `os.environ` or any mapping; `XDM_API_KEY` and `XDM_BASE_URL` are read.
+            **settings: See `Config.build`.
+        """
+        if settings.get("api_key") is None:
+            settings["api_key"] = environment.get(KEY_VARIABLE)
+        if settings.get("base_url") is None:
+            settings["base_url"] = environment.get(URL_VARIABLE)
+        return cls.build(**settings)
+
+    @classmethod
+    def build(  # noqa: PLR0913 - one argument per setting
+        cls,
+        *,
+        api_key: object = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = DEFAULT_MAX_TOKENS,
+        timeout: Timeout | float | tuple[float | None, ...] | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        stream_usage: bool = True,
+        require_finish_reason: bool = True,
+        limits: Limits | None = None,
+        allow_http: bool = False,
+    ) -> Config:
+        """Check and normalise every setting.
+
+        Raises:
+            ConfigurationError: A setting can't be used; the message names it.
+        """
+        return cls(
+            base_url=normalize_base_url(base_url or DEFAULT_BASE_URL, allow_http=allow_http),
+            api_key=normalize_key(api_key),
+            model=model or DEFAULT_MODEL,
+            max_tokens=max_tokens,
+            timeout=normalize_timeout(timeout),
+            retry=RetryPolicy(max_retries=_retries(max_retries)),
+            headers=check_headers(headers or {}),
+            extra_body=dict(extra_body or {}),
+            stream_usage=stream_usage,
+            require_finish_reason=require_finish_reason,
+            limits=limits or Limits(),
+        )
+
+
+def require_key(base_url: str, headers: Mapping[str, str]) -> None:
+    """Refuse to call a public host without a key.
+
+    Raises:
+        ConfigurationError: `headers` hold no Authorization, and the host isn't a private one.
+    """
+    if not any(name.lower() == "authorization" for name in headers) and not is_private_host(
+        urlsplit(base_url).hostname or ""
+    ):
+        raise ConfigurationError(f"api_key: none given. Set the environment variable {KEY_VARIABLE} or pass `api_key`.")
+
+
+def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
+    """Return the root URL of the API (".../v1"), repairing what people paste.
+
+    Surrounding space and quotes go, a missing scheme is added (https; http for a private
+    host), the path of an endpoint is cut off, and an empty path becomes "/v1".
+
+    Args:
+        url: A host, a root URL or the full URL of an endpoint.
+        allow_http: Accept plain http to a public host.
+
+    Raises:
+        ConfigurationError: It holds a query, a fragment or credentials, is no http(s) URL, or
+            would send the key unencrypted to a public host.
+    """
+    text = str(url).strip().strip("\"'").strip()
+    if "://" not in text:
+        host = _hostname(text, "//" + text)
+        text = ("http://" if is_private_host(host) else "https://") + text
+    host = _hostname(text, text)
+    parts = urlsplit(text)
+    scheme = parts.scheme
+    if scheme not in ("http", "https"):
+        raise ConfigurationError(f"base_url: {_shown(text)!r} must start with https:// or http://.")
+    if parts.username is not None:
+        raise ConfigurationError("base_url: must not hold a user name or password; pass the key as `api_key`.")
+    if "?" in text or "#" in text:
+        raise ConfigurationError(
+            f"base_url: {_shown(text)!r} must not have a query string or fragment; it is the root of the API, "
+            f"such as {DEFAULT_BASE_URL}."
+        )
+    if scheme == "http" and not allow_http and not is_private_host(host):
+        raise ConfigurationError(
+            f"base_url: {_shown(text)!r} would send the key unencrypted to a public host; use https://, or pass "
+            f"`allow_http=True` if you mean it."
+        )
+    path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
+    path = _ENDPOINT.sub("", path)
+    path = re.sub(r"(/v1)+$", "/v1", path) or "/v1"
+    return f"{scheme}://{parts.netloc.lower()}{path}"
+
+
+def _shown(url: str) -> str:
+    """A URL for a message: without a query or credentials, which may hold a key."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0].partition("#")[0])
+
+
+def _hostname(text: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL ({error}).") from None
+    if not host or parts.netloc.endswith(":") or re.search(r"[\s\x00-\x1f\\]", url):
+        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}.")
+    return host
+
+
+def is_private_host(host: str) -> bool:
+    """True for loopback, private ranges, names without a dot, `.local` and `.internal`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith((".local", ".internal", ".localhost"))
+    return address.is_private
+
+
+def normalize_key(key: object) -> str | None:
+    """Return the bare key: space, quotes and a pasted "Bearer " are cut off; None if empty.
+
+    Args:
+        key: A string, or pydantic's SecretStr (anything with `get_secret_value`), or None.
+
+    Raises:
+        ConfigurationError: What is left can't be an HTTP header. The message doesn't show it.
+    """
+    if hasattr(key, "get_secret_value"):
+        key = key.get_secret_value()
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        raise ConfigurationError(f"api_key: expected a string, got {type(key).__name__}.")
+    text = key.strip().strip("\"'").strip()
+    while text[:7].lower() == "bearer " or text.lower() == "bearer":
+        text = text[7:].strip().strip("\"'").strip()
+    if re.search(r"[^\x21-\x7e]", text):
+        raise ConfigurationError(
+            "api_key: holds a space, a line break or a character that isn't ASCII; copy the key again, alone."
+        )
+    return text or None
+
+
+def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) -> Timeout:
+    """Return a `Timeout` of seconds: from one number (for connect and read each), or a tuple.
+
+    Raises:
+        ConfigurationError: Not a positive number of seconds, or not such a tuple.
+    """
+    if value is None:
+        return Timeout()
+    if isinstance(value, Timeout):
+        limits: tuple[Any, ...] = tuple(value)
+    elif isinstance(value, tuple):
+        limits = value
+    else:
+        limits = (value, value)
+    if not 1 <= len(limits) <= len(Timeout._fields):
+        raise ConfigurationError(f"timeout: {value!r} must be seconds or (connect, read) or (connect, read, total).")
+    for limit in limits:
+        ok = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0)
+        if not ok:
+            raise ConfigurationError(
+                f"timeout: {value!r} must hold positive numbers of seconds (or None for no limit)."
+            )
+    return Timeout(*(limit if limit is None or limit < _FOR_EVER else None for limit in limits))
+
+
+def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of `headers` that is safe to send.
+
+    Raises:
+        ConfigurationError: A name isn't a token, or a value holds a line break or isn't
+            Latin-1. The message names the header and doesn't show its value.
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: expected a mapping of names to values, got {type(headers).__name__}.")
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ConfigurationError(f"headers: {name!r} isn't a header name.")
+        text = value if isinstance(value, str) else str(value)
+        if re.search(r"[\r\n\x00]", text):
+            raise ConfigurationError(f"headers: the value of {name!r} holds a line break.")
+        try:
+            text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ConfigurationError(f"headers: the value of {name!r} holds a character that isn't Latin-1.") from None
+        checked[name] = text.strip()
+    return checked
+
+
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return both; `more` wins, whatever the case of the names."""
+    names = {name.lower() for name in more}
+    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **more}
+
+
+def _retries(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"max_retries: {value!r} must be an integer of at least 0.")
+    return value

@@ -1,0 +1,232 @@
+"""A streamed answer: events in, chunks out, and the judgement whether the answer is whole.
+
+An answer is whole when every choice has had a finish_reason. `[DONE]` proves nothing, because
+the gateway sends it after an upstream failure too (One API relay/adaptor/openai/main.go); it
+ends the reading, and it counts where `require_finish_reason` is off.
+
+Read here what servers really send: usage in a chunk of its own, on the last or on every chunk;
+chat-shaped chunks on this endpoint; a plain JSON body instead of events; an error as a bare
+line; finish reasons sent twice; an index that is off where there is only one choice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.completions.text_so_far import AnswerSoFar
+from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
+from xdm_integrations.core.errors.reply_text import request_id_of
+from xdm_integrations.core.errors.tree import APIResponseError, StreamInterruptedError, XDMError
+
+from .sse import BARE, SSEDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.completions.results import Completion, CompletionChunk
+
+    from .sse import ServerEvent
+    from .wire import Limits
+
+
+class StreamDecoder:
+    """Bytes in, chunks out.
+
+    `feed` and `close` return the chunks that the bytes complete. Neither raises: an error goes
+    into `failure`, to be raised after those chunks have been handed out.
+
+    Attributes:
+        failure: What went wrong, with the answer so far as its `.partial`; None if nothing did.
+        ended: True after `[DONE]`, `close` or a failure: there is nothing more to read.
+        events: Events seen, keep-alive comments not counted.
+    """
+
+    def __init__(
+        self,
+        expected: int,
+        n: int,
+        headers: Mapping[str, str],
+        limits: Limits,
+        *,
+        require_finish_reason: bool = True,
+    ) -> None:
+        self.failure: XDMError | None = None
+        self.ended = False
+        self.events = 0
+        self._headers = headers
+        self._limits = limits
+        self._require_finish_reason = require_finish_reason
+        self._sse = SSEDecoder(limits)
+        self._answer = AnswerSoFar(expected, n)
+        self._done = False
+        self._bare: list[bytes] = []
+        self._bare_size = 0
+
+    @property
+    def finished(self) -> bool:
+        """True if every choice has had its finish_reason: the answer is whole."""
+        return self._answer.unfinished == 0
+
+    def feed(self, block: bytes) -> list[CompletionChunk]:
+        """Take the next bytes of the body."""
+        chunks: list[CompletionChunk] = []
+        events = [] if self.ended else self._sse.feed(block)
+        try:
+            for event in events:
+                self._take(event, chunks)
+                if self.ended:
+                    return chunks
+        except XDMError as error:
+            self._fail(error)
+        else:
+            if self._sse.failure is not None and not self.ended:
+                self._fail(self._sse.failure)
+        return chunks
+
+    def close(self) -> list[CompletionChunk]:
+        """Take the end of the body, and judge whether the answer is whole."""
+        chunks: list[CompletionChunk] = []
+        events = [] if self.ended else self._sse.close()
+        try:
+            for event in events:
+                if self.ended:
+                    break
+                if event.kind == BARE or event.data.strip() == b"[DONE]" or _is_json(event.data):
+                    self._take(event, chunks)
+            if not self.ended:
+                self._take_bare(chunks)
+                self._end()
+        except XDMError as error:
+            self._fail(error)
+        return chunks
+
+    def interrupt(self, cause: XDMError) -> None:
+        """Take note that the connection failed. If the answer is whole, nothing is lost."""
+        if self.finished:
+            self.ended = True
+        elif self._answer.spoken:
+            error = StreamInterruptedError(
+                f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`.",
+                request_id=cause.request_id,
+            )
+            error.__cause__ = cause
+            self._fail(error)
+        else:
+            self._fail(cause)
+
+    def result(self) -> Completion:
+        """Return the answer as far as it has come."""
+        return self._answer.result(self._headers)
+
+    def _take(self, event: ServerEvent, chunks: list[CompletionChunk]) -> None:
+        kind, data = event
+        self.events += 1
+        if kind == BARE:
+            self._keep_bare(data, chunks)
+            return
+        if data[:1] != b"{" and data.strip() == b"[DONE]":
+            self._done = True
+            self._end()
+            return
+        try:
+            value = jsontext.loads(data)
+        except (ValueError, RecursionError):
+            self._take_text(kind, data)
+            return
+        if value is None and kind != "error":
+            return  # llama.cpp opens the stream of several prompts with `data: null`
+        self._take_value(value, kind, data, chunks)
+
+    def _take_text(self, kind: str, data: bytes) -> None:
+        """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""
+        error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers)
+        if kind != "error" or error is None:
+            error = not_an_answer(200, self._headers, data)
+        self._fail(error)
+
+    def _keep_bare(self, line: bytes, chunks: list[CompletionChunk]) -> None:
+        """Take a line outside any event: JSON of one line at once, anything else at the end."""
+        self._bare_size += len(line)
+        if self._bare_size > self._limits.body:
+            raise APIResponseError(f"The server sent a body of more than {self._limits.body:,} bytes.")
+        if not self._bare and line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}":
+            try:
+                value = jsontext.loads(line)
+            except (ValueError, RecursionError):
+                pass  # the first line of a longer text
+            else:
+                self._take_value(value, "", line, chunks)
+                return
+        self._bare.append(line)
+
+    def _take_bare(self, chunks: list[CompletionChunk]) -> None:
+        if not self._bare:
+            return
+        body = b"\n".join(self._bare)
+        try:
+            value = jsontext.loads(body)
+        except (ValueError, RecursionError):
+            if not self._answer.spoken:
+                self._fail(not_an_answer(200, self._headers, body))
+            return
+        self._take_value(value, "", body, chunks)
+
+    def _take_value(self, value: Any, kind: str, data: bytes, chunks: list[CompletionChunk]) -> None:  # noqa: ANN401 - JSON
+        choices = value.get("choices") if isinstance(value, dict) else None
+        if kind == "error" or not choices or "error" in value:
+            error = error_in(value, kind=kind, headers=self._headers, body=data)
+            if error is not None:
+                self._fail(error)
+                return
+            if not isinstance(value, dict):
+                self._fail(not_an_answer(200, self._headers, data))
+                return
+        self._answer.take(value, chunks)
+
+    def _end(self) -> None:
+        """Judge at `[DONE]` or at the end of the body."""
+        if self.ended:
+            return
+        if self.finished or (self._done and not self._require_finish_reason and self._answer.spoken):
+            self.ended = True
+            return
+        how = "with [DONE] but " if self._done else ""
+        if self._answer.spoken:
+            missing = (
+                f"{self._answer.unfinished} of {self._answer.expected} choices"
+                if self._answer.expected > 1
+                else "the answer"
+            )
+            self._fail(
+                StreamInterruptedError(
+                    f"The stream ended {how}without a finish_reason for {missing}: it was cut off upstream. The text "
+                    f"so far is in `.partial`. If this server never sends a finish_reason, pass "
+                    f"`require_finish_reason=False`: then [DONE] is taken as the end."
+                )
+            )
+        else:
+            self._fail(
+                APIResponseError(
+                    f"The stream ended {how}without any text or finish_reason.", headers=self._headers, retry="backoff"
+                )
+            )
+
+    def _fail(self, error: XDMError) -> None:
+        self.ended = True
+        if self.finished:
+            return  # the answer is whole, whatever comes after it
+        if self._answer.spoken:
+            error.partial = self.result()
+            error.retry = "never"
+        if error.request_id is None:
+            error.request_id = request_id_of(self._headers)
+        self.failure = error
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        jsontext.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True

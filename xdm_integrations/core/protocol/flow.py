@@ -1,0 +1,120 @@
+"""Sending a request until it succeeds or must not be sent again: all retries, once, for both worlds.
+
+A flow is a generator of commands (see `wire`). `send_flow` retries around the whole attempt:
+sending, and receiving up to the first word of the answer. What comes after that first word is
+never retried, because the flow has ended by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from xdm_integrations.core.errors.catalogue import error_for
+from xdm_integrations.core.errors.tree import APITimeoutError, XDMError
+
+from .wire import Command, Reply, Send, Sleep
+
+if TYPE_CHECKING:
+    from .retry import Chance, RetryPolicy
+    from .wire import Request, Timeout
+
+T = TypeVar("T")
+Flow: TypeAlias = Generator[Command, Any, T]
+Receive: TypeAlias = Callable[[Reply], Flow[T]]
+
+MAX_REDIRECTS = 3
+_OK = range(200, 300)
+_REDIRECTS = (307, 308)
+"""Those that keep method and body."""
+
+
+def send_flow(
+    request: Request,
+    receive: Receive[T],
+    policy: RetryPolicy,
+    chance: Chance,
+    give_up: Callable[[XDMError], bool] | None = None,
+) -> Flow[T]:
+    """Send `request`, give the first 2xx reply to `receive`, and return what that returns.
+
+    Args:
+        request: What to send, each time the same.
+        receive: A flow that reads the answer. If it raises, the attempt has failed.
+        policy: Which errors are retried, how often, after how long.
+        chance: Luck and clocks.
+        give_up: Errors that the caller handles in another way; they aren't retried.
+
+    Raises:
+        XDMError: The last attempt's error.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            reply: Reply = yield Send(request)
+            if reply.status in _REDIRECTS:
+                reply = yield from _follow(request, reply)
+            if reply.status not in _OK:
+                raise error_for(reply.status, reply.headers, reply.body)
+            return (yield from receive(reply))
+        except XDMError as error:
+            error.hide(request.secret)
+            if give_up is not None and give_up(error):
+                raise
+            seconds = policy.delay(attempt, error, chance.luck(), chance.wall())
+            if seconds is None or _too_late(request, chance, seconds):
+                raise
+            pause = Sleep(seconds, attempt, error)
+        yield pause
+
+
+def _follow(request: Request, reply: Reply) -> Flow[Reply]:
+    """Follow redirects within the same origin, and return the first reply that isn't one.
+
+    Any other redirect would lose the body or carry the key to another host.
+    """
+    for _ in range(MAX_REDIRECTS):
+        location = reply.headers.get("location")
+        if reply.status not in _REDIRECTS or not location:
+            return reply
+        try:
+            target = urljoin(request.url, location)
+        except ValueError:  # no URL at all
+            return reply
+        if _origin(target) != _origin(request.url) or target == request.url or "@" in target:
+            return reply
+        request = replace(request, url=target)
+        reply = yield Send(request)
+    return reply
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", None, None
+
+
+def deadline_of(timeout: Timeout, chance: Chance) -> float | None:
+    """Return the moment at which a call that begins now must be over, by `chance.monotonic`; None if there is none."""
+    return None if timeout.total is None else chance.monotonic() + timeout.total
+
+
+def _too_late(request: Request, chance: Chance, seconds: float) -> bool:
+    """True if what would be left of the deadline is too little for an answer: it would be billed in vain."""
+    if request.deadline is None:
+        return False
+    least = min(1.0, 0.1 * (request.timeout.total or 0.0))
+    return chance.monotonic() + seconds + least >= request.deadline
+
+
+def time_is_up(timeout_of: str, seconds: float) -> APITimeoutError:
+    """Return the error for a limit of `Timeout` that passed."""
+    return APITimeoutError(
+        f"No answer within the {timeout_of} limit of {seconds:g} s. The request may still have been processed, "
+        f"and billed; raise `timeout` or stream the answer."
+    )

@@ -1,0 +1,27 @@
+"""Values that servers send in odd shapes, read leniently."""
+
+from __future__ import annotations
+
+import re
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def mended(text: str) -> str:
+    r"""Return `text` with the halves of surrogate pairs joined, and U+FFFD for each that is alone.
+
+    JSON can hold such halves ("\ud83d"); hardly anything that text is passed on to takes them.
+    """
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def finish_reason_of(value: object) -> str | None:
+    """Return a finish reason, None for null and for the "" of running chunks."""
+    return label(value) or None
+
+
+def label(value: object) -> str:
+    """Return a name or an id as text; "" for null and for what can't be one."""
+    return value if isinstance(value, str) else str(value) if isinstance(value, (int, float)) and value else ""

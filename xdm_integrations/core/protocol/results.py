@@ -1,0 +1,167 @@
+"""What every answer has: token counts, log probabilities, who served it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of a request, summed by the server over all prompts and choices.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens generated, `best_of` candidates included.
+        total_tokens: Their sum, as the server gives it.
+        details: Whatever else the server counts, as it was sent (`prompt_tokens_details`,
+            `completion_tokens_details`, `cost`, ...).
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: object) -> Usage | None:
+        """Read a `usage` object of any server; None if it isn't one or is empty."""
+        if not isinstance(value, dict) or not value:
+            return None
+        prompt = _count(value.get("prompt_tokens")) or _count(value.get("input_tokens"))
+        completion = _count(value.get("completion_tokens")) or _count(value.get("output_tokens"))
+        total = _count(value.get("total_tokens")) or prompt + completion
+        details = {name: v for name, v in value.items() if name not in _COUNTS and v is not None}
+        return cls(prompt, completion, total, details)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the usage in the API's own form, as a new dictionary."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+            **self.details,
+        }
+
+    def __add__(self, other: Usage) -> Usage:
+        """Sum the counts, nested details included."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+            _sum(self.details, other.details),
+        )
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
+
+
+def _sum(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    total = dict(left)
+    for name, value in right.items():
+        old = total.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            total[name] = _sum(old, value)
+        elif _is_number(old) and _is_number(value):
+            total[name] = old + value
+        else:
+            total[name] = value
+    return total
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def total_usage(parts: list[Usage | None]) -> Usage | None:
+    """Sum what is known; None if nothing is."""
+    known = [part for part in parts if part is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Log probabilities, one entry per token, whichever of the two shapes was sent.
+
+    Attributes:
+        tokens: The tokens as text.
+        token_logprobs: Their natural log probabilities; None where there is none (the first
+            token of an echoed prompt).
+        top_logprobs: The likeliest alternatives at each position, the sampled token among
+            them; {} where the server gave none.
+        text_offset: Character offsets into the text; empty where the server gave none.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, value: object) -> Logprobs | None:
+        """Read the legacy shape (four arrays) or the chat shape (`content`); None if neither."""
+        if not isinstance(value, dict):
+            return None
+        if isinstance(value.get("tokens"), list):
+            tokens = [_token(token) for token in value["tokens"]]
+            return cls(
+                tokens,
+                [_number(v) for v in _padded(value.get("token_logprobs"), len(tokens))],
+                [t if isinstance(t, dict) else {} for t in _padded(value.get("top_logprobs"), len(tokens))],
+                [offset for offset in _listed(value.get("text_offset")) if isinstance(offset, int)],
+            )
+        if isinstance(value.get("content"), list):
+            items = [item for item in value["content"] if isinstance(item, dict)]
+            return cls(
+                [_token(item.get("token")) for item in items],
+                [_number(item.get("logprob")) for item in items],
+                [
+                    {
+                        _token(top.get("token")): _number(top.get("logprob")) or 0.0
+                        for top in _listed(item.get("top_logprobs"))
+                        if isinstance(top, dict)
+                    }
+                    for item in items
+                ],
+            )
+        return None
+
+    def __add__(self, other: Logprobs) -> Logprobs:
+        """Concatenate, as the parts of a stream are."""
+        return Logprobs(
+            self.tokens + other.tokens,
+            self.token_logprobs + other.token_logprobs,
+            self.top_logprobs + other.top_logprobs,
+            self.text_offset + other.text_offset,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the legacy shape, as a new dictionary."""
+        return {
+            "tokens": self.tokens,
+            "token_logprobs": self.token_logprobs,
+            "top_logprobs": self.top_logprobs,
+            "text_offset": self.text_offset,
+        }
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _padded(value: object, length: int) -> list[Any]:
+    values = _listed(value)[:length]
+    return values + [None] * (length - len(values))
+
+
+def _token(value: object) -> str:
+    return value if isinstance(value, str) else str(value) if _is_number(value) else ""
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,0 +1,153 @@
+r"""Server-sent events from bytes, whatever the slicing (WHATWG HTML, section 9.2).
+
+    >>> decoder = SSEDecoder()
+    >>> decoder.feed(b'data: {"text": "Hel')
+    []
+    >>> decoder.feed(b'lo"}\n\ndata: [DONE]')
+    [ServerEvent(kind='', data=b'{"text": "Hello"}')]
+    >>> decoder.close()
+    [ServerEvent(kind='', data=b'[DONE]')]
+
+Beyond the standard: a line that is no field at all (a bare JSON object, HTML) is not dropped
+but handed out as an event of kind `BARE`, since gateways send errors that way; an event whose
+data is blank is dropped; an event that the end of the stream cut short is handed out by
+`close`, for the caller to judge. `id` and `retry` serve reconnection, which a completion must
+not do, and are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xdm_integrations.core.errors.tree import APIResponseError
+
+from .wire import Limits
+
+BARE = "bare"
+_FIELDS = (b"data", b"event", b"id", b"retry")
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerEvent(NamedTuple):
+    """One event.
+
+    Attributes:
+        kind: Its `event` field; "" if it had none; `BARE` for a line that was no field.
+        data: Its `data` lines, joined with LF.
+    """
+
+    kind: str
+    data: bytes
+
+
+class SSEDecoder:
+    """Bytes in, events out. Time is linear in the bytes, memory is bounded by `limits`.
+
+    Attributes:
+        failure: Set once a line or an event is longer than the limits allow: nothing is read after it.
+    """
+
+    def __init__(self, limits: Limits = Limits()) -> None:
+        self.failure: APIResponseError | None = None
+        self._limits = limits
+        self._tail: list[bytes] = []
+        self._tail_size = 0
+        self._after_cr = False
+        self._first_line = True
+        self._kind = ""
+        self._data: list[bytes] = []
+        self._data_size = 0
+
+    def feed(self, block: bytes) -> list[ServerEvent]:
+        """Take the next bytes and return the events that they complete, up to a `failure`."""
+        if self.failure is not None:
+            return []
+        if self._after_cr and block:
+            self._after_cr = False
+            block = block.removeprefix(b"\n")
+        if b"\r" in block:
+            self._after_cr = block.endswith(b"\r")
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = block.split(b"\n")
+        last = lines.pop()
+        events = self._take_lines(lines, len(block)) if lines else []
+        if last and self.failure is None:
+            self._tail.append(last)
+            self._tail_size += len(last)
+            if self._tail_size > self._limits.line:
+                self._fail("line", self._limits.line)
+        return events
+
+    def close(self) -> list[ServerEvent]:
+        """Return what the end of the stream cut short: nothing, or one last event."""
+        if self.failure is not None:
+            return []
+        last = b"".join(self._tail)
+        self._tail.clear()
+        if self._first_line:
+            last = last.removeprefix(_BOM)
+        return self._take([last, b""] if last else [b""])
+
+    def _take_lines(self, lines: list[bytes], size: int) -> list[ServerEvent]:
+        """Take whole lines of `size` bytes, of which the first ends the one that was kept."""
+        if self._tail:
+            self._tail.append(lines[0])
+            lines[0] = b"".join(self._tail)
+            self._tail.clear()
+        if self._tail_size + size > self._limits.line:
+            for i, line in enumerate(lines):
+                if len(line) > self._limits.line:
+                    self._fail("line", self._limits.line)
+                    del lines[i:]
+                    break
+        self._tail_size = 0
+        if self._first_line and lines:
+            self._first_line = False
+            lines[0] = lines[0].removeprefix(_BOM)
+        return self._take(lines)
+
+    def _take(self, lines: list[bytes]) -> list[ServerEvent]:
+        events: list[ServerEvent] = []
+        data = self._data
+        for line in lines:
+            if line.startswith(b"data: "):
+                data.append(line[6:])
+                self._data_size += len(line)
+                if self._data_size > self._limits.event:
+                    self._fail("event", self._limits.event)
+                    break
+            elif line:
+                self._field(line, events)
+                if self._data_size > self._limits.event:
+                    self._fail("event", self._limits.event)
+                    break
+            else:
+                if data:
+                    joined = data[0] if len(data) == 1 else b"\n".join(data)
+                    if joined and not joined.isspace():
+                        events.append(ServerEvent(self._kind, joined))
+                    data.clear()
+                    self._data_size = 0
+                self._kind = ""
+        return events
+
+    def _field(self, line: bytes, events: list[ServerEvent]) -> None:
+        """Take a line that isn't the common `data: ...`."""
+        name, _, value = line.partition(b":")
+        if not name:  # a comment
+            return
+        if name not in _FIELDS:
+            events.append(ServerEvent(BARE, line))
+            return
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._data_size += len(line)
+        elif name == b"event":
+            self._kind = value.decode("utf-8", "replace")
+
+    def _fail(self, what: str, limit: int) -> None:
+        self.failure = APIResponseError(
+            f"The server sent a stream with a {what} of more than {limit:,} bytes; raise "
+            f"`limits.{what}` if you expect that much."
+        )

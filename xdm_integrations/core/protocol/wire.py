@@ -1,0 +1,143 @@
+"""What crosses the border between decisions and plumbing.
+
+A flow (see `flow`) is a generator. It yields a command, the driver in `transports.base`
+carries it out on a transport, and sends the outcome back in:
+
+    Send(request)  -> Reply         or an XDMError is thrown in
+    Read(body)     -> bytes         b"" at the end of the body; or an XDMError is thrown in
+    Sleep(...)     -> None
+
+A transport reads the body whole and frees the connection before it returns a `Reply`, except
+for a 2xx reply to a streaming request: then `Reply.stream` is the open body, and whoever
+holds it must `close()` it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from xdm_integrations.core.errors.tree import XDMError
+
+
+class Timeout(NamedTuple):
+    """How long to wait, in seconds. A limit of None never passes.
+
+    `connect` bounds the TCP and TLS handshakes. `read` bounds the wait for the reply's
+    headers, for the next bytes of a body and, in a stream, for the next event: keep-alive
+    comments don't count. `total` bounds the whole call, its retries and the waits between them.
+    """
+
+    connect: float | None = 10.0
+    read: float | None = 300.0
+    total: float | None = None
+
+
+class Limits(NamedTuple):
+    """How much of a reply is taken, in bytes, before it is refused as too large."""
+
+    line: int = 16 * 2**20
+    """One line of an event stream."""
+    event: int = 32 * 2**20
+    """All data lines of one event."""
+    body: int = 256 * 2**20
+    """One whole body that isn't a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, complete but for the connection that carries it."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    """Every header but Content-Length; holds the key, so it stays out of `repr`."""
+    body: bytes | None = field(default=None, repr=False)
+    method: str = "POST"
+    streaming: bool = False
+    timeout: Timeout = Timeout()
+    deadline: float | None = None
+    """The moment, by the monotonic clock of the driver, at which the whole call must be over."""
+
+    @property
+    def secret(self) -> str | None:
+        """What must not be shown of this request: the key, or None if it has none."""
+        return secret_of(self.headers)
+
+
+def secret_of(headers: Mapping[str, str]) -> str | None:
+    """Return the credentials in the Authorization header, without their scheme; None if too short to be any."""
+    for name, value in headers.items():
+        if name.lower() == "authorization":
+            secret = value.rpartition(" ")[2]
+            return secret if len(secret) >= 8 else None  # noqa: PLR2004 - shorter text is in too many words
+    return None
+
+
+class Body(Protocol):
+    """The open body of a streaming reply, read by blocking calls."""
+
+    def read(self, within: float | None = None) -> bytes:
+        """Return the bytes that have arrived, waiting for at least one; b"" at the end.
+
+        Waits `within` seconds at most, where that is less than the request's own limits.
+        """
+
+    def drain(self) -> None:
+        """After the last event: read the rest within a bound, to reuse the connection."""
+
+    def close(self) -> None:
+        """Give the connection up. Never blocks, may be called twice."""
+
+
+class AsyncBody(Protocol):
+    """The open body of a streaming reply, read from an event loop."""
+
+    def read(self, within: float | None = None) -> Awaitable[bytes]:
+        """See `Body.read`."""
+
+    def drain(self) -> Awaitable[None]:
+        """See `Body.drain`."""
+
+    def close(self) -> None:
+        """See `Body.close`. Not a coroutine, so that a finalizer can call it."""
+
+
+AnyBody: TypeAlias = "Body | AsyncBody"
+
+
+class Reply(NamedTuple):
+    """What came back: a status line, headers and a body, or an open stream."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; repeated headers joined with ", "."""
+    body: bytes = b""
+    stream: Any = None
+    """An open `Body` or `AsyncBody`, for a 2xx reply to a streaming request; else None."""
+
+
+class Send(NamedTuple):
+    """Send this request and report the reply."""
+
+    request: Request
+
+
+class Read(NamedTuple):
+    """Report the next bytes of an open body."""
+
+    body: Any
+    within: float | None = None
+
+
+class Sleep(NamedTuple):
+    """Wait before another attempt; `error` is why, `attempt` counts the retries from 1."""
+
+    seconds: float
+    attempt: int
+    error: XDMError
+
+
+Command: TypeAlias = "Send | Read | Sleep"

@@ -1,0 +1,187 @@
+"""From the client's values to LangChain's. Pure.
+
+LangChain adds the pieces of a stream up: texts are concatenated and numbers summed, under every
+key of `generation_info`. So whatever describes the whole answer travels on exactly one piece, the
+last; and no other piece has any of these keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+
+from xdm_integrations.core.errors.tree import XDMError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tenacity import RetryCallState
+
+    from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
+    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.protocol.results import Logprobs, Usage
+    from xdm_integrations.core.protocol.wire import Sleep
+
+PROVIDER = "xdm"
+
+_SHOWN_HEADERS = ("x-ratelimit-", "x-request-id", "x-oneapi-request-id", "openai-processing-ms")
+
+
+def generations(completion: Completion) -> list[Generation]:
+    """Return the choices of one prompt."""
+    served = _served(completion)
+    return [
+        Generation(
+            text=choice.text,
+            generation_info={"finish_reason": choice.finish_reason, "logprobs": _logprobs(choice.logprobs), **served},
+        )
+        for choice in completion.choices
+    ]
+
+
+def llm_output(completion: Completion, usage: Usage | None) -> dict[str, Any]:
+    """Return what LangChain's callbacks read: token counts in OpenAI's form, and who answered."""
+    output = _about(completion)
+    if usage is not None:
+        output["token_usage"] = usage.as_dict()
+    headers = {name: value for name, value in completion.headers.items() if name.startswith(_SHOWN_HEADERS)}
+    if headers:
+        output["headers"] = headers
+    return output
+
+
+def result(outcomes: Sequence[Completion], usage: Usage | None) -> LLMResult:
+    """Return the result of several prompts; `usage` is that of them all."""
+    output = llm_output(outcomes[0], usage) if outcomes else {}
+    return LLMResult(generations=[generations(one) for one in outcomes], llm_output=output)
+
+
+def results_by_run(outcomes: Sequence[Outcome], usage: Usage | None) -> list[LLMResult | XDMError]:
+    """Return the result of each prompt's own run, such that the counts of all runs sum up right.
+
+    The server counts per request. Where several prompts shared one, their counts are on the first
+    run that succeeded, and the others have none: LangChain's own convention.
+    """
+    answered = [outcome for outcome in outcomes if not isinstance(outcome, XDMError)]
+    shared = usage is not None and any(one.usage is None for one in answered)
+    results: list[LLMResult | XDMError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, XDMError):
+            results.append(outcome)
+            continue
+        output = llm_output(outcome, usage if shared else outcome.usage)
+        if shared:
+            output.setdefault("token_usage", {})
+            usage = None  # counted once
+        results.append(LLMResult(generations=[generations(outcome)], llm_output=output))
+    return results
+
+
+def chunk(piece: CompletionChunk) -> GenerationChunk:
+    """Return a piece of a stream that isn't the last."""
+    if piece.logprobs is None:
+        return GenerationChunk(text=piece.text)
+    return GenerationChunk(text=piece.text, generation_info={"logprobs": _logprobs(piece.logprobs)})
+
+
+def last_chunk(piece: CompletionChunk | None, completion: Completion) -> GenerationChunk:
+    """Return the last piece, with everything that describes the whole answer."""
+    info = _info(completion, piece.logprobs if piece is not None else None)
+    return GenerationChunk(text=piece.text if piece is not None else "", generation_info=info)
+
+
+def streamed(completion: Completion) -> GenerationChunk:
+    """Return a whole answer that was streamed: what its pieces add up to."""
+    return GenerationChunk(text=completion.text, generation_info=_info(completion, completion.logprobs))
+
+
+def streamed_result(completion: Completion) -> LLMResult:
+    """Return the result of a stream that has ended."""
+    return LLMResult(generations=[[streamed(completion)]], llm_output=llm_output(completion, completion.usage))
+
+
+def partial_result(completion: Completion | None) -> LLMResult:
+    """Return what had arrived when it failed."""
+    if completion is None or not any(choice.text for choice in completion.choices):
+        return LLMResult(generations=[])
+    return LLMResult(generations=[[streamed(completion)]], llm_output=llm_output(completion, completion.usage))
+
+
+def retry_state(pause: Sleep) -> RetryCallState:
+    """Return a retry in the form that LangChain's `on_retry` handlers expect."""
+    from tenacity import Future, RetryCallState  # noqa: PLC0415 - only on the way to a retry
+
+    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type] # there is no Retrying
+    state.attempt_number = pause.attempt
+    state.idle_for = pause.seconds
+    state.upcoming_sleep = pause.seconds
+    state.outcome = Future(pause.attempt)
+    state.outcome.set_exception(pause.error)
+    return state
+
+
+def usage_metadata(usage: Usage) -> dict[str, Any]:
+    """Return the counts under LangChain's own names."""
+    metadata: dict[str, Any] = {
+        "input_tokens": usage.prompt_tokens,
+        "output_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    read = _counts(usage.details.get("prompt_tokens_details"), {"cached_tokens": "cache_read", "audio_tokens": "audio"})
+    made = _counts(
+        usage.details.get("completion_tokens_details"), {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
+    )
+    if read:
+        metadata["input_token_details"] = read
+    if made:
+        metadata["output_token_details"] = made
+    return metadata
+
+
+def _counts(details: object, names: dict[str, str]) -> dict[str, int]:
+    if not isinstance(details, dict):
+        return {}
+    return {new: details[old] for old, new in names.items() if isinstance(details.get(old), int)}
+
+
+def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
+    info: dict[str, Any] = {"finish_reason": completion.finish_reason, **_about(completion), **_served(completion)}
+    if logprobs is not None:
+        info["logprobs"] = _logprobs(logprobs)
+    if completion.usage is not None:
+        info["usage_metadata"] = usage_metadata(completion.usage)
+    if len(completion.choices) > 1:
+        info["choices"] = [_choice(choice) for choice in completion.choices]
+    return info
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "index": choice.index,
+        "text": choice.text,
+        "finish_reason": choice.finish_reason,
+        "logprobs": _logprobs(choice.logprobs),
+    }
+
+
+def _about(completion: Completion) -> dict[str, Any]:
+    about = {
+        "model_name": completion.model,
+        "id": completion.id,
+        "created": completion.created,
+        "system_fingerprint": completion.system_fingerprint,
+        "request_id": completion.request_id,
+    }
+    return {name: value for name, value in about.items() if value not in (None, "")}
+
+
+def _served(completion: Completion) -> dict[str, Any]:
+    """Return the key from which LangChain's tracers learn which model really served."""
+    if not completion.model:
+        return {}
+    return {"lc_gateway_metadata": {"model": completion.model, "provider": PROVIDER}}
+
+
+def _logprobs(logprobs: Logprobs | None) -> dict[str, Any] | None:
+    return logprobs.as_dict() if logprobs is not None else None

@@ -1,0 +1,156 @@
+"""Answers as objects: a prompt that asks for JSON, and a parser that accepts nothing less.
+
+Text completions have no tools and no JSON mode of their own, so the schema goes into the prompt. A
+server that can force a schema is told so on request.
+"""
+
+# ruff: noqa: ANN401 - `**kwargs: Any` are a call's, and schemas may be anything
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.exceptions import OutputParserException
+from langchain_core.runnables import RunnableLambda
+from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import BaseModel, ValidationError
+
+from xdm_integrations.core.completions.parameters import CompletionParams
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_core.language_models.base import LanguageModelInput
+    from langchain_core.runnables import Runnable
+    from typing_extensions import Unpack
+
+    from .llms import XDMLLM
+
+_INSTRUCTIONS = """
+
+Answer with one JSON object that conforms to this JSON schema, and with nothing else:
+{schema}
+
+JSON:
+"""
+
+
+class StructuredParams(CompletionParams, total=False):
+    """What `with_structured_output` may be given beside the schema; see `structured_output`."""
+
+    include_raw: bool
+    """Return the text, the object and the error instead of raising."""
+    method: str
+    """"format_instructions" or "json_schema"."""
+    schema_parameter: str
+    """The field of the body that "json_schema" sends."""
+
+
+def structured_output(
+    llm: XDMLLM,
+    schema: dict[str, Any] | type,
+    *,
+    include_raw: bool = False,
+    method: str = "format_instructions",
+    schema_parameter: str = "response_format",
+    **kwargs: Unpack[CompletionParams],
+) -> Runnable[LanguageModelInput, Any]:
+    """Return a chain that answers with an object of `schema`.
+
+    Args:
+        llm: The LLM that answers.
+        schema: A pydantic class (the chain returns its instances), a TypedDict or a JSON schema (it
+            returns dictionaries, whose required keys are there).
+        include_raw: Return `{"raw": text, "parsed": object or None, "parsing_error": error or None}`
+            instead of raising.
+        method: "format_instructions" puts the schema into the prompt. "json_schema" also sends it in
+            the body, for servers that can force it.
+        schema_parameter: The field of the body that "json_schema" sends: "response_format" (vLLM, SGLang
+            and others), or a server's own that takes the bare schema, such as "json_schema" (llama.cpp)
+            or "guided_json" (older vLLM).
+        **kwargs: Parameters of the call, as for `bind`.
+
+    Raises:
+        ConfigurationError: `schema` or `method` can't be used.
+        OutputParserException: On use: the answer isn't such an object. `llm_output` is its text.
+    """
+    json_schema, build = _read(schema)
+    if method == "json_schema":
+        kwargs["extra_body"] = {**(kwargs.get("extra_body") or {}), **_forced(json_schema, schema_parameter)}
+    elif method != "format_instructions":
+        raise ConfigurationError(
+            f"method: {method!r} isn't possible with text completions, which have no tools. Use "
+            f'"format_instructions", or "json_schema" where the server can force a schema.'
+        )
+    instructions = _INSTRUCTIONS.format(schema=json.dumps(json_schema, ensure_ascii=False))
+
+    def ask(model_input: LanguageModelInput) -> str:
+        return llm.prompt_text(model_input) + instructions
+
+    def parse(text: str) -> Any:
+        return build(_first_object(text))
+
+    def parse_beside_raw(text: str) -> dict[str, Any]:
+        try:
+            return {"raw": text, "parsed": parse(text), "parsing_error": None}
+        except OutputParserException as error:
+            return {"raw": text, "parsed": None, "parsing_error": error}
+
+    parser: RunnableLambda[str, Any] = RunnableLambda(parse_beside_raw if include_raw else parse, name="parse")
+    return RunnableLambda(ask, name="ask") | llm.bind(**kwargs) | parser
+
+
+def _read(schema: Any) -> tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]:
+    """Return the JSON schema, and what makes an object of it from JSON."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return schema.model_json_schema(), lambda value: _validated(schema, value)
+    if isinstance(schema, dict):
+        json_schema = schema
+    else:
+        try:
+            json_schema = convert_to_json_schema(schema)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigurationError(
+                f"schema: {schema!r} must be a pydantic class, a TypedDict or a JSON schema ({error})."
+            ) from None
+    return json_schema, lambda value: _with_required(json_schema, value)
+
+
+def _forced(json_schema: dict[str, Any], parameter: str) -> dict[str, Any]:
+    if parameter != "response_format":
+        return {parameter: json_schema}
+    named = {"name": str(json_schema.get("title", "answer")), "schema": json_schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _first_object(text: str) -> dict[str, Any]:
+    """Return the first JSON object in a text. One that was cut off is an error, and never repaired."""
+    start = text.find("{")
+    if start < 0:
+        raise OutputParserException(f"The answer holds no JSON object: {text[:200]!r}", llm_output=text)
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start)
+    except ValueError as error:
+        raise OutputParserException(
+            f"The answer's JSON is broken or was cut off ({error}); if it was cut off, raise `max_tokens`.",
+            llm_output=text,
+        ) from None
+    return dict(value)
+
+
+def _validated(schema: type[BaseModel], value: dict[str, Any]) -> BaseModel:
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        raise OutputParserException(
+            f"The answer's JSON isn't a {schema.__name__}: {error}", llm_output=json.dumps(value)
+        ) from error
+
+
+def _with_required(json_schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    missing = [name for name in json_schema.get("required", []) if name not in value]
+    if missing:
+        raise OutputParserException(f"The answer's JSON lacks {', '.join(missing)}.", llm_output=json.dumps(value))
+    return value

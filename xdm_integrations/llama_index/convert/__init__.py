@@ -1,0 +1,1 @@
+"""Between LlamaIndex's objects and the client's values: pure functions, both directions."""

@@ -1,0 +1,179 @@
+"""Values of `core` as LlamaIndex knows them. Pure.
+
+A response's `raw` is a plain dictionary in the API's own shape plus `request_id`; its key `usage`
+is always there (None if the server gave no counts), because that is where LlamaIndex's token
+counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints
+a message's `additional_kwargs` into the next prompt.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LogProb,
+    MessageRole,
+    TextBlock,
+)
+
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.lenient import mended
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xdm_integrations.core.completions.results import Completion, CompletionChunk
+    from xdm_integrations.core.protocol.results import Logprobs
+
+
+_SILENT = ("thinking", "cache")
+"""Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
+
+
+def messages_to_prompt(messages: Sequence[ChatMessage]) -> str:
+    r"""Return the prompt for a chat: "role: text" lines, and "assistant:" for the model to go on.
+
+    Example:
+        >>> from llama_index.core.llms import ChatMessage
+        >>> messages_to_prompt([ChatMessage("Be brief.", role="system"), ChatMessage("Hello")])
+        'system: Be brief.\nuser: Hello\nassistant:'
+
+    There is no space at the end: models that were trained on tokens answer badly after one.
+
+    Raises:
+        ConfigurationError: A message holds something that isn't text.
+    """
+    lines = [f"{message.role.value}: {_text_of(message, i)}".rstrip(" ") for i, message in enumerate(messages)]
+    return "\n".join([*lines, f"{MessageRole.ASSISTANT.value}:"])
+
+
+def _text_of(message: ChatMessage, index: int) -> str:
+    texts: list[str] = []
+    for block in message.blocks:
+        if isinstance(block, TextBlock):
+            texts.append(block.text)
+        elif not block.block_type.startswith(_SILENT):
+            raise _only_text(message, index, block.block_type)
+    for name in ("tool_calls", "function_call"):
+        if message.additional_kwargs.get(name):
+            raise _only_text(message, index, name)
+    return "\n".join(texts)
+
+
+def _only_text(message: ChatMessage, index: int, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"messages: message {index} (role {message.role.value}) holds {what!r}, and a text completions model takes "
+        f"only text. Pass a `messages_to_prompt` that turns it into text, or use a chat model."
+    )
+
+
+def completion_response(
+    completion: Completion, text: str | None = None, delta: str | None = None
+) -> CompletionResponse:
+    """Return a whole answer; `text` and `delta` are given for the last item of a stream."""
+    usage = completion.usage
+    logprobs = completion.logprobs
+    return CompletionResponse(
+        text=completion.text if text is None else text,
+        delta=delta,
+        raw=raw_of(completion),
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+        additional_kwargs={} if usage is None else usage.as_dict(),
+    )
+
+
+def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
+    """Return a whole answer as the assistant's message; see `completion_response`."""
+    usage = completion.usage
+    logprobs = completion.logprobs
+    return ChatResponse(
+        message=ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text),
+        delta=delta,
+        raw=raw_of(completion),
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+        additional_kwargs={} if usage is None else usage.as_dict(),
+    )
+
+
+def completion_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> CompletionResponse:
+    """Return an item of a stream before its last; `text` is all the text so far."""
+    delta, index, finish_reason, logprobs = chunk
+    raw_logprobs = None if logprobs is None else logprobs.as_dict()
+    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
+    return CompletionResponse(
+        text=text,
+        delta=delta,
+        raw={**about, "choices": [choice]},
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+    )
+
+
+def chat_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> ChatResponse:
+    """Return an item of a chat stream before its last; its message holds all the text so far."""
+    delta, index, finish_reason, logprobs = chunk
+    raw_logprobs = None if logprobs is None else logprobs.as_dict()
+    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
+    return ChatResponse(
+        message=ChatMessage(role=MessageRole.ASSISTANT, content=text),
+        delta=delta,
+        raw={**about, "choices": [choice]},
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
+    )
+
+
+def raw_of(completion: Completion) -> dict[str, Any]:
+    """Return `raw` for a whole answer, with all its choices."""
+    return {
+        **about(completion),
+        "choices": [
+            {
+                "text": text,
+                "index": index,
+                "finish_reason": finish_reason,
+                "logprobs": None if logprobs is None else logprobs.as_dict(),
+            }
+            for text, index, finish_reason, logprobs in completion.choices
+        ],
+        "usage": None if completion.usage is None else completion.usage.as_dict(),
+    }
+
+
+def about(completion: Completion) -> dict[str, Any]:
+    """Return the part of `raw` that stays the same over a stream."""
+    return {
+        "id": completion.id,
+        "object": "text_completion",
+        "created": completion.created,
+        "model": completion.model,
+        "system_fingerprint": completion.system_fingerprint,
+        "request_id": completion.request_id,
+        "choices": [],
+        "usage": None,
+    }
+
+
+def logprobs_of(logprobs: Logprobs) -> list[list[LogProb]]:
+    """Return, per position, the sampled token and then the other candidates, likeliest first.
+
+    A token without a log probability (the first of an echoed prompt) has NaN.
+    """
+    return [
+        [
+            _logprob(token, math.nan if value is None else value),
+            *(_logprob(*other) for other in sorted(top.items(), key=_by_logprob) if other[0] != token),
+        ]
+        for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True)
+    ]
+
+
+def _logprob(token: str, value: float) -> LogProb:
+    token = mended(token)
+    return LogProb(token=token, logprob=value, bytes=list(token.encode()))
+
+
+def _by_logprob(candidate: tuple[str, float]) -> float:
+    return -candidate[1]

@@ -1,0 +1,107 @@
+"""The transport for event loops, over aiohttp.
+
+What it does differently from aiohttp's defaults, and why (`tests/transports` proves each):
+
+- One session per running loop, closed with it; see `loop_sessions`.
+- No cookies, no netrc, no redirects; the proxy is looked up once.
+- The time for the headers is limited as a whole; aiohttp's limit starts anew at every byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from xdm_integrations.core.protocol.wire import Limits, Reply, Request
+from xdm_integrations.transports import failures
+from xdm_integrations.transports.environment import proxy_for, ssl_context
+
+from .body import OpenBody
+from .errors import FAILURES, raise_own
+from .sessions import LoopSessions
+
+if TYPE_CHECKING:
+    import ssl
+
+
+LARGE = 2**19
+ROUTES = 32
+"""URLs remembered; a client has one, and more only where a server redirects it."""
+
+
+class AiohttpTransport:
+    """HTTP from event loops: any number of them, one after the other or at once in threads."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._sessions = LoopSessions()
+        self._routes: dict[str, tuple[URL, str | None, ssl.SSLContext | bool]] = {}
+
+    async def send(self, request: Request) -> Reply:
+        """See `Transport.send`."""
+        mine = self._sessions.known() or await self._sessions.mine()
+        connect, read, _ = request.timeout
+        limit = mine.limits.set(failures.limit_for_headers(request))
+        try:
+            url, proxy, tls = self._routes.get(request.url) or self._find_route(request.url)
+            response = await mine.session.request(
+                request.method,
+                url,
+                data=_sendable(request.body),
+                headers=request.headers,
+                allow_redirects=False,
+                proxy=proxy,
+                ssl=tls,
+                timeout=_timeout(connect, read),
+            )
+        except (*FAILURES, asyncio.CancelledError) as error:
+            if limit is not None and limit.has_passed():
+                raise failures.limit_passed(request) from None
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise_own(error, request, reused=mine.used)
+        finally:
+            mine.limits.off(limit)
+        mine.used = True
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(headers) < len(response.headers):
+            headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
+        status = response.status
+        body = OpenBody(response, request, mine.limits, self)
+        if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
+            return Reply(status, headers, b"", body)
+        return Reply(status, headers, await body.read_all(self._limits.body))
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Transport.sleep`."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close the session of this loop; those of other loops close with their loops."""
+        await self._sessions.close()
+
+    def __del__(self) -> None:
+        """Close what is still open, without a loop if it must be."""
+        self._sessions.abandon()
+
+    def _find_route(self, url: str) -> tuple[URL, str | None, ssl.SSLContext | bool]:
+        if len(self._routes) >= ROUTES:
+            self._routes.clear()
+        tls = ssl_context() if url.startswith("https:") else True
+        route = self._routes[url] = URL(url, encoded=True), proxy_for(url), tls
+        return route
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+
+
+def _sendable(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Return the body in the form for its size: aiohttp warns of large ones that aren't a file."""
+    return io.BytesIO(body) if body is not None and len(body) > LARGE else body

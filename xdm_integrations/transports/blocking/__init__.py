@@ -1,0 +1,1 @@
+"""The sync transport, through requests and urllib3."""

@@ -1,0 +1,167 @@
+"""Where the blocking transport gets its connections: requests' adapter, and what is changed in it.
+
+- `_get_conn` runs under one lock, because vcrpy un-patches classes globally while it makes a
+  connection: a replay from several threads would reach the network (vcrpy #849). `ConnectionCls`
+  stays as it is: with another one vcrpy would be by-passed.
+- One TLS context is shared; requests loads the CA bundle for every connection.
+- Pool, proxy and target of a URL are found once; requests looks them up for every request.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from xdm_integrations.transports.environment import proxy_for, ssl_context
+from xdm_integrations.transports.locks import ProcessLock
+
+if TYPE_CHECKING:
+    from .header_deadline import Alarm
+
+POOL_SIZE = 64
+"""Idle connections kept per host: the default of 10 throws connections of larger batches away."""
+ROUTES = 32
+"""URLs remembered; a client has one, and more only where a server redirects it."""
+
+_VCR_LOCK = ProcessLock()
+
+
+class CurrentAlarm(threading.local):
+    """The alarm of the request that this thread is sending."""
+
+    alarm: Alarm | None = None
+
+
+CURRENT = CurrentAlarm()
+
+
+def _is_not_ours(_: logging.LogRecord) -> bool:
+    """Keep urllib3 from quoting broken headers, with a traceback, while a request of ours is sent."""
+    return CURRENT.alarm is None
+
+
+logging.getLogger("urllib3.connection").addFilter(_is_not_ours)
+
+
+class _LockedPool(HTTPConnectionPool):
+    """A pool that tells the alarm of the current request which connection it got."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
+        with _VCR_LOCK():
+            connection = super()._get_conn(timeout)
+        alarm = CURRENT.alarm
+        if alarm is not None:
+            alarm.connection = connection
+            alarm.reused = getattr(connection, "sock", None) is not None
+        return connection
+
+
+class _LockedTLSPool(_LockedPool, HTTPSConnectionPool):
+    """The same for https, and it tells when the handshakes are over, with a proxy too."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
+        connection = super()._get_conn(timeout)
+        if CURRENT.alarm is not None:
+            CURRENT.alarm.connected = CURRENT.alarm.reused
+        return connection
+
+    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's or a stub
+        super()._validate_conn(conn)
+        if CURRENT.alarm is not None:
+            CURRENT.alarm.connected = True
+
+
+_POOLS = {"http": _LockedPool, "https": _LockedTLSPool}
+
+
+class _Route(NamedTuple):
+    """How a URL is reached."""
+
+    pool: Any
+    target: str
+    """What stands in the request line: the path, or the whole URL for a proxy."""
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with our pools and one TLS context. `send` returns urllib3's reply.
+
+    Without a `Session` around it there is no netrc lookup that replaces the key, no cookie is
+    stored or sent, and no redirect is followed.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[str, _Route] = {}
+        super().__init__(pool_connections=16, pool_maxsize=POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        """See `HTTPAdapter`."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's manager
+        """See `HTTPAdapter`."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: Any,  # noqa: ANN401 - a PreparedRequest
+        verify: Any,  # noqa: ANN401, ARG002 - the environment decides
+        cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
+    ) -> tuple[Any, Any]:
+        """Return what tells pools apart: the origin, and our TLS context."""
+        parts = urlsplit(request.url)
+        tls = {"ssl_context": ssl_context()} if parts.scheme == "https" else {}
+        return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, tls
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as in requests
+        """Do nothing: the context verifies, and setting `ca_certs` would load them again."""
+
+    def get_connection_with_tls_context(
+        self,
+        request: Any,  # noqa: ANN401 - a PreparedRequest
+        verify: Any,  # noqa: ANN401, ARG002 - the environment decides
+        proxies: Any = None,  # noqa: ANN401, ARG002 - the environment decides
+        cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
+    ) -> Any:  # noqa: ANN401 - urllib3's pool
+        """Return the pool of a URL."""
+        return self._route(request).pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ANN401, ARG002 - the environment decides
+        """Return what stands in the request line."""
+        return self._route(request).target
+
+    def _route(self, request: Any) -> _Route:  # noqa: ANN401 - a PreparedRequest
+        """Return the way to a URL, found anew where another thread has just forgotten it."""
+        route = self._routes.get(request.url)
+        if route is None:
+            parts = urlsplit(request.url)
+            proxy = proxy_for(request.url)
+            proxies = {parts.scheme: proxy} if proxy else {}
+            pool = super().get_connection_with_tls_context(request, verify=True, proxies=proxies)
+            path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+            by_proxy = proxy is not None and parts.scheme == "http" and not proxy.lower().startswith("socks")
+            route = _Route(pool, request.url if by_proxy else path)
+            if len(self._routes) >= ROUTES:
+                self._routes.clear()
+            self._routes[request.url] = route
+        return route
+
+    def close(self) -> None:
+        """Close every idle connection; urllib3 leaves that to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - urllib3's container can't be iterated
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
+    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401, ARG002 - as in requests
+        """Return urllib3's reply as it is."""
+        return resp

@@ -1,0 +1,226 @@
+"""The blocking transport, over requests.
+
+What it does differently from requests, and why (each measured; `tests/transports` proves them):
+
+- Requests are prepared by hand and sent by the adapter, without a `Session`; see `connections`.
+- Bodies are read as they arrive in every framing: by `read1`, or unpacked in bulk where they
+  are chunked; `iter_lines` waits for the end of bodies that aren't.
+- Headers that drip in are ended by the watchdog; a socket's timeout starts anew at every byte.
+- A forked child gets connections of its own; shared ones would swap replies.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from contextlib import suppress
+from http.client import HTTPResponse, IncompleteRead
+from typing import Any
+
+import requests
+
+from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
+from xdm_integrations.core.protocol.wire import Limits, Reply, Request
+from xdm_integrations.transports import failures
+from xdm_integrations.transports.locks import ProcessLock
+
+from .chunked import Dechunker
+from .connections import CURRENT, Adapter
+from .errors import FAILURES, raise_own
+from .header_deadline import WATCHDOG
+
+BLOCK = 65536
+DRAIN_READS = 2
+DRAIN_SECONDS = 0.1
+_CLOSED = (*FAILURES, AttributeError)  # what a reader meets when another thread closes its reply
+_TRANSPORT_LOCK = ProcessLock()
+"""Held while a transport gets its adapter, so that its threads share one."""
+
+
+class RequestsTransport:
+    """Blocking HTTP. Threads may share it; `close` leaves it usable."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._adapter: Adapter | None = None
+        self._owner = 0
+
+    def send(self, request: Request) -> Reply:
+        """See `Transport.send`."""
+        adapter = self._adapter
+        if adapter is None or self._owner != os.getpid():
+            adapter = self._open()
+        prepared: Any = requests.PreparedRequest()
+        prepared.method = request.method
+        prepared.url = request.url
+        prepared.body = request.body
+        prepared.headers = dict(request.headers)
+        if request.body is not None:
+            prepared.headers["Content-Length"] = str(len(request.body))
+        connect, read, _ = request.timeout
+        limits: Any = failures.time_left(request, connect), failures.time_left(request, read)
+        alarm = CURRENT.alarm = WATCHDOG.set(failures.limit_for_headers(request))
+        try:
+            raw: Any = adapter.send(prepared, stream=True, timeout=limits)
+        except FAILURES as error:
+            raise_own(error, request, alarm)
+        finally:
+            CURRENT.alarm = None
+            WATCHDOG.off(alarm)
+        status = raw.status
+        body = _OpenBody(raw, request)
+        if alarm.rang or status < 200:  # noqa: PLR2004 - 1xx
+            body.close()
+            if alarm.rang:
+                raise failures.limit_passed(request)
+            raise APIConnectionError(  # the final reply follows, but http.client takes the interim one for it
+                f"{failures.host_of(request)} sent an interim reply ({status}) that can't be followed."
+            )
+        headers: dict[str, str] = {}
+        for name, value in raw.headers.items():
+            key = name.lower()
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        if request.streaming and status < 300:  # noqa: PLR2004 - 2xx
+            return Reply(status, headers, b"", body)
+        return Reply(status, headers, body.read_all(self._limits.body))
+
+    def sleep(self, seconds: float) -> None:
+        """See `Transport.sleep`."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        with _TRANSPORT_LOCK():
+            adapter, self._adapter = self._adapter, None
+        if adapter is not None and self._owner == os.getpid():
+            adapter.close()
+
+    def _open(self) -> Adapter:
+        with _TRANSPORT_LOCK():
+            if self._adapter is None or self._owner != os.getpid():
+                self._adapter = Adapter()
+                self._owner = os.getpid()
+            return self._adapter
+
+
+class _OpenBody:
+    """The open body of a reply. Closing it early closes the connection."""
+
+    __slots__ = ("_chunks", "_closed", "_framed", "_limit", "_process", "_raw", "_request", "_sock")
+
+    def __init__(self, raw: Any, request: Request) -> None:  # noqa: ANN401 - urllib3's reply or a stub
+        raw.decode_content = True
+        self._raw = raw
+        self._request = request
+        self._closed = False
+        self._process = os.getpid()
+        self._limit: float | None = -1.0
+        self._framed: Any = _framed_body(raw)
+        self._chunks = Dechunker()
+        self._sock: Any = getattr(getattr(raw, "_connection", None), "sock", None)
+        if self._sock is None and self._framed is None:
+            # http.client lets go of the socket where the connection ends with the body.
+            self._sock = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
+
+    def read(self, within: float | None = None) -> bytes:
+        try:
+            limit = self._request.timeout.read
+            if within is not None:
+                limit = within if limit is None else min(limit, within)
+            limit = failures.time_left(self._request, limit)
+            if limit != self._limit:
+                self._limit_reads(limit)
+            block: bytes = self._raw.read1(BLOCK) if self._framed is None else self._unpack(limit)
+            if not block and self._closed:  # by another thread: no end that the server has sent
+                raise ConnectionAbortedError("closed while it was read")  # noqa: TRY301 - one way for all errors
+        except XDMError:
+            self.close()
+            raise
+        except _CLOSED as error:
+            self.close()
+            raise_own(error, self._request)
+        except BaseException:  # Ctrl-C, and whatever a signal handler raises
+            self.close()
+            raise
+        else:
+            return block
+
+    def _unpack(self, limit: float | None) -> bytes:
+        """Read what has arrived of a chunked body; `limit` holds even if only its framing drips in."""
+        chunks = self._chunks
+        end = None if limit is None else time.monotonic() + limit
+        while not chunks.ended:
+            block = self._framed.read1(BLOCK)
+            if not block:
+                raise IncompleteRead(b"")
+            data = chunks.feed(block)
+            self._give_back()
+            if data or chunks.ended:
+                return data
+            if end is not None:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self._limit_reads(left)
+        return b""
+
+    def _give_back(self) -> None:
+        """Return the connection to its pool after the last chunk."""
+        if self._chunks.surplus:
+            self._raw.close()
+        elif self._chunks.ended:
+            self._raw._fp.close()  # noqa: SLF001 - the reply, not the socket; `_framed_body` has looked at it
+            self._raw.release_conn()
+
+    def _limit_reads(self, limit: float | None) -> None:
+        """Set the socket's timeout, unless the connection serves another request already."""
+        if self._sock is not None and getattr(self._raw, "_connection", None) is not None:
+            self._limit = limit
+            self._sock.settimeout(limit)
+
+    def read_all(self, limit: int) -> bytes:
+        """Read to the end and give the connection back."""
+        blocks: list[bytes] = []
+        size = 0
+        while block := self.read():
+            blocks.append(block)
+            size += len(block)
+            if size > limit:
+                self.close()
+                raise failures.too_large(limit)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def drain(self) -> None:
+        try:
+            self._limit_reads(DRAIN_SECONDS / DRAIN_READS)
+            for _ in range(DRAIN_READS):
+                if not (self._raw.read1(BLOCK) if self._framed is None else self._unpack(DRAIN_SECONDS / DRAIN_READS)):
+                    return
+        except _CLOSED:
+            pass  # the answer is whole; only the connection is lost
+        self.close()
+
+    def close(self) -> None:
+        self._closed = True
+        with suppress(*_CLOSED):
+            # A forked child shares the connection with its parent, who may be reading still.
+            if self._process == os.getpid() and self._raw._connection is not None:  # noqa: SLF001 - it serves nobody else
+                self._sock.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+        with suppress(*_CLOSED):
+            self._raw.close()
+
+
+def _framed_body(raw: Any) -> io.BufferedReader | None:  # noqa: ANN401 - urllib3's reply or a stub
+    """Return the file under a chunked, uncompressed body that nobody has read from yet.
+
+    These are the insides of urllib3 and `http.client`, so that whatever isn't exactly as
+    expected (a recording, a compressed body, a later version) is left to `read1`.
+    """
+    inner = getattr(raw, "_fp", None)
+    if type(inner) is not HTTPResponse or not inner.chunked or inner.chunk_left is not None:
+        return None
+    if raw.headers.get("content-encoding", "identity").lower() != "identity" or inner.will_close:
+        return None
+    return inner.fp if type(inner.fp) is io.BufferedReader else None
