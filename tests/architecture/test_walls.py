@@ -19,6 +19,7 @@ LONG = {
     "core/errors/catalogue_rows.py": "a table: one row for each kind of failure",
     "core/completions/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
     "core/errors/tree.py": "the error tree: one documented class after the other",
+    "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/completions/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",

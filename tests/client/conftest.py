@@ -1,4 +1,4 @@
-"""Retries without waiting: luck is 1, and a wait is written down instead of waited for."""
+"""Retries without waiting: random is 1, and a wait is written down instead of waited for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xdm_integrations.client import awaiting, blocking
-from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.core.protocol.retry import Runtime
 from xdm_integrations.transports.aio.transport import AiohttpTransport
 from xdm_integrations.transports.blocking.transport import RequestsTransport
 
@@ -27,5 +27,5 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(RequestsTransport, "sleep", sleep)
     monkeypatch.setattr(AiohttpTransport, "sleep", sleep_async)
     for module in (blocking, awaiting):
-        monkeypatch.setattr(module, "_CHANCE", Chance(lambda: 1.0, time.monotonic, time.time))
+        monkeypatch.setattr(module, "RUNTIME", Runtime(lambda: 1.0, time.monotonic, time.time))
     return waited

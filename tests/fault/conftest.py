@@ -7,14 +7,15 @@ import time
 import pytest
 
 from tests.programs import Programs
-from xdm_integrations.client import blocking as hall
-from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.client import awaiting, blocking
+from xdm_integrations.core.protocol.retry import Runtime
 
 
 @pytest.fixture(autouse=True)
 def no_luck(monkeypatch):
     """Luck 0 makes every wait of our own 0 seconds long."""
-    monkeypatch.setattr(hall, "_CHANCE", Chance(lambda: 0.0, time.monotonic, time.time))
+    for module in (blocking, awaiting):
+        monkeypatch.setattr(module, "RUNTIME", Runtime(lambda: 0.0, time.monotonic, time.time))
 
 
 @pytest.fixture(scope="module")

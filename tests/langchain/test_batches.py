@@ -31,7 +31,7 @@ def refusing(word):
 
 
 @pytest.mark.parametrize("method", ["batch", "generate"])
-def test_27_prompts_are_packed_and_keep_their_order(world, server, method):
+def test_prompts_are_packed_and_keep_their_order(world, server, method):
     prompts = [f"p{i}" for i in range(45)]
     llm = world.llm(server)
     if method == "batch":
@@ -70,7 +70,7 @@ class Gate:
 
 
 @pytest.mark.parametrize("how", ["config", "field"])
-def test_28_max_concurrency_is_requests_in_flight(world, server, how):
+def test_max_concurrency_is_requests_in_flight(world, server, how):
     gate = server.script = Gate(3)
     llm = world.llm(server, batch_size=2, max_concurrency=8 if how == "config" else 3)
     config = {"max_concurrency": 3} if how == "config" else None
@@ -79,7 +79,7 @@ def test_28_max_concurrency_is_requests_in_flight(world, server, how):
     assert len(server.requests) == 12
 
 
-def test_28_a_thousand_prompts(world, server):
+def test_a_thousand_prompts(world, server):
     gate = server.script = Gate(8)
     prompts = [f"p{i}" for i in range(1000)]
     assert world.batch(world.llm(server), prompts) == [f"<{p}>" for p in prompts]
@@ -88,7 +88,7 @@ def test_28_a_thousand_prompts(world, server):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_29_only_the_prompt_that_failed_is_an_exception(world, server, recorder, streaming):
+def test_only_the_prompt_that_failed_is_an_exception(world, server, recorder, streaming):
     server.script = refusing("bad")
     llm = world.llm(server, streaming=streaming)
     config = {"callbacks": [recorder], "max_concurrency": 1}
@@ -102,7 +102,7 @@ def test_29_only_the_prompt_that_failed_is_an_exception(world, server, recorder,
     assert fates["c"][0] is None
 
 
-def test_29_inputs_that_are_no_prompts_fail_alone(world, server):
+def test_inputs_that_are_no_prompts_fail_alone(world, server):
     image = [("human", [{"type": "image_url", "image_url": {"url": "https://a/b.png"}}])]
     answers = world.batch(world.llm(server), ["a", "", image, "c"], return_exceptions=True)
     assert (answers[0], answers[3]) == ("<a>", "<c>")
@@ -111,7 +111,7 @@ def test_29_inputs_that_are_no_prompts_fail_alone(world, server):
     assert [seen.json["prompt"] for seen in server.requests] == [["a", "c"]]
 
 
-def test_29_a_mistake_of_the_call_is_every_prompts_exception(world, server, recorder):
+def test_a_mistake_of_the_call_is_every_prompts_exception(world, server, recorder):
     config = {"callbacks": [recorder]}
     answers = world.batch(world.llm(server), ["a", "b"], config, return_exceptions=True, temprature=1)
     assert all(isinstance(answer, ConfigurationError) for answer in answers)
@@ -119,7 +119,7 @@ def test_29_a_mistake_of_the_call_is_every_prompts_exception(world, server, reco
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_29_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world, server, recorder, streaming):
+def test_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world, server, recorder, streaming):
     server.script = refusing("bad")
     llm = world.llm(server, batch_size=1, streaming=streaming)
     with pytest.raises(BadRequestError, match="bad word"):
@@ -129,7 +129,7 @@ def test_29_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world
     assert all((run.error is None) != (run.result is None) for run in recorder.all)
 
 
-def test_30_streaming_with_several_prompts_and_several_choices(world, server, recorder):
+def test_streaming_with_several_prompts_and_several_choices(world, server, recorder):
     llm = world.llm(server, streaming=True)
     result = world.generate(llm, ["aa", "bb"], callbacks=[recorder], n=2)
     assert [[g.text for g in one] for one in result.generations] == [["<aa#0>", "<aa#1>"], ["<bb#0>", "<bb#1>"]]
@@ -138,7 +138,7 @@ def test_30_streaming_with_several_prompts_and_several_choices(world, server, re
     assert world.batch(llm, ["aa", "bb"]) == ["<aa>", "<bb>"]
 
 
-def test_30_streaming_prompts_run_concurrently(world, server):
+def test_streaming_prompts_run_concurrently(world, server):
     gate = server.script = Gate(2)
     assert world.batch(world.llm(server, streaming=True, max_concurrency=2), list("abcd")) == [
         "<a>",
@@ -149,7 +149,7 @@ def test_30_streaming_prompts_run_concurrently(world, server):
     assert gate.most == 2
 
 
-def test_31_an_empty_batch_asks_nothing(world, server):
+def test_an_empty_batch_asks_nothing(world, server):
     llm = world.llm(server)
     assert world.batch(llm, []) == []
     assert world.generate(llm, []).generations == []

@@ -21,7 +21,7 @@ QUOTA = http(
 DOWN = http({"error": {"message": "down", "type": "x"}}, 500)
 
 
-def test_66_an_lcel_chain(world, engine):
+def test_an_lcel_chain(world, engine):
     chain = (
         PromptTemplate.from_template("The capital of {country} is")
         | world.llm(engine, temperature=0)
@@ -33,14 +33,14 @@ def test_66_an_lcel_chain(world, engine):
     assert world.batch(chain, [{"country": "France"}] * 2) == [answer] * 2
 
 
-def test_66_runnable_parallel(world, server):
+def test_runnable_parallel(world, server):
     llm = world.llm(server)
     chain = RunnableParallel(a=llm, b=RunnablePassthrough() | llm.bind(n=2), c=RunnableLambda(len))
     assert world.invoke(chain, "xy") == {"a": "<xy>", "b": "<xy#0>", "c": 2}
 
 
 @pytest.mark.parametrize("method", ["invoke", "stream", "batch"])
-def test_66_fallback_on_a_used_up_budget(world, server, method):
+def test_fallback_on_a_used_up_budget(world, server, method):
     server.script = [QUOTA]
     with ScriptedServer(echoing) as other:
         first, second = world.llm(server), world.llm(other)
@@ -58,7 +58,7 @@ def test_66_fallback_on_a_used_up_budget(world, server, method):
     assert len(server.requests) == 2
 
 
-def test_66_with_retry(world, server):
+def test_with_retry(world, server):
     server.script = [DOWN, DOWN, http(completion("ok"))]
     llm = world.llm(server, max_retries=0).with_retry(
         retry_if_exception_type=(ServerError,), stop_after_attempt=3, wait_exponential_jitter=False
@@ -67,7 +67,7 @@ def test_66_with_retry(world, server):
     assert len(server.requests) == 3
 
 
-def test_66_configurable_fields(world, server):
+def test_configurable_fields(world, server):
     llm = world.llm(server, api_key="k", temperature=0.1).configurable_fields(
         temperature=ConfigurableField(id="heat"), model=ConfigurableField(id="which")
     )
@@ -80,20 +80,20 @@ def test_66_configurable_fields(world, server):
     assert second.json["max_tokens"] == 256
 
 
-def test_66_configurable_alternatives(world, server):
+def test_configurable_alternatives(world, server):
     llm = world.llm(server).configurable_alternatives(ConfigurableField(id="llm"), other=world.llm(server, model="m2"))
     world.invoke(llm.with_config(configurable={"llm": "other"}), "x")
     assert server.requests[0].json["model"] == "m2"
 
 
-def test_66_bind_and_with_config(world, server, recorder):
+def test_bind_and_with_config(world, server, recorder):
     llm = world.llm(server).bind(stop=["x"], seed=3).with_config(callbacks=[recorder], tags=["t"])
     world.invoke(llm, "a")
     assert (server.requests[0].json["stop"], server.requests[0].json["seed"]) == (["x"], 3)
     assert recorder.run.params["seed"] == 3
 
 
-def test_66_batch_as_completed(world, server):
+def test_batch_as_completed(world, server):
     assert sorted(world.each(world.llm(server), "batch_as_completed", ["a", "b", "c"])) == [
         (0, "<a>"),
         (1, "<b>"),
@@ -101,7 +101,7 @@ def test_66_batch_as_completed(world, server):
     ]
 
 
-def test_66_a_generator_of_pieces_flows_through_a_chain(server):
+def test_a_generator_of_pieces_flows_through_a_chain(server):
     async def main():
         async with XDMLLM(base_url=server.url) as llm:
             chain = llm | StrOutputParser()

@@ -34,7 +34,7 @@ def ask(world, server, method, callbacks=None):
 
 
 @METHODS
-def test_34_get_openai_callback_counts(world, server, method):
+def test_get_openai_callback_counts(world, server, method):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # langchain-community announces its end
         manager = pytest.importorskip("langchain_community.callbacks.manager")

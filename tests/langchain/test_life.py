@@ -35,7 +35,7 @@ from xdm_integrations import (
 from xdm_integrations.langchain import XDMLLM
 
 
-def test_58_one_instance_over_many_event_loops(server, caplog):
+def test_one_instance_over_many_event_loops(server, caplog):
     llm = XDMLLM(base_url=server.url, max_retries=0)
 
     async def fan_out(tag):
@@ -64,7 +64,7 @@ def test_58_one_instance_over_many_event_loops(server, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_58_loops_that_end_without_closing_leave_no_trouble(server, caplog):
+def test_loops_that_end_without_closing_leave_no_trouble(server, caplog):
     llm = XDMLLM(base_url=server.url, max_retries=0)
     for i in range(3):
         assert asyncio.run(llm.ainvoke(f"{i}")) == f"<{i}>"
@@ -74,7 +74,7 @@ def test_58_loops_that_end_without_closing_leave_no_trouble(server, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_58_threads_share_one_instance(server):
+def test_threads_share_one_instance(server):
     with XDMLLM(base_url=server.url) as llm:
         answers = {}
         threads = [threading.Thread(target=lambda i=i: answers.update({i: llm.invoke(str(i))})) for i in range(20)]
@@ -85,7 +85,7 @@ def test_58_threads_share_one_instance(server):
         assert answers == {i: f"<{i}>" for i in range(20)}
 
 
-def test_59_closing_leaves_no_connection(world, server):
+def test_closing_leaves_no_connection(world, server):
     llm = world.llm(server)
     world.invoke(llm, "a")
     world.stream(llm, "b")
@@ -95,7 +95,7 @@ def test_59_closing_leaves_no_connection(world, server):
     assert world.invoke(llm, "again") == "<again>"
 
 
-def test_59_context_managers(server):
+def test_context_managers(server):
     with XDMLLM(base_url=server.url) as llm:
         llm.invoke("a")
     assert server.wait_until(lambda: server.open_connections == 0)
@@ -111,7 +111,7 @@ def test_59_context_managers(server):
     assert server.wait_until(lambda: server.open_connections == 0)
 
 
-def test_59_an_instance_that_is_dropped_warns_of_nothing(server):
+def test_an_instance_that_is_dropped_warns_of_nothing(server):
     XDMLLM(base_url=server.url).invoke("a")
     gc.collect()
     assert server.wait_until(lambda: server.open_connections == 0)
@@ -127,7 +127,7 @@ COPIES = {
 
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("used", [False, True])
-def test_60_copies_work_before_and_after_use(world, server, how, used):
+def test_copies_work_before_and_after_use(world, server, how, used):
     llm = world.llm(server, api_key="k", temperature=0.5, extra_body={"x": 1}, default_headers={"X-A": "b"})
     if used:
         world.invoke(llm, "a")
@@ -144,7 +144,7 @@ def test_60_copies_work_before_and_after_use(world, server, how, used):
         world.call(copied, "close")
 
 
-def test_60_a_copy_with_an_update_asks_elsewhere(world, server):
+def test_a_copy_with_an_update_asks_elsewhere(world, server):
     llm = world.llm(server)
     world.invoke(llm, "a")
     with ScriptedServer(echoing) as other:
@@ -155,13 +155,13 @@ def test_60_a_copy_with_an_update_asks_elsewhere(world, server):
     assert len(server.requests) == 1
 
 
-def test_60_a_deep_copy_shares_the_rate_limiter():
+def test_a_deep_copy_shares_the_rate_limiter():
     limiter = InMemoryRateLimiter(requests_per_second=1000)
     llm = XDMLLM(rate_limiter=limiter)
     assert copy.deepcopy(llm).rate_limiter is limiter
 
 
-def test_61_timeouts_are_finite_and_can_be_given_per_call(world, server):
+def test_timeouts_are_finite_and_can_be_given_per_call(world, server):
     server.script = [[HANG]]
     llm = world.llm(server, max_retries=0, timeout=(1, 0.2))
     with pytest.raises(APITimeoutError):
@@ -172,7 +172,7 @@ def test_61_timeouts_are_finite_and_can_be_given_per_call(world, server):
     assert all(limit is not None for limit in Timeout()[:2])
 
 
-def test_62_retries_and_what_is_not_retried(world, server):
+def test_retries_and_what_is_not_retried(world, server):
     busy = http({"error": {"message": "busy", "type": "x"}}, 429, {"Retry-After": "0"})
     server.script = [busy, busy, busy]
     with pytest.raises(RateLimitError):
@@ -206,7 +206,7 @@ SETTINGS = {
 
 
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
-def test_63_a_serialized_llm_comes_back(server):
+def test_a_serialized_llm_comes_back(server):
     llm = XDMLLM(base_url=server.url, api_key="sk-1", **SETTINGS)
     dumped = dumpd(llm)
     assert dumped["type"] == "constructor"
@@ -221,7 +221,7 @@ def test_63_a_serialized_llm_comes_back(server):
         assert load(dumped, **allowed).xdm_api_key is None
 
 
-def test_63_a_saved_llm_can_be_made_again(tmp_path):
+def test_a_saved_llm_can_be_made_again(tmp_path):
     llm = XDMLLM(**{**SETTINGS, "timeout": None, "limits": None}, xdm_api_base="http://localhost:1")
     llm.save(tmp_path / "llm.json")
     saved = json.loads((tmp_path / "llm.json").read_text())
@@ -230,7 +230,7 @@ def test_63_a_saved_llm_can_be_made_again(tmp_path):
     assert (again.model, again.xdm_api_base, again.temperature) == ("m", "http://localhost:1/v1", 0)
 
 
-def test_64_tokens_are_counted_by_the_users_own_function():
+def test_tokens_are_counted_by_the_users_own_function():
     llm = XDMLLM(custom_get_token_ids=lambda text: list(range(len(text.split()))))
     assert llm.get_num_tokens("a b c") == 3
 
@@ -250,7 +250,7 @@ for model in ("gpt-3.5-turbo-instruct", "a-model-of-its-own"):
 """
 
 
-def test_64_counting_never_downloads_and_says_what_to_do(tmp_path):
+def test_counting_never_downloads_and_says_what_to_do(tmp_path):
     environment = {**os.environ, "TIKTOKEN_CACHE_DIR": str(tmp_path)}
     run = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", NO_NETWORK], capture_output=True, text=True, check=True, env=environment
@@ -261,7 +261,7 @@ def test_64_counting_never_downloads_and_says_what_to_do(tmp_path):
     assert "custom_get_token_ids" in unknown
 
 
-def test_64_a_vocabulary_on_this_machine_is_used(tmp_path, monkeypatch):
+def test_a_vocabulary_on_this_machine_is_used(tmp_path, monkeypatch):
     tiktoken = pytest.importorskip("tiktoken")
     url = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
     (tmp_path / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()).write_bytes(b"")
@@ -275,7 +275,7 @@ def test_64_a_vocabulary_on_this_machine_is_used(tmp_path, monkeypatch):
     assert XDMLLM(model="gpt-3.5-turbo-instruct").get_token_ids("abc") == [3]
 
 
-def test_67_importing_is_light():
+def test_importing_is_light():
     code = """
 import sys
 import langchain_core.language_models.llms
@@ -287,7 +287,7 @@ assert not new & {"openai", "tiktoken", "llama_index", "aiohttp", "transformers"
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
 
 
-def test_67_without_langchain_the_extra_is_named():
+def test_without_langchain_the_extra_is_named():
     code = """
 import sys
 sys.modules["langchain_core"] = None
@@ -300,7 +300,7 @@ except ImportError as error:
     assert 'pip install "xdm-integrations[langchain]"' in run.stdout
 
 
-def test_68_the_user_agent_says_who_is_calling(world, server):
+def test_the_user_agent_says_who_is_calling(world, server):
     from langchain_core import __version__ as core_version
 
     world.invoke(world.llm(server), "x")
@@ -309,7 +309,7 @@ def test_68_the_user_agent_says_who_is_calling(world, server):
     assert server.requests[1].headers["user-agent"] == "mine"
 
 
-def test_69_a_missing_key_names_the_variable(world):
+def test_a_missing_key_names_the_variable(world):
     with pytest.raises(ConfigurationError, match="XDM_API_KEY"):
         world.invoke(world.llm(), "x")
 
@@ -405,10 +405,10 @@ def test_assigning_what_isnt_the_connections_keeps_them_and_what_was_learnt(worl
 def test_assigning_what_a_client_is_made_of_makes_a_new_one(world, server, name, value):
     llm = world.llm(server)
     world.invoke(llm, "x")
-    old = llm._async_client if world.is_async else llm._client
+    old = llm._made_async if world.is_async else llm._made_sync
     setattr(llm, name, value)
     assert world.invoke(llm, "x") == "<x>"
-    assert (llm._async_client if world.is_async else llm._client) is not old
+    assert (llm._made_async if world.is_async else llm._made_sync) is not old
     world.run(old.aclose()) if world.is_async else old.close()
 
 

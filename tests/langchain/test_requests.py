@@ -36,25 +36,25 @@ def sent(server):
     return server.requests[-1].json
 
 
-def test_01_only_what_was_set_is_sent(world, server):
+def test_only_what_was_set_is_sent(world, server):
     world.invoke(world.llm(server), "hi")
     assert sent(server) == {"model": "gpt-3.5-turbo-instruct", "prompt": "hi", "max_tokens": 256}
 
 
-def test_02_none_means_not_given(world, server):
+def test_none_means_not_given(world, server):
     names = {name for name, field in XDMLLM.model_fields.items() if field.alias is None} - {"name", "cache", "verbose"}
     llm = world.llm(server, **dict.fromkeys(names))
     world.invoke(llm, "hi", **dict.fromkeys(PARAMETERS), timeout=None, extra_body=None, extra_headers=None)
     assert sent(server) == {"model": "gpt-3.5-turbo-instruct", "prompt": "hi"}
 
 
-def test_02_a_none_of_the_call_leaves_the_field_as_it_is(world, server):
+def test_a_none_of_the_call_leaves_the_field_as_it_is(world, server):
     world.invoke(world.llm(server, temperature=0.5), "hi", temperature=None)
     assert sent(server)["temperature"] == 0.5
 
 
 @pytest.mark.parametrize("how", ["field", "call", "bind", "model_kwargs", "assignment"])
-def test_03_every_parameter_can_be_given_everywhere(world, server, how):
+def test_every_parameter_can_be_given_everywhere(world, server, how):
     assert set(EVERY) == set(PARAMETERS)
     if how == "field":
         world.invoke(world.llm(server, **EVERY), "hi")
@@ -75,7 +75,7 @@ def test_03_every_parameter_can_be_given_everywhere(world, server, how):
     assert sent(server) == {**EVERY, "prompt": "hi"}
 
 
-def test_03_every_parameter_is_a_field_with_a_text_that_says_its_range():
+def test_every_parameter_is_a_field_with_a_text_that_says_its_range():
     import inspect
 
     from xdm_integrations.langchain import settings as fields
@@ -88,7 +88,7 @@ def test_03_every_parameter_is_a_field_with_a_text_that_says_its_range():
     assert "0 to 5" in source
 
 
-def test_03_precedence_is_call_then_bind_then_model_kwargs_then_field(world, server):
+def test_precedence_is_call_then_bind_then_model_kwargs_then_field(world, server):
     llm = world.llm(
         server,
         seed=1,
@@ -102,12 +102,12 @@ def test_03_precedence_is_call_then_bind_then_model_kwargs_then_field(world, ser
     assert (body["seed"], body["user"], body["suffix"], body["n"]) == (4, "bound", "kwargs", 1)
 
 
-def test_04_a_misspelt_parameter_of_the_constructor_names_its_neighbour():
+def test_a_misspelt_parameter_of_the_constructor_names_its_neighbour():
     with pytest.raises(ConfigurationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
         XDMLLM(temprature=1)
 
 
-def test_04_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):
+def test_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):
     llm = world.llm(server)
     for call in (
         world.invoke,
@@ -120,7 +120,7 @@ def test_04_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):
     assert not server.requests
 
 
-def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world):
+def test_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world):
     llm = world.llm(temperature=1)
     with pytest.raises(ConfigurationError, match="temperature: 7 must be a number from 0 to 2"):
         llm.temperature = 7
@@ -148,7 +148,7 @@ def test_04_an_assigned_value_is_checked_and_a_refused_one_leaves_the_old(world)
         ({"model": "a", "model_name": "b"}, "given twice"),
     ],
 )
-def test_04_a_wrong_value_is_named_at_construction(wrong, message):
+def test_a_wrong_value_is_named_at_construction(wrong, message):
     with pytest.raises(ConfigurationError, match=message):
         XDMLLM(**wrong)
 
@@ -157,7 +157,7 @@ def test_04_a_wrong_value_is_named_at_construction(wrong, message):
     ("stop", "expected"), [("a", ["a"]), (("a", "b"), ["a", "b"]), (["a"], ["a"]), ([], None), (None, None)]
 )
 @pytest.mark.parametrize("how", ["field", "call"])
-def test_05_stop_takes_every_form(world, server, stop, expected, how):
+def test_stop_takes_every_form(world, server, stop, expected, how):
     if how == "field":
         world.invoke(world.llm(server, stop=stop), "hi")
     else:
@@ -165,13 +165,13 @@ def test_05_stop_takes_every_form(world, server, stop, expected, how):
     assert sent(server).get("stop") == expected
 
 
-def test_05_five_stops_are_refused_before_sending(world, server):
+def test_five_stops_are_refused_before_sending(world, server):
     with pytest.raises(ConfigurationError, match="stop: 5 sequences; the API takes at most 4"):
         world.invoke(world.llm(server), "hi", stop=list("abcde"))
     assert not server.requests
 
 
-def test_06_the_stop_of_the_call_comes_first(world, server):
+def test_the_stop_of_the_call_comes_first(world, server):
     llm = world.llm(server, stop=["field"])
     world.invoke(llm, "hi", stop=["call"])
     assert sent(server)["stop"] == ["call"]
@@ -183,7 +183,7 @@ def test_06_the_stop_of_the_call_comes_first(world, server):
     assert sent(server)["stop"] == ["field"]
 
 
-def test_07_contradictions_are_refused_locally(world, server):
+def test_contradictions_are_refused_locally(world, server):
     with pytest.raises(ConfigurationError, match="best_of: 2 must be at least n"):
         XDMLLM(n=3, best_of=2)
     with pytest.raises(ConfigurationError, match="best_of: 2 must be at least n"):
@@ -194,12 +194,12 @@ def test_07_contradictions_are_refused_locally(world, server):
 
 
 @pytest.mark.parametrize("bias", [{50256: -100}, {"50256": -100}])
-def test_08_logit_bias_takes_numbers_and_texts_as_keys(world, server, bias):
+def test_logit_bias_takes_numbers_and_texts_as_keys(world, server, bias):
     world.invoke(world.llm(server, logit_bias=bias), "hi")
     assert sent(server)["logit_bias"] == {"50256": -100}
 
 
-def test_09_token_ids_are_a_prompt_everywhere(world, server):
+def test_token_ids_are_a_prompt_everywhere(world, server):
     llm = world.llm(server)
     assert world.invoke(llm, [1, 2, 3]) == "<[1, 2, 3]>"
     assert sent(server)["prompt"] == [1, 2, 3]
@@ -210,7 +210,7 @@ def test_09_token_ids_are_a_prompt_everywhere(world, server):
     assert world.batch(llm, [[1, 2], [3]]) == ["<[1, 2]>", "<[3]>"]
 
 
-def test_10_the_model_of_the_call_is_sent_and_reported(world, server, recorder):
+def test_the_model_of_the_call_is_sent_and_reported(world, server, recorder):
     llm = world.llm(server, model="field")
     world.invoke(llm, "hi", {"callbacks": [recorder]}, model="call")
     assert sent(server)["model"] == "call"
@@ -219,11 +219,11 @@ def test_10_the_model_of_the_call_is_sent_and_reported(world, server, recorder):
     assert llm.model == llm.model_name == "field"
 
 
-def test_10_model_and_model_name_are_one(server):
+def test_model_and_model_name_are_one(server):
     assert XDMLLM(model_name="m").model == XDMLLM(model="m").model_name == "m"
 
 
-def test_11_a_servers_own_fields(world, server):
+def test_a_servers_own_fields(world, server):
     llm = world.llm(server, extra_body={"a": 1, "b": 1, "temperature": 1}, model_kwargs={"c": 1, "b": 9}, temperature=0)
     world.invoke(llm, "hi", extra_body={"b": 2})
     body = sent(server)
@@ -233,12 +233,12 @@ def test_11_a_servers_own_fields(world, server):
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/completions"])
-def test_12_the_base_url_is_forgiving(world, server, tail):
+def test_the_base_url_is_forgiving(world, server, tail):
     world.invoke(world.llm(base_url=server.origin + tail), "hi")
     assert server.requests[-1].path == "/v1/completions"
 
 
-def test_12_base_url_and_key_come_from_the_environment(world, server, monkeypatch):
+def test_base_url_and_key_come_from_the_environment(world, server, monkeypatch):
     monkeypatch.setenv("XDM_BASE_URL", server.origin)
     monkeypatch.setenv("XDM_API_KEY", "k1")
     llm = world.llm()
@@ -247,7 +247,7 @@ def test_12_base_url_and_key_come_from_the_environment(world, server, monkeypatc
     assert server.requests[-1].headers["authorization"] == "Bearer k1"
 
 
-def test_13_constructing_opens_nothing_and_is_fast():
+def test_constructing_opens_nothing_and_is_fast():
     import subprocess
     import sys
 
@@ -268,12 +268,12 @@ assert "aiohttp" not in sys.modules
 
 
 @pytest.mark.parametrize("timeout", ["5", 0, -1, (1, 2, 3, 4), (1, "2"), True])
-def test_14_a_timeout_that_is_none_is_refused(timeout):
+def test_a_timeout_that_is_none_is_refused(timeout):
     with pytest.raises(ConfigurationError, match="timeout"):
         XDMLLM(timeout=timeout)
 
 
-def test_15_streaming_streams_behind_the_scenes(world, server, recorder):
+def test_streaming_streams_behind_the_scenes(world, server, recorder):
     assert world.invoke(world.llm(server, streaming=True), "hello", {"callbacks": [recorder]}) == "<hello>"
     assert sent(server)["stream"] is True
     assert "".join(recorder.run.tokens) == "<hello>"
@@ -381,11 +381,11 @@ def test_none_by_assignment_is_the_default_but_for_max_tokens():
 
 
 @pytest.mark.parametrize("timeout", [1, (1, 2), (1, 2, 3), (1, None), Timeout(1, 2, 3)])
-def test_14_a_timeout_in_every_form(timeout):
+def test_a_timeout_in_every_form(timeout):
     assert normalize_timeout(XDMLLM(timeout=timeout).timeout) == normalize_timeout(timeout)
 
 
-def test_10_the_model_of_model_kwargs_stands_in_where_the_server_names_none(world, server, recorder):
+def test_the_model_of_model_kwargs_stands_in_where_the_server_names_none(world, server, recorder):
     server.script = [http({"choices": [{"text": "a", "index": 0, "finish_reason": "stop"}]})]
     llm = world.llm(server, model="field", model_kwargs={"model": "kwargs"})
     world.invoke(llm, "hi", {"callbacks": [recorder]})

@@ -18,44 +18,44 @@ NESTED = {
 
 
 @pytest.mark.parametrize("more", [{"usage": None}, {"usage": {}}])
-def test_16_no_usage_is_no_error(world, server, recorder, more):
+def test_no_usage_is_no_error(world, server, recorder, more):
     server.script = [http(completion("a", **more))]
     assert world.invoke(world.llm(server), "hi", {"callbacks": [recorder]}) == "a"
     assert "token_usage" not in recorder.run.result.llm_output
 
 
-def test_16_usage_that_is_missing_altogether(world, server):
+def test_usage_that_is_missing_altogether(world, server):
     body = completion("a")
     del body["usage"]
     server.script = [http(body)]
     assert "token_usage" not in world.generate(world.llm(server), ["hi"]).llm_output
 
 
-def test_17_a_null_text_is_an_empty_text(world, server):
+def test_a_null_text_is_an_empty_text(world, server):
     server.script = [http(completion(None))]
     assert world.invoke(world.llm(server), "hi") == ""
 
 
-def test_18_an_error_in_a_200_is_the_same_typed_error_in_both_worlds(world, server):
+def test_an_error_in_a_200_is_the_same_typed_error_in_both_worlds(world, server):
     server.script = [http(QUOTA)]
     with pytest.raises(InsufficientQuotaError, match="用户额度不足"):
         world.invoke(world.llm(server, max_retries=0), "hi")
 
 
-def test_19_html_is_a_typed_error_that_shows_it(world, server):
+def test_html_is_a_typed_error_that_shows_it(world, server):
     server.script = [http("<html>登录</html>", headers={"Content-Type": "text/html"})]
     with pytest.raises(APIResponseError, match=r"(?s)登录.*200.*text/html"):
         world.invoke(world.llm(server, max_retries=0), "hi")
 
 
-def test_20_choices_belong_to_their_index(world, server):
+def test_choices_belong_to_their_index(world, server):
     body = completion("a", "b", "c")
     body["choices"].reverse()
     server.script = [http(body)]
     assert world.batch(world.llm(server), ["1", "2", "3"]) == ["a", "b", "c"]
 
 
-def test_21_too_few_choices_are_a_typed_error_and_never_the_wrong_pairing(world, server):
+def test_too_few_choices_are_a_typed_error_and_never_the_wrong_pairing(world, server):
     server.script = [http(completion())]
     with pytest.raises(APIResponseError):
         world.invoke(world.llm(server, max_retries=0), "hi")
@@ -64,7 +64,7 @@ def test_21_too_few_choices_are_a_typed_error_and_never_the_wrong_pairing(world,
         world.invoke(world.llm(server, max_retries=0), "hi", n=2)
 
 
-def test_21_a_server_that_answers_only_the_first_prompt_is_asked_one_by_one(world, server):
+def test_a_server_that_answers_only_the_first_prompt_is_asked_one_by_one(world, server):
     def first_only(seen):
         prompt = seen.json["prompt"]
         return http(completion(f"<{prompt if isinstance(prompt, str) else prompt[0]}>"))
@@ -73,12 +73,12 @@ def test_21_a_server_that_answers_only_the_first_prompt_is_asked_one_by_one(worl
     assert world.batch(world.llm(server, max_retries=0), ["1", "2"]) == ["<1>", "<2>"]
 
 
-def test_22_choices_are_grouped_by_prompt(world, server):
+def test_choices_are_grouped_by_prompt(world, server):
     result = world.generate(world.llm(server), ["a", "b"], n=2)
     assert [[g.text for g in one] for one in result.generations] == [["<a#0>", "<a#1>"], ["<b#0>", "<b#1>"]]
 
 
-def test_23_what_describes_an_answer_is_kept(world, server, recorder):
+def test_what_describes_an_answer_is_kept(world, server, recorder):
     logprobs = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5}], "text_offset": [0]}
     body = completion("a", usage=NESTED)
     body["choices"][0]["logprobs"] = logprobs
@@ -98,12 +98,12 @@ def test_23_what_describes_an_answer_is_kept(world, server, recorder):
     }
 
 
-def test_23_a_server_that_names_no_model_leaves_the_one_asked_for(world, server):
+def test_a_server_that_names_no_model_leaves_the_one_asked_for(world, server):
     server.script = [http(completion("a", model=None))]
     assert world.generate(world.llm(server, model="asked"), ["hi"]).llm_output["model_name"] == "asked"
 
 
-def test_25_usage_is_summed_over_requests(world, server):
+def test_usage_is_summed_over_requests(world, server):
     details = {"prompt_tokens_details": {"cached_tokens": 1}}
 
     def script(seen):
@@ -122,7 +122,7 @@ def test_25_usage_is_summed_over_requests(world, server):
     }
 
 
-def test_26_the_request_id_and_rate_limits_are_on_results_and_errors(world, server):
+def test_the_request_id_and_rate_limits_are_on_results_and_errors(world, server):
     headers = {"X-Request-Id": "r1", "X-RateLimit-Remaining-Requests": "9", "Set-Cookie": "secret=1"}
     server.script = [http(completion("a"), headers=headers), http(QUOTA, 403, headers)]
     llm = world.llm(server, max_retries=0)

@@ -27,14 +27,14 @@ def infos(run):
     return [one.generation_info for one in run.chunks if one.generation_info]
 
 
-def test_32_tokens_arrive_one_by_one_and_add_up_to_the_answer(world, engine):
+def test_tokens_arrive_one_by_one_and_add_up_to_the_answer(world, engine):
     llm = world.llm(engine, temperature=0)
     pieces = world.stream(llm, "Say this is a test")
     assert len(pieces) > 1
     assert "".join(pieces) == world.invoke(llm, "Say this is a test")
 
 
-def test_32_a_token_is_handed_out_before_the_next_is_sent(world, server):
+def test_a_token_is_handed_out_before_the_next_is_sent(world, server):
     go = threading.Event()
     server.script = [stream(chunk("a"), go, chunk("b"), chunk("", finish="stop"), DONE)]
     llm = world.llm(server)
@@ -53,12 +53,12 @@ def test_32_a_token_is_handed_out_before_the_next_is_sent(world, server):
 
 
 @pytest.mark.parametrize("listening", [False, True])
-def test_33_no_empty_text_reaches_the_user(world, server, recorder, listening):
+def test_no_empty_text_reaches_the_user(world, server, recorder, listening):
     server.script = [tokens("a", "b")]
     assert world.stream(world.llm(server), "x", {"callbacks": [recorder] if listening else []}) == ["a", "b"]
 
 
-def test_33_the_end_of_the_run_has_the_counts_and_all_else(world, server, recorder):
+def test_the_end_of_the_run_has_the_counts_and_all_else(world, server, recorder):
     nested = {
         **USAGE,
         "prompt_tokens_details": {"cached_tokens": 4},
@@ -80,7 +80,7 @@ def test_33_the_end_of_the_run_has_the_counts_and_all_else(world, server, record
     assert (info["finish_reason"], info["model_name"], info["id"]) == ("stop", "served-model", "cmpl-1")
 
 
-def test_35_usage_can_be_declined_and_a_server_that_refuses_the_wish_is_asked_without(world, server, recorder):
+def test_usage_can_be_declined_and_a_server_that_refuses_the_wish_is_asked_without(world, server, recorder):
     server.script = [tokens("a", usage=None)]
     assert world.stream(world.llm(server, stream_usage=False), "x") == ["a"]
     assert "stream_options" not in server.requests[0].json
@@ -95,7 +95,7 @@ def test_35_usage_can_be_declined_and_a_server_that_refuses_the_wish_is_asked_wi
     assert "token_usage" not in recorder.run.result.llm_output
 
 
-def test_36_the_usage_event_makes_no_piece(world, server, recorder):
+def test_the_usage_event_makes_no_piece(world, server, recorder):
     server.script = [tokens("a", "b")]
     world.stream(world.llm(server), "x", {"callbacks": [recorder]})
     assert recorder.run.tokens == ["a", "b", ""]  # the last is the server's own piece with the finish reason
@@ -103,7 +103,7 @@ def test_36_the_usage_event_makes_no_piece(world, server, recorder):
     assert [one.text for one in world.each(world.llm(server), "_stream", "x")] == ["a", "b"]
 
 
-def test_37_cumulative_usage_counts_once(world, server, recorder):
+def test_cumulative_usage_counts_once(world, server, recorder):
     growing = [{"prompt_tokens": 7, "completion_tokens": i, "total_tokens": 7 + i} for i in (1, 2, 3)]
     events = [chunk(text, usage=usage) for text, usage in zip("abc", growing, strict=True)]
     server.script = [stream(*events, chunk("", finish="stop", usage=growing[-1]), DONE)]
@@ -112,7 +112,7 @@ def test_37_cumulative_usage_counts_once(world, server, recorder):
     assert recorder.run.generation.generation_info["usage_metadata"]["total_tokens"] == 10
 
 
-def test_38_of_several_choices_the_first_is_streamed_and_all_are_kept(world, server, recorder):
+def test_of_several_choices_the_first_is_streamed_and_all_are_kept(world, server, recorder):
     assert "".join(world.stream(world.llm(server, n=2), "ab")) == "<ab#0>"
     assert "".join(world.stream(world.llm(server, n=2), "ab", {"callbacks": [recorder]})) == "<ab#0>"
     assert "".join(recorder.run.tokens) == "<ab#0>"
@@ -124,7 +124,7 @@ def test_38_of_several_choices_the_first_is_streamed_and_all_are_kept(world, ser
     ]
 
 
-def test_39_the_finish_reason_is_on_exactly_one_piece(world, server, recorder):
+def test_the_finish_reason_is_on_exactly_one_piece(world, server, recorder):
     finished = chunk("", finish="stop")
     server.script = [stream(chunk("a"), finished, finished, usage_chunk(), finished, DONE)]
     world.stream(world.llm(server), "x", {"callbacks": [recorder]})
@@ -135,7 +135,7 @@ def test_39_the_finish_reason_is_on_exactly_one_piece(world, server, recorder):
 
 
 @pytest.mark.parametrize("late", ["c", "cd"])
-def test_39_text_after_the_finish_reason_keeps_its_place(world, server, recorder, late):
+def test_text_after_the_finish_reason_keeps_its_place(world, server, recorder, late):
     server.script = [stream(chunk("a"), chunk("b", finish="stop"), *map(chunk, late), usage_chunk(), DONE)]
     llm = world.llm(server)
     assert "".join(world.stream(llm, "x")) == "ab" + late
@@ -149,7 +149,7 @@ def test_39_text_after_the_finish_reason_keeps_its_place(world, server, recorder
     assert total == recorder.run.generation
 
 
-def test_39_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder):
+def test_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder):
     logprobs = [
         {"tokens": [t], "token_logprobs": [-0.5], "top_logprobs": [{t: -0.5}], "text_offset": [i]}
         for i, t in enumerate("ab")
@@ -181,7 +181,7 @@ def test_39_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder)
         ([CLOSE], StreamInterruptedError),
     ],
 )
-def test_40_to_45_what_breaks_a_stream_is_a_typed_error_with_the_text_so_far(world, server, recorder, case, listening):
+def test_to_45_what_breaks_a_stream_is_a_typed_error_with_the_text_so_far(world, server, recorder, case, listening):
     end, expected = case
     server.script = [stream(chunk("par"), chunk("tial"), *end, end=CLOSE not in end and RESET not in end)]
     llm = world.llm(server)
@@ -194,12 +194,12 @@ def test_40_to_45_what_breaks_a_stream_is_a_typed_error_with_the_text_so_far(wor
         assert recorder.run.partial.generations[0][0].text == "partial"
 
 
-def test_42_a_server_without_finish_reasons_can_be_allowed(world, server):
+def test_a_server_without_finish_reasons_can_be_allowed(world, server):
     server.script = [stream(chunk("a"), DONE)]
     assert world.stream(world.llm(server, require_finish_reason=False), "x") == ["a"]
 
 
-def test_43_a_stall_is_our_own_timeout_with_the_text_so_far(world, server):
+def test_a_stall_is_our_own_timeout_with_the_text_so_far(world, server):
     server.script = [stream(chunk("partial"), HANG, end=False)]
     with pytest.raises(StreamInterruptedError) as caught:
         world.stream(world.llm(server, timeout=(5, 0.6)), "x")
@@ -207,20 +207,20 @@ def test_43_a_stall_is_our_own_timeout_with_the_text_so_far(world, server):
     assert isinstance(caught.value.__cause__, APITimeoutError)
 
 
-def test_44_a_server_that_answers_json_to_a_stream(world, server, recorder):
+def test_a_server_that_answers_json_to_a_stream(world, server, recorder):
     server.script = [http(completion("whole"))]
     assert world.stream(world.llm(server), "x", {"callbacks": [recorder]}) == ["whole"]
     assert recorder.run.result.llm_output["token_usage"] == USAGE
 
 
-def test_46_odd_but_legal_framing(world, server):
+def test_odd_but_legal_framing(world, server):
     body = ": hello\r\n\r\ndata:" + '{"choices":[{"text":"h\\u2028i","index":0,"finish_reason":null}]}' + "\r\n\r\n"
     accent = 'data: {"choices":[{"text":"é","index":0,"finish_reason":"stop"}]}\n\n'.encode()
     server.script = [stream(body, accent[:33], accent[33:], "data:[DONE]\n\n")]
     assert "".join(world.stream(world.llm(server), "x")) == "h\u2028ié"
 
 
-def test_47_logprobs_are_merged_in_order(world, server, recorder):
+def test_logprobs_are_merged_in_order(world, server, recorder):
     events = [
         chunk(
             t,
@@ -262,7 +262,7 @@ def check_left(recorder):
 @pytest.mark.usefixtures("no_gc")
 @pytest.mark.parametrize("listening", [False, True])
 @pytest.mark.parametrize("how", ["drop", "close"])
-def test_48_leaving_a_stream_ends_it_at_the_server(server, recorder, how, listening):
+def test_leaving_a_stream_ends_it_at_the_server(server, recorder, how, listening):
     server.script = [stream(chunk("a"), HANG, end=False)]
     with XDMLLM(base_url=server.url) as llm:
         pieces = llm.stream("x", {"callbacks": [recorder]} if listening else None)
@@ -278,7 +278,7 @@ def test_48_leaving_a_stream_ends_it_at_the_server(server, recorder, how, listen
 @pytest.mark.usefixtures("no_gc")
 @pytest.mark.parametrize("listening", [False, True])
 @pytest.mark.parametrize("how", ["break", "close", "cancel"])
-def test_48_leaving_an_async_stream_ends_it_at_the_server(server, recorder, how, listening):
+def test_leaving_an_async_stream_ends_it_at_the_server(server, recorder, how, listening):
     server.script = [stream(chunk("a"), HANG, end=False)]
 
     async def leave(pieces):
@@ -314,7 +314,7 @@ def test_48_leaving_an_async_stream_ends_it_at_the_server(server, recorder, how,
         check_left(recorder)
 
 
-def test_49_streaming_lets_invoke_emit_tokens_inside_astream_events(server):
+def test_streaming_lets_invoke_emit_tokens_inside_astream_events(server):
     async def events(llm):
         chain = PromptTemplate.from_template("{x}") | llm
         return [event async for event in chain.astream_events({"x": "hello"}, version="v2")]

@@ -50,7 +50,7 @@ def say(server, text):
 
 @KINDS
 @pytest.mark.parametrize("text", [ANSWER, f"Sure!\n```json\n{ANSWER}\n```\nAnything else?", f"\n{ANSWER} trailing }}"])
-def test_65_an_answer_becomes_an_object(world, server, schema, expected, text):
+def test_an_answer_becomes_an_object(world, server, schema, expected, text):
     say(server, text)
     assert world.invoke(world.llm(server).with_structured_output(schema), "Which city?") == expected
     prompt = server.requests[0].json["prompt"]
@@ -60,7 +60,7 @@ def test_65_an_answer_becomes_an_object(world, server, schema, expected, text):
 
 
 @KINDS
-def test_65_the_raw_text_can_be_had_too(world, server, schema, expected):
+def test_the_raw_text_can_be_had_too(world, server, schema, expected):
     chain = world.llm(server).with_structured_output(schema, include_raw=True)
     say(server, ANSWER)
     assert world.invoke(chain, "?") == {"raw": ANSWER, "parsed": expected, "parsing_error": None}
@@ -72,20 +72,20 @@ def test_65_the_raw_text_can_be_had_too(world, server, schema, expected):
 
 @KINDS
 @pytest.mark.parametrize("text", ["no idea", '{"name": "Paris", "people": 2', '{"name": "Paris"}', "[1]", ""])
-def test_65_what_isnt_such_an_object_is_an_error_with_the_text(world, server, schema, expected, text):
+def test_what_isnt_such_an_object_is_an_error_with_the_text(world, server, schema, expected, text):
     say(server, text)
     with pytest.raises(OutputParserException) as caught:
         world.invoke(world.llm(server).with_structured_output(schema), "?")
     assert caught.value.llm_output is not None
 
 
-def test_65_a_cut_off_answer_is_never_repaired_and_says_what_helps(world, server):
+def test_a_cut_off_answer_is_never_repaired_and_says_what_helps(world, server):
     say(server, '{"name": "Par')
     with pytest.raises(OutputParserException, match="max_tokens"):
         world.invoke(world.llm(server).with_structured_output({"title": "x", "type": "object"}), "?")
 
 
-def test_65_the_servers_own_schema_parameter_is_sent_on_request(world, server):
+def test_the_servers_own_schema_parameter_is_sent_on_request(world, server):
     say(server, ANSWER)
     llm = world.llm(server, extra_body={"top_k": 1})
     world.invoke(llm.with_structured_output(SCHEMA, method="json_schema"), "?")
@@ -99,7 +99,7 @@ def test_65_the_servers_own_schema_parameter_is_sent_on_request(world, server):
     assert (body["temperature"], "response_format" in body) == (0, False)
 
 
-def test_65_the_real_engine_can_be_forced(world, engine):
+def test_the_real_engine_can_be_forced(world, engine):
     llm = world.llm(engine, temperature=0, max_tokens=20)
     schema = {"title": "Answer", "type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     chain = llm.with_structured_output(schema, method="json_schema", schema_parameter="json_schema", include_raw=True)
@@ -107,7 +107,7 @@ def test_65_the_real_engine_can_be_forced(world, engine):
     assert re.match(r'\{\s*"ok"\s*:\s*(true|false)', raw)  # the tiny model would never say so by itself
 
 
-def test_65_messages_and_batches_are_inputs_too(world, server):
+def test_messages_and_batches_are_inputs_too(world, server):
     server.script = lambda seen: http(
         completion(*[ANSWER] * (1 if isinstance(seen.json["prompt"], str) else len(seen.json["prompt"])))
     )
@@ -117,7 +117,7 @@ def test_65_messages_and_batches_are_inputs_too(world, server):
     assert world.batch(chain, ["a", "b"]) == [City(name="Paris", people=2)] * 2
 
 
-def test_65_what_is_impossible_explains_itself(world, server):
+def test_what_is_impossible_explains_itself(world, server):
     llm = world.llm(server)
     with pytest.raises(ConfigurationError, match="'function_calling' isn't possible with text completions"):
         llm.with_structured_output(City, method="function_calling")

@@ -54,7 +54,7 @@ class Keys(InMemoryCache):
     ],
 )
 @pytest.mark.parametrize("how", ["call", "bind", "field", "batch"])
-def test_50_every_argument_changes_the_cache_key(world, server, name, value, how):
+def test_every_argument_changes_the_cache_key(world, server, name, value, how):
     cache = InMemoryCache()
     plain = world.llm(server, cache=cache)
     changed = {
@@ -69,14 +69,14 @@ def test_50_every_argument_changes_the_cache_key(world, server, name, value, how
     assert len(server.requests) == 2
 
 
-def test_50_four_calls_that_differ_in_one_argument(world, server):
+def test_four_calls_that_differ_in_one_argument(world, server):
     llm = world.llm(server, cache=InMemoryCache())
     for temperature in (0.1, 0.9, 0.1, None):
         world.invoke(llm, "hi", temperature=temperature)
     assert [seen.json.get("temperature") for seen in server.requests] == [0.1, 0.9, None]
 
 
-def test_50_concurrent_calls_dont_mix_their_keys(server):
+def test_concurrent_calls_dont_mix_their_keys(server):
     cache = Keys()
 
     async def main():
@@ -88,14 +88,14 @@ def test_50_concurrent_calls_dont_mix_their_keys(server):
     assert sorted(seen.json["temperature"] for seen in server.requests) == [i / 10 for i in range(20)]
 
 
-def test_50_token_ids_and_the_text_that_looks_like_them(world, server):
+def test_token_ids_and_the_text_that_looks_like_them(world, server):
     llm = world.llm(server, cache=InMemoryCache())
     world.invoke(llm, [1, 2])
     world.invoke(llm, "[1, 2]")
     assert [seen.json["prompt"] for seen in server.requests] == [[1, 2], "[1, 2]"]
 
 
-def test_51_two_gateways_share_no_entry(world, server):
+def test_two_gateways_share_no_entry(world, server):
     cache = InMemoryCache()
     with ScriptedServer(echoing) as other:
         world.invoke(world.llm(server, cache=cache), "hi")
@@ -104,7 +104,7 @@ def test_51_two_gateways_share_no_entry(world, server):
 
 
 @pytest.mark.parametrize("method", ["invoke", "stream", "batch", "generate"])
-def test_52_no_secret_is_shown(world, server, recorder, method):
+def test_no_secret_is_shown(world, server, recorder, method):
     class Spy(BaseTracer):
         def __init__(self):
             super().__init__()
@@ -138,7 +138,7 @@ def test_52_no_secret_is_shown(world, server, recorder, method):
         assert SECRET not in text
 
 
-def test_52_different_secrets_are_different_keys(world, server):
+def test_different_secrets_are_different_keys(world, server):
     cache = Keys()
     for token in ("a", "b"):
         world.invoke(world.llm(server, cache=cache, extra_body={"token": token}), "hi")
@@ -146,7 +146,7 @@ def test_52_different_secrets_are_different_keys(world, server):
 
 
 @pytest.mark.parametrize("method", ["invoke", "stream", "batch", "generate"])
-def test_53_54_what_is_traced_is_what_is_in_effect(world, server, recorder, method):
+def test_what_is_traced_is_what_is_in_effect(world, server, recorder, method):
     llm = world.llm(server, model="m", temperature=0.1, max_tokens=9, stop=["field"], model_kwargs={"top_p": 0.3})
     kwargs = {"temperature": 0.7, "stop": ["call"]}
     if method == "generate":
@@ -176,19 +176,19 @@ def test_53_54_what_is_traced_is_what_is_in_effect(world, server, recorder, meth
 
 
 @pytest.mark.parametrize("method", ["invoke", "generate"])
-def test_53_the_stop_of_model_kwargs_is_sent_and_traced(world, server, recorder, method):
+def test_the_stop_of_model_kwargs_is_sent_and_traced(world, server, recorder, method):
     llm = world.llm(server, stop="field", model_kwargs={"stop": "kwargs"}, callbacks=[recorder])
     getattr(world, method)(llm, "hi" if method == "invoke" else ["hi"])
     assert server.requests[0].json["stop"] == recorder.run.params["stop"] == ["kwargs"]
 
 
-def test_53_the_stop_of_the_field_is_traced(world, server, recorder):
+def test_the_stop_of_the_field_is_traced(world, server, recorder):
     world.invoke(world.llm(server, stop="field"), "hi", {"callbacks": [recorder]})
     assert recorder.run.params["stop"] == ["field"]
     assert recorder.run.metadata["ls_stop"] == ["field"]
 
 
-def test_53_an_assigned_field_is_traced(world, server, recorder):
+def test_an_assigned_field_is_traced(world, server, recorder):
     llm = world.llm(server, temperature=0.1)
     world.invoke(llm, "hi", {"callbacks": [recorder]})
     llm.temperature = 0.2
@@ -198,7 +198,7 @@ def test_53_an_assigned_field_is_traced(world, server, recorder):
     assert (before.serialized["kwargs"]["temperature"], after.serialized["kwargs"]["temperature"]) == (0.1, 0.2)
 
 
-def test_54_a_subclass_is_still_the_same_provider(world, server, recorder):
+def test_a_subclass_is_still_the_same_provider(world, server, recorder):
     class Mine(XDMLLM):
         pass
 
@@ -207,7 +207,7 @@ def test_54_a_subclass_is_still_the_same_provider(world, server, recorder):
 
 
 @pytest.mark.skipif(not hasattr(XDMLLM, "_add_version"), reason="langchain-core before 1.4 has no lc_versions")
-def test_55_the_version_is_traced(world, server, recorder):
+def test_the_version_is_traced(world, server, recorder):
     llm = world.llm(server, metadata={"mine": 1})
     world.invoke(llm, "hi", {"callbacks": [recorder]})
     versions = recorder.run.metadata["lc_versions"]
@@ -217,7 +217,7 @@ def test_55_the_version_is_traced(world, server, recorder):
 
 
 @pytest.mark.parametrize("method", ["invoke", "stream", "batch", "generate"])
-def test_56_on_retry_fires_once_per_http_retry(world, server, recorder, method):
+def test_on_retry_fires_once_per_http_retry(world, server, recorder, method):
     server.script = [BUSY, BUSY, tokens("ok") if method == "stream" else http(completion("ok"))]
     llm = world.llm(server)
     if method == "generate":
@@ -230,7 +230,7 @@ def test_56_on_retry_fires_once_per_http_retry(world, server, recorder, method):
     assert "busy" in str(retries[0].outcome.exception())
 
 
-def test_56_langchains_own_tracers_understand_a_retry(world, server):
+def test_langchains_own_tracers_understand_a_retry(world, server):
     class Spy(BaseTracer):
         def _persist_run(self, run):
             self.seen = run
@@ -260,7 +260,7 @@ class Turns(BaseRateLimiter):
         return True
 
 
-def test_57_the_rate_limiter_is_asked_once_per_http_request(world, server):
+def test_the_rate_limiter_is_asked_once_per_http_request(world, server):
     turns = Turns()
     server.script = [BUSY, http(completion("ok")), tokens("ok"), http(completion(*"abc"))]
     llm = world.llm(server, rate_limiter=turns)

@@ -35,7 +35,7 @@ def reacting(seen: Any) -> Any:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a48_a_react_agent_calls_a_tool_and_answers(server: ScriptedServer, llm: XDM, streaming: bool) -> None:
+def test_a_react_agent_calls_a_tool_and_answers(server: ScriptedServer, llm: XDM, streaming: bool) -> None:
     server.script = reacting
 
     async def main() -> str:
@@ -46,7 +46,7 @@ def test_a48_a_react_agent_calls_a_tool_and_answers(server: ScriptedServer, llm:
     assert [seen.json.get("stream", False) for seen in server.requests] == [streaming] * 2
 
 
-def test_a48_agent_workflow_takes_a_react_agent(server: ScriptedServer, llm: XDM) -> None:
+def test_agent_workflow_takes_a_react_agent(server: ScriptedServer, llm: XDM) -> None:
     server.script = reacting
 
     async def main() -> str:
@@ -57,7 +57,7 @@ def test_a48_agent_workflow_takes_a_react_agent(server: ScriptedServer, llm: XDM
     assert asyncio.run(main()) == "The sum is 5"
 
 
-def test_a48_the_events_of_an_agent_carry_text_and_raw(server: ScriptedServer, llm: XDM) -> None:
+def test_the_events_of_an_agent_carry_text_and_raw(server: ScriptedServer, llm: XDM) -> None:
     from llama_index.core.agent.workflow import AgentStream
 
     server.script = reacting
@@ -75,7 +75,7 @@ def test_a48_the_events_of_an_agent_carry_text_and_raw(server: ScriptedServer, l
     assert "".join(event.delta for event in events) == CALL + DONE
 
 
-def test_a48_a_code_act_agent_runs_code(server: ScriptedServer, llm: XDM) -> None:
+def test_a_code_act_agent_runs_code(server: ScriptedServer, llm: XDM) -> None:
     ran: list[str] = []
 
     def execute(code: str) -> str:
@@ -96,7 +96,7 @@ def test_a48_a_code_act_agent_runs_code(server: ScriptedServer, llm: XDM) -> Non
     assert [code.strip() for code in ran] == ["print(2 + 3)"]
 
 
-def test_a49_an_agent_can_be_stopped_at_its_observation(server: ScriptedServer) -> None:
+def test_an_agent_can_be_stopped_at_its_observation(server: ScriptedServer) -> None:
     """The agent itself sends no stop text (run-llama/llama_index issue 9472), so the LLM's is what counts."""
     server.script = reacting
     llm = XDM(api_base=server.url, stop="Observation:")
@@ -109,14 +109,14 @@ def test_a49_an_agent_can_be_stopped_at_its_observation(server: ScriptedServer) 
     assert [seen.json["stop"] for seen in server.requests] == [["Observation:"]] * 2
 
 
-def test_a50_tools_without_extra_arguments(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_tools_without_extra_arguments(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = saying(CALL)
     response = world.call(llm, "predict_and_call", [FunctionTool.from_defaults(add)], "What is 2 + 3?")
     assert str(response) == "5"
     assert response.sources[0].tool_name == "add"
 
 
-def test_a50_the_users_parts_are_used(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_the_users_parts_are_used(world: World, server: ScriptedServer, llm: XDM) -> None:
     from llama_index.core.agent.react import ReActChatFormatter
 
     server.script = saying(CALL)
@@ -125,7 +125,7 @@ def test_a50_the_users_parts_are_used(world: World, server: ScriptedServer, llm:
     assert "Only this context." in server.requests[0].json["prompt"]
 
 
-def test_a51_a_function_agent_says_why_it_refuses(llm: XDM) -> None:
+def test_a_function_agent_says_why_it_refuses(llm: XDM) -> None:
     async def main() -> None:
         await FunctionAgent(tools=[FunctionTool.from_defaults(add)], llm=llm).run("What is 2 + 3?")
 

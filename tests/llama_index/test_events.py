@@ -34,9 +34,7 @@ def answer(method: str) -> Any:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a6_a7_a8_token_counters_have_the_servers_counts_once(
-    world: World, server: ScriptedServer, method: str
-) -> None:
+def test_token_counters_have_the_servers_counts_once(world: World, server: ScriptedServer, method: str) -> None:
     counter = counting()
     llm = XDM(api_base=server.url, callback_manager=CallbackManager([counter]))
     server.script = [answer(method)]
@@ -46,7 +44,7 @@ def test_a6_a7_a8_token_counters_have_the_servers_counts_once(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a9_token_counts_through_a_query_engine(world: World, server: ScriptedServer, streaming: bool) -> None:
+def test_token_counts_through_a_query_engine(world: World, server: ScriptedServer, streaming: bool) -> None:
     counter = counting()
     Settings.callback_manager = CallbackManager([counter])
     server.script = lambda seen: answer("stream" if seen.json.get("stream") else "complete")
@@ -66,7 +64,7 @@ def test_a9_token_counts_through_a_query_engine(world: World, server: ScriptedSe
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a10_a11_one_start_n_progress_one_end_and_one_span(
+def test_one_start_n_progress_one_end_and_one_span(
     world: World, server: ScriptedServer, llm: XDM, seen: Recorder, spans: Spans, method: str
 ) -> None:
     server.script = [answer(method)]
@@ -126,9 +124,7 @@ def test_a_callback_manager_of_ones_own_hears_without_handlers(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a10_one_legacy_event_with_the_parameters_of_the_call(
-    world: World, server: ScriptedServer, method: str
-) -> None:
+def test_one_legacy_event_with_the_parameters_of_the_call(world: World, server: ScriptedServer, method: str) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
     llm = XDM(api_base=server.url, callback_manager=CallbackManager([debug]))
     world.ask(llm, method, max_tokens=5)
@@ -138,7 +134,7 @@ def test_a10_one_legacy_event_with_the_parameters_of_the_call(
 
 
 @pytest.mark.parametrize("method", ["complete", "stream_complete"])
-def test_a12_the_event_shows_the_prompt_as_it_is_sent(
+def test_the_event_shows_the_prompt_as_it_is_sent(
     world: World, server: ScriptedServer, seen: Recorder, method: str
 ) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]")
@@ -148,7 +144,7 @@ def test_a12_the_event_shows_the_prompt_as_it_is_sent(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a13_no_key_in_events_payloads_dumps_or_errors(
+def test_no_key_in_events_payloads_dumps_or_errors(
     world: World, server: ScriptedServer, seen: Recorder, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="xdm_integrations")
@@ -194,7 +190,7 @@ class Arguments(SimpleSpanHandler):
 
 
 @pytest.mark.parametrize("method", [*METHODS, "fill_in_middle", "stream_fill_in_middle", "complete_batch"])
-def test_a13_headers_and_bodies_of_a_call_are_sent_and_never_traced(
+def test_headers_and_bodies_of_a_call_are_sent_and_never_traced(
     world: World, server: ScriptedServer, seen: Recorder, method: str
 ) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
@@ -221,7 +217,7 @@ def test_a13_headers_and_bodies_of_a_call_are_sent_and_never_traced(
     assert set(options) == {"extra_headers", "extra_body", "timeout"}
 
 
-def test_a13_options_stay_with_their_call(world: World, server: ScriptedServer) -> None:
+def test_options_stay_with_their_call(world: World, server: ScriptedServer) -> None:
     """A template that asks an LLM itself asks without them."""
     inner = XDM(api_base=server.url)
 
@@ -233,7 +229,7 @@ def test_a13_options_stay_with_their_call(world: World, server: ScriptedServer) 
     assert ["x-one" in request.headers for request in server.requests] == [False, True]
 
 
-def test_a13_a_refused_key_is_not_in_the_error() -> None:
+def test_a_refused_key_is_not_in_the_error() -> None:
     for wrong in (f"{KEY} {KEY}", f"{KEY}\n{KEY}"):
         with pytest.raises(ValueError, match="api_key") as caught:
             XDM(api_key=wrong)

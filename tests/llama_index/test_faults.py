@@ -30,7 +30,7 @@ from xdm_integrations.llama_index import XDM
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("kind", ["data: ", "event: error\ndata: "])
-def test_a27_an_error_event_is_a_typed_error_with_the_text_so_far(
+def test_an_error_event_is_a_typed_error_with_the_text_so_far(
     world: World, server: ScriptedServer, llm: XDM, method: str, kind: str
 ) -> None:
     event = kind + '{"error": {"message": "upstream is full", "code": "server_error", "type": "server_error"}}\n\n'
@@ -43,7 +43,7 @@ def test_a27_an_error_event_is_a_typed_error_with_the_text_so_far(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("how", [CLOSE, RESET])
-def test_a29_a_cut_before_the_answer_is_a_connection_error_of_ours(
+def test_a_cut_before_the_answer_is_a_connection_error_of_ours(
     world: World, server: ScriptedServer, llm: XDM, method: str, how: str
 ) -> None:
     server.script = [[how]]
@@ -54,7 +54,7 @@ def test_a29_a_cut_before_the_answer_is_a_connection_error_of_ours(
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("how", [CLOSE, RESET])
-def test_a29_a_cut_within_the_answer_is_an_interruption_with_the_text_so_far(
+def test_a_cut_within_the_answer_is_an_interruption_with_the_text_so_far(
     world: World, server: ScriptedServer, llm: XDM, method: str, how: str
 ) -> None:
     server.script = [stream(chunk("half"), how, end=False)]
@@ -69,7 +69,7 @@ def test_a29_a_cut_within_the_answer_is_an_interruption_with_the_text_so_far(
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, BadRequestError), (401, AuthenticationError), (429, RateLimitError), (500, ServerError)]
 )
-def test_a33_http_errors_are_typed(
+def test_http_errors_are_typed(
     world: World, server: ScriptedServer, llm: XDM, method: str, status: int, kind: type[XDMError]
 ) -> None:
     body = {"error": {"message": "the server's own words"}}
@@ -82,9 +82,7 @@ def test_a33_http_errors_are_typed(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", [400, 401])
-def test_a33_the_callers_mistakes_are_not_retried(
-    world: World, server: ScriptedServer, method: str, status: int
-) -> None:
+def test_the_callers_mistakes_are_not_retried(world: World, server: ScriptedServer, method: str, status: int) -> None:
     server.script = [http({"error": {"message": "no"}}, status)]
     with pytest.raises(APIStatusError):
         world.ask(XDM(api_base=server.url, max_retries=3), method)
@@ -93,9 +91,7 @@ def test_a33_the_callers_mistakes_are_not_retried(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", [429, 503])
-def test_a34_max_retries_is_the_number_of_retries(
-    world: World, server: ScriptedServer, method: str, status: int
-) -> None:
+def test_max_retries_is_the_number_of_retries(world: World, server: ScriptedServer, method: str, status: int) -> None:
     server.script = [http({"error": {"message": "busy"}}, status, {"Retry-After": "0"})]
     with pytest.raises(APIStatusError):
         world.ask(XDM(api_base=server.url, max_retries=2), method)
@@ -103,7 +99,7 @@ def test_a34_max_retries_is_the_number_of_retries(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a34_a_retry_that_succeeds_gives_the_answer_once(world: World, server: ScriptedServer, method: str) -> None:
+def test_a_retry_that_succeeds_gives_the_answer_once(world: World, server: ScriptedServer, method: str) -> None:
     good = tokens("ok") if method.startswith("stream") else http(completion("ok"))
     server.script = [http({"error": {"message": "busy"}}, 429, {"Retry-After": "0"}), good]
     last = world.ask(XDM(api_base=server.url), method)
@@ -130,7 +126,7 @@ def let_go(server: ScriptedServer) -> bool:
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("how", ["close", "drop", "drop unread", "leave the loop"])
-def test_a35_leaving_a_stream_frees_its_connection(server: ScriptedServer, endless: XDM, method: str, how: str) -> None:
+def test_leaving_a_stream_frees_its_connection(server: ScriptedServer, endless: XDM, method: str, how: str) -> None:
     gc.disable()
     try:
         items = opened(endless, method)
@@ -153,7 +149,7 @@ def test_a35_leaving_a_stream_frees_its_connection(server: ScriptedServer, endle
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("how", ["close", "drop", "drop unread", "cancel"])
-def test_a35_leaving_an_async_stream_frees_its_connection(
+def test_leaving_an_async_stream_frees_its_connection(
     server: ScriptedServer, endless: XDM, method: str, how: str
 ) -> None:
     async def main() -> bool:
@@ -186,7 +182,7 @@ def test_a35_leaving_an_async_stream_frees_its_connection(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a36_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServer, llm: XDM, method: str) -> None:
+def test_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServer, llm: XDM, method: str) -> None:
     server.script = [[HANG]]
 
     async def main() -> bool:
@@ -200,7 +196,7 @@ def test_a36_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServe
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a37_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM, method: str) -> None:
+def test_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM, method: str) -> None:
     """No answer comes before all six requests have: blocked calls would wait for ever."""
     all_here = threading.Barrier(6, timeout=60)
     good = tokens("ok") if method.startswith("stream") else http(completion("ok"))

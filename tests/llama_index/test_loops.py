@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xdm_integrations.llama_index import XDM
 
 
-def test_a38_one_instance_over_four_runs(server: ScriptedServer, llm: XDM) -> None:
+def test_one_instance_over_four_runs(server: ScriptedServer, llm: XDM) -> None:
     async def main() -> str:
         streamed = [item.delta async for item in await llm.astream_complete("hi")]
         return (await llm.acomplete("hi")).text + "".join(streamed)
@@ -26,7 +26,7 @@ def test_a38_one_instance_over_four_runs(server: ScriptedServer, llm: XDM) -> No
     assert len(server.requests) == 8
 
 
-def test_a38_a39_nothing_is_left_open_in_development_mode(server: ScriptedServer) -> None:
+def test_nothing_is_left_open_in_development_mode(server: ScriptedServer) -> None:
     """Many loops, then nested ones; in a process of its own, because nest_asyncio's patch stays."""
     program = f"""
 import asyncio
@@ -82,13 +82,13 @@ def engine_of(llm: XDM) -> Any:
     return index.as_query_engine(llm=llm, response_mode="accumulate", use_async=True)
 
 
-def test_a39_use_async_from_outside_a_loop(server: ScriptedServer, llm: XDM) -> None:
+def test_use_async_from_outside_a_loop(server: ScriptedServer, llm: XDM) -> None:
     for _ in range(3):
         assert "Response 3" in str(engine_of(llm).query("?"))
     assert len(server.requests) == 9
 
 
-def test_a39_use_async_from_inside_a_running_loop(server: ScriptedServer, llm: XDM) -> None:
+def test_use_async_from_inside_a_running_loop(server: ScriptedServer, llm: XDM) -> None:
     async def main() -> None:
         for _ in range(3):
             assert "Response 3" in str(engine_of(llm).query("?"))

@@ -15,7 +15,7 @@ from xdm_integrations import BadRequestError, ConfigurationError, Usage
 from xdm_integrations.llama_index import XDM
 
 
-def test_a24_fill_in_middle(world: World, server: ScriptedServer, seen: Recorder, spans: Spans) -> None:
+def test_fill_in_middle(world: World, server: ScriptedServer, seen: Recorder, spans: Spans) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]")
     server.script = [http(completion("middle"))]
     response = world.call(llm, "fill_in_middle", "def f(x):\n", "\n    return y", max_tokens=9)
@@ -27,7 +27,7 @@ def test_a24_fill_in_middle(world: World, server: ScriptedServer, seen: Recorder
     assert spans.ids() == [f"XDM.{'a' if world.is_async else ''}fill_in_middle"]
 
 
-def test_a24_streamed_fill_in_middle(world: World, server: ScriptedServer, llm: XDM, seen: Recorder) -> None:
+def test_streamed_fill_in_middle(world: World, server: ScriptedServer, llm: XDM, seen: Recorder) -> None:
     server.script = [tokens("mid", "dle")]
     items = world.items(llm, "stream_fill_in_middle", "before", "after")
     assert [item.text for item in items] == ["mid", "middle", "middle"]
@@ -35,7 +35,7 @@ def test_a24_streamed_fill_in_middle(world: World, server: ScriptedServer, llm: 
     assert seen.names()[-1] == "LLMCompletionEndEvent"
 
 
-def test_a25_a_batch_in_one_request_with_results_in_order(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_batch_in_one_request_with_results_in_order(world: World, server: ScriptedServer, llm: XDM) -> None:
     responses = world.call(llm, "complete_batch", ["a", "b", "c"], max_tokens=5, n=2)
     assert [response.text for response in responses] == ["<a#0>", "<b#0>", "<c#0>"]
     assert [choice["text"] for choice in responses[1].raw["choices"]] == ["<b#0>", "<b#1>"]
@@ -43,14 +43,14 @@ def test_a25_a_batch_in_one_request_with_results_in_order(world: World, server: 
     assert (request.json["prompt"], request.json["max_tokens"]) == (["a", "b", "c"], 5)
 
 
-def test_a25_token_ids_go_as_they_are(world: World, server: ScriptedServer) -> None:
+def test_token_ids_go_as_they_are(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]")
     world.call(llm, "complete_batch", [[1, 2], [3]])
     world.call(llm, "complete_batch", ["a"])
     assert [request.json["prompt"] for request in server.requests] == [[[1, 2], [3]], "[a]"]
 
 
-def test_a25_many_prompts_are_packed_and_concurrent(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_many_prompts_are_packed_and_concurrent(world: World, server: ScriptedServer, llm: XDM) -> None:
     import threading
 
     all_here = threading.Barrier(4, timeout=60)
@@ -69,7 +69,7 @@ def refusing(asked: Any) -> Any:
     return echoing(asked)
 
 
-def test_a25_an_error_is_raised_or_returned_in_its_place(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_an_error_is_raised_or_returned_in_its_place(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = refusing
     with pytest.raises(BadRequestError, match="no such words"):
         world.call(llm, "complete_batch", ["a", "bad", "c"], batch_size=1)
@@ -78,7 +78,7 @@ def test_a25_an_error_is_raised_or_returned_in_its_place(world: World, server: S
     assert isinstance(responses[1], BadRequestError)
 
 
-def test_a25_a_batch_is_one_event_with_the_sum_of_the_counts(
+def test_a_batch_is_one_event_with_the_sum_of_the_counts(
     world: World,
     server: ScriptedServer,
     seen: Recorder,
@@ -94,7 +94,7 @@ def test_a25_a_batch_is_one_event_with_the_sum_of_the_counts(
     assert spans.ids() == [f"XDM.{'a' if world.is_async else ''}complete_batch"]
 
 
-def test_a25_a_batch_that_fails_ends_its_event_with_the_error_and_counts_what_was_answered(
+def test_a_batch_that_fails_ends_its_event_with_the_error_and_counts_what_was_answered(
     world: World, server: ScriptedServer, seen: Recorder, spans: Spans
 ) -> None:
     server.script = refusing
@@ -110,7 +110,7 @@ def test_a25_a_batch_that_fails_ends_its_event_with_the_error_and_counts_what_wa
     assert len(spans.dropped_spans) == 1
 
 
-def test_a25_errors_that_are_returned_are_no_output_of_the_model(
+def test_errors_that_are_returned_are_no_output_of_the_model(
     world: World, server: ScriptedServer, seen: Recorder
 ) -> None:
     server.script = refusing
@@ -122,7 +122,7 @@ def test_a25_errors_that_are_returned_are_no_output_of_the_model(
     assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (3, 2)
 
 
-def test_a25_a_progress_bar(world: World, server: ScriptedServer, llm: XDM, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar(world: World, server: ScriptedServer, llm: XDM, capsys: pytest.CaptureFixture[str]) -> None:
     world.call(llm, "complete_batch", ["a", "b", "c"], batch_size=1, show_progress=True)
     shown = capsys.readouterr().err
     assert "Generating completions" in shown
@@ -131,7 +131,7 @@ def test_a25_a_progress_bar(world: World, server: ScriptedServer, llm: XDM, caps
     assert capsys.readouterr().err == ""
 
 
-def test_a25_nothing_and_a_single_text(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_nothing_and_a_single_text(world: World, server: ScriptedServer, llm: XDM) -> None:
     assert world.call(llm, "complete_batch", []) == []
     with pytest.raises(ConfigurationError, match="prompts"):
         world.call(llm, "complete_batch", "abc")
@@ -152,22 +152,20 @@ class Limiter:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a57_a_call_waits_for_one_turn(world: World, server: ScriptedServer, method: str) -> None:
+def test_a_call_waits_for_one_turn(world: World, server: ScriptedServer, method: str) -> None:
     limiter = Limiter()
     world.ask(XDM(api_base=server.url, rate_limiter=limiter), method)
     assert limiter.turns == 1
 
 
-def test_a57_each_request_of_a_batch_waits_for_a_turn(world: World, server: ScriptedServer) -> None:
+def test_each_request_of_a_batch_waits_for_a_turn(world: World, server: ScriptedServer) -> None:
     limiter = Limiter()
     llm = XDM(api_base=server.url, rate_limiter=limiter)
     world.call(llm, "complete_batch", [str(i) for i in range(6)], batch_size=2)
     assert (limiter.turns, len(server.requests)) == (3, 3)
 
 
-def test_a60_recordings_hold_no_key_and_play_without_a_network(
-    world: World, server: ScriptedServer, tmp_path: Any
-) -> None:
+def test_recordings_hold_no_key_and_play_without_a_network(world: World, server: ScriptedServer, tmp_path: Any) -> None:
     vcr = pytest.importorskip("vcr")
     logging.getLogger("vcr").setLevel(logging.ERROR)
     recorder = vcr.VCR(match_on=["method", "uri", "body"], filter_headers=["authorization"], record_mode="once")

@@ -25,14 +25,14 @@ def prompts_of(server: ScriptedServer) -> list[str]:
     return [seen.json["prompt"] for seen in server.requests]
 
 
-def test_a16_a_second_turn_has_only_what_was_said(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_second_turn_has_only_what_was_said(world: World, server: ScriptedServer, llm: XDM) -> None:
     first = world.call(llm, "chat", [ChatMessage("one")])
     world.call(llm, "chat", [ChatMessage("one"), first.message, ChatMessage("two")])
     assert prompts_of(server)[1] == "user: one\nassistant: <user: one\nassistant:>\nuser: two\nassistant:"
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a16_three_turns_of_a_chat_engine(world: World, server: ScriptedServer, llm: XDM, streaming: bool) -> None:
+def test_three_turns_of_a_chat_engine(world: World, server: ScriptedServer, llm: XDM, streaming: bool) -> None:
     from tests.scripted import completion, http, tokens
 
     server.script = lambda seen: tokens("yes") if seen.json.get("stream") else http(completion("yes"))
@@ -56,7 +56,7 @@ def test_a16_three_turns_of_a_chat_engine(world: World, server: ScriptedServer, 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a17_the_users_templates_are_applied_once(world: World, server: ScriptedServer, method: str) -> None:
+def test_the_users_templates_are_applied_once(world: World, server: ScriptedServer, method: str) -> None:
     llm = XDM(
         api_base=server.url,
         messages_to_prompt=lambda messages: "|".join(str(m.content) for m in messages),
@@ -66,14 +66,14 @@ def test_a17_the_users_templates_are_applied_once(world: World, server: Scripted
     assert prompts_of(server) == ["hi" if method.endswith("chat") else "[hi]"]
 
 
-def test_a17_a_formatted_prompt_is_sent_as_it_is(world: World, server: ScriptedServer) -> None:
+def test_a_formatted_prompt_is_sent_as_it_is(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]")
     world.call(llm, "complete", "hi", formatted=True)
     assert prompts_of(server) == ["hi"]
 
 
 @pytest.mark.parametrize("method", ["predict", "stream"])
-def test_a17_predict_applies_the_template_once_and_adds_the_system_prompt(
+def test_predict_applies_the_template_once_and_adds_the_system_prompt(
     world: World, server: ScriptedServer, method: str
 ) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]", system_prompt="Be brief.")
@@ -108,7 +108,7 @@ IMAGE = ImageBlock(image=b"iVBORw0KGgo=")
         (lambda: ChatMessage(role="assistant", blocks=[ToolCallBlock(tool_name="add")]), "tool_call"),
     ],
 )
-def test_a59_what_is_not_text_is_a_clear_error(
+def test_what_is_not_text_is_a_clear_error(
     world: World, server: ScriptedServer, llm: XDM, method: str, message: Any, what: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"message 1 .*'{what}'.*only text"):
@@ -116,7 +116,7 @@ def test_a59_what_is_not_text_is_a_clear_error(
     assert server.requests == []
 
 
-def test_a59_thoughts_of_another_model_are_left_out(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_thoughts_of_another_model_are_left_out(world: World, server: ScriptedServer, llm: XDM) -> None:
     message = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="hm"), TextBlock(text="yes")])
     world.call(llm, "chat", [message])
     assert prompts_of(server) == ["assistant: yes\nassistant:"]
@@ -126,7 +126,7 @@ def test_a59_thoughts_of_another_model_are_left_out(world: World, server: Script
 
 
 @pytest.mark.parametrize("method", ["complete", "stream_complete"])
-def test_a56_a_prompt_may_be_positional_or_named(world: World, server: ScriptedServer, llm: XDM, method: str) -> None:
+def test_a_prompt_may_be_positional_or_named(world: World, server: ScriptedServer, llm: XDM, method: str) -> None:
     run = world.items if method.startswith("stream") else world.call
     run(llm, method, "hi")
     run(llm, method, prompt="hi")

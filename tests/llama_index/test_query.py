@@ -67,7 +67,7 @@ def query(world: World, engine: BaseQueryEngine, streaming: bool) -> str:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["vector", "summary"])
-def test_a40_every_response_mode(world: World, server: ScriptedServer, llm: XDM, mode: str, kind: str) -> None:
+def test_every_response_mode(world: World, server: ScriptedServer, llm: XDM, mode: str, kind: str) -> None:
     server.script = saying("an answer")
     texts = ["about bees", "about tea"]
     index: Any = (
@@ -77,7 +77,7 @@ def test_a40_every_response_mode(world: World, server: ScriptedServer, llm: XDM,
 
 
 @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "simple_summarize", "generation"])
-def test_a41_streaming_query_engines(world: World, server: ScriptedServer, llm: XDM, mode: str) -> None:
+def test_streaming_query_engines(world: World, server: ScriptedServer, llm: XDM, mode: str) -> None:
     server.script = saying("an answer")
     engine = vector_index("about bees").as_query_engine(llm=llm, response_mode=mode, streaming=True)
     assert query(world, engine, streaming=True) == "an answer"
@@ -86,7 +86,7 @@ def test_a41_streaming_query_engines(world: World, server: ScriptedServer, llm: 
 
 @pytest.mark.parametrize("mode", ["simple", "context", "condense_question", "condense_plus_context", "best"])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a41_chat_engines_over_three_turns_with_clean_prompts(
+def test_chat_engines_over_three_turns_with_clean_prompts(
     world: World, server: ScriptedServer, llm: XDM, mode: str, streaming: bool
 ) -> None:
     if mode == "best" and streaming and world.is_async:
@@ -108,7 +108,7 @@ def test_a41_chat_engines_over_three_turns_with_clean_prompts(
     assert not [seen for seen in server.requests if "tokens" in seen.json["prompt"] or "None" in seen.json["prompt"]]
 
 
-def test_a42_four_nodes_are_four_requests_at_once(server: ScriptedServer, llm: XDM) -> None:
+def test_four_nodes_are_four_requests_at_once(server: ScriptedServer, llm: XDM) -> None:
     """No answer comes before all four requests have."""
     import asyncio
 
@@ -122,7 +122,7 @@ def test_a42_four_nodes_are_four_requests_at_once(server: ScriptedServer, llm: X
 
 
 @pytest.mark.parametrize("mode", ["compact", "tree_summarize", "refine", "accumulate"])
-def test_a43_query_engines_with_an_output_class(world: World, server: ScriptedServer, llm: XDM, mode: str) -> None:
+def test_query_engines_with_an_output_class(world: World, server: ScriptedServer, llm: XDM, mode: str) -> None:
     server.script = saying(f"Here it is:\n```json\n{SONG}\n```")
     engine = vector_index("about bees").as_query_engine(llm=llm, response_mode=mode, output_cls=Song)
     response = world.call(engine, "query", "which song?")
@@ -135,7 +135,7 @@ def test_a43_query_engines_with_an_output_class(world: World, server: ScriptedSe
 @pytest.mark.parametrize(
     "template", [PromptTemplate("Sing of {topic}"), ChatPromptTemplate([ChatMessage("Sing of {topic}")])]
 )
-def test_a44_a47_structured_predict(world: World, server: ScriptedServer, llm: XDM, template: Any) -> None:
+def test_structured_predict(world: World, server: ScriptedServer, llm: XDM, template: Any) -> None:
     server.script = saying(f"Sure: {SONG}")
     song = world.call(llm, "structured_predict", Song, template, llm_kwargs={"max_tokens": 9}, topic="bees")
     assert song == Song(title="Bees", length=3)
@@ -150,7 +150,7 @@ def test_a44_a47_structured_predict(world: World, server: ScriptedServer, llm: X
         assert "".join(llm.stream(template, topic="bees")) == f"Sure: {SONG}"
 
 
-def test_a44_streamed_structured_predict(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_streamed_structured_predict(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [tokens('{"title": "Be', 'es", "len', 'gth": 3}')]
     template = PromptTemplate("Sing of {topic}")
     found = world.items(llm, "stream_structured_predict", Song, template, llm_kwargs={"top_p": 0.5}, topic="bees")
@@ -160,9 +160,7 @@ def test_a44_streamed_structured_predict(world: World, server: ScriptedServer, l
     assert template.output_parser is None
 
 
-def test_a44_prompts_of_structured_answers_have_template_and_system_prompt(
-    world: World, server: ScriptedServer
-) -> None:
+def test_prompts_of_structured_answers_have_template_and_system_prompt(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]", system_prompt="Be brief.")
     server.script = saying(SONG)
     world.call(llm, "structured_predict", Song, PromptTemplate("Sing"))
@@ -172,7 +170,7 @@ def test_a44_prompts_of_structured_answers_have_template_and_system_prompt(
     assert prompt.endswith("]")
 
 
-def test_a44_an_answer_that_does_not_fit_is_an_error(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_an_answer_that_does_not_fit_is_an_error(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = saying("no idea")
     with pytest.raises(ValueError, match="json"):
         world.call(llm, "structured_predict", Song, PromptTemplate("Sing"))
@@ -180,7 +178,7 @@ def test_a44_an_answer_that_does_not_fit_is_an_error(world: World, server: Scrip
 
 @pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # StructuredLLM.stream_chat calls it
 @pytest.mark.parametrize("method", ["complete", "chat", "stream_chat"])
-def test_a45_as_structured_llm(world: World, server: ScriptedServer, method: str) -> None:
+def test_as_structured_llm(world: World, server: ScriptedServer, method: str) -> None:
     server.script = saying(SONG)
     llm = XDM(api_base=server.url, messages_to_prompt=lambda messages: "|".join(str(m.content) for m in messages))
     last = world.ask(llm.as_structured_llm(Song), method, "Sing")

@@ -26,7 +26,7 @@ def text_of(response: Any) -> str:
     return response.text if hasattr(response, "text") else response.message.content
 
 
-def test_a1_a_completion_has_text_counts_and_everything_else_in_raw(
+def test_a_completion_has_text_counts_and_everything_else_in_raw(
     world: World, server: ScriptedServer, llm: XDM
 ) -> None:
     server.script = [http(completion("Hello"), headers={"X-Oneapi-Request-Id": "req-1"})]
@@ -45,7 +45,7 @@ def test_a1_a_completion_has_text_counts_and_everything_else_in_raw(
     }
 
 
-def test_a1_a_chat_keeps_the_counts_out_of_the_message(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_chat_keeps_the_counts_out_of_the_message(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [http(completion("Hello"))]
     response = world.call(llm, "chat", [ChatMessage("hi")])
     assert response.message == ChatMessage("Hello", role="assistant")
@@ -55,7 +55,7 @@ def test_a1_a_chat_keeps_the_counts_out_of_the_message(world: World, server: Scr
 
 
 @pytest.mark.parametrize("method", STREAMS)
-def test_a2_deltas_join_to_the_text_and_text_is_cumulative(
+def test_deltas_join_to_the_text_and_text_is_cumulative(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     server.script = [tokens("你", "好", "!")]
@@ -67,7 +67,7 @@ def test_a2_deltas_join_to_the_text_and_text_is_cumulative(
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("with_text", [True, False])
-def test_a3_the_last_item_is_the_whole_answer(
+def test_the_last_item_is_the_whole_answer(
     world: World, server: ScriptedServer, llm: XDM, method: str, with_text: bool
 ) -> None:
     end = chunk("!" if with_text else "", finish="length")
@@ -81,7 +81,7 @@ def test_a3_the_last_item_is_the_whole_answer(
 
 
 @pytest.mark.parametrize("method", STREAMS)
-def test_a3_text_after_the_finish_reason_comes_in_its_order(
+def test_text_after_the_finish_reason_comes_in_its_order(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     server.script = [stream(chunk("a"), chunk("b", finish="stop"), chunk("c"), usage_chunk(), DONE)]
@@ -93,7 +93,7 @@ def test_a3_text_after_the_finish_reason_comes_in_its_order(
     assert items[-1].raw["choices"][0]["text"] == "abc"
 
 
-def test_a3_every_item_of_a_stream_has_a_mapping_as_raw(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_every_item_of_a_stream_has_a_mapping_as_raw(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [tokens("a", "b")]
     items = world.items(llm, "stream_complete", "hi")
     assert all(set(item.raw) == RAW_KEYS for item in items)
@@ -101,7 +101,7 @@ def test_a3_every_item_of_a_stream_has_a_mapping_as_raw(world: World, server: Sc
     assert [item.raw["usage"] for item in items] == [None, None, USAGE]
 
 
-def test_a3_text_is_handed_on_before_the_next_piece_arrives(server: ScriptedServer, llm: XDM) -> None:
+def test_text_is_handed_on_before_the_next_piece_arrives(server: ScriptedServer, llm: XDM) -> None:
     import threading
 
     go_on = threading.Event()
@@ -112,19 +112,19 @@ def test_a3_text_is_handed_on_before_the_next_piece_arrives(server: ScriptedServ
     assert [item.delta for item in items] == ["second"]
 
 
-def test_a4_usage_in_streams_can_be_switched_off(world: World, server: ScriptedServer) -> None:
+def test_usage_in_streams_can_be_switched_off(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, stream_usage=False)
     assert world.items(llm, "stream_complete", "hi")[-1].raw["usage"] is None
     assert "stream_options" not in server.requests[0].json
 
 
-def test_a4_stream_options_never_go_with_a_call_that_is_not_streamed(world: World, server: ScriptedServer) -> None:
+def test_stream_options_never_go_with_a_call_that_is_not_streamed(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, additional_kwargs={"stream_options": {"include_usage": True}})
     world.call(llm, "complete", "hi")
     assert "stream_options" not in server.requests[0].json
 
 
-def test_a5_a_usage_event_without_choices_adds_no_item(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_usage_event_without_choices_adds_no_item(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [tokens("a")]
     with_usage = world.items(llm, "stream_complete", "hi")
     server.script = [stream(chunk("a"), chunk("", finish="stop"), DONE)]
@@ -132,14 +132,14 @@ def test_a5_a_usage_event_without_choices_adds_no_item(world: World, server: Scr
     assert len(with_usage) == len(without) == 2
 
 
-def test_a21_what_is_none_is_not_sent(world: World, server: ScriptedServer) -> None:
+def test_what_is_none_is_not_sent(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, max_tokens=None, temperature=None)
     world.call(llm, "complete", "hi", top_p=None)
     assert set(server.requests[0].json) == {"model", "prompt"}
     assert llm.metadata.num_output == 256
 
 
-def test_a21_zero_is_a_value(world: World, server: ScriptedServer) -> None:
+def test_zero_is_a_value(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, temperature=0, seed=0, frequency_penalty=0)
     world.call(llm, "complete", "hi", top_p=0)
     sent = server.requests[0].json
@@ -147,7 +147,7 @@ def test_a21_zero_is_a_value(world: World, server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a22_all_choices_are_reachable_and_none_are_mixed(
+def test_all_choices_are_reachable_and_none_are_mixed(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     last = world.ask(llm, method, "p", n=3)
@@ -157,13 +157,13 @@ def test_a22_all_choices_are_reachable_and_none_are_mixed(
     assert [choice["finish_reason"] for choice in last.raw["choices"]] == ["stop"] * 3
 
 
-def test_a22_the_items_of_a_stream_are_of_choice_0(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_the_items_of_a_stream_are_of_choice_0(world: World, server: ScriptedServer, llm: XDM) -> None:
     items = world.items(llm, "stream_complete", "p", n=3)
     assert "".join(item.delta for item in items) == "<p#0>"
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a23_logprobs_per_token_with_the_sampled_one_first(
+def test_logprobs_per_token_with_the_sampled_one_first(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     if method.startswith("stream"):
@@ -185,14 +185,14 @@ def test_a23_logprobs_per_token_with_the_sampled_one_first(
     assert server.requests[0].json["logprobs"] == 2
 
 
-def test_a23_a_running_item_has_the_logprobs_of_its_delta(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_running_item_has_the_logprobs_of_its_delta(world: World, server: ScriptedServer, llm: XDM) -> None:
     first = {name: values[:1] for name, values in LEGACY.items()}
     server.script = [stream(chunk(" a", logprobs=first), chunk("!", finish="stop"), DONE)]
     items = world.items(llm, "stream_complete", "hi", logprobs=2)
     assert [[p.token for p in position] for position in items[0].logprobs] == [[" a", " x"]]
 
 
-def test_a23_logprobs_0_gives_the_sampled_token(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_logprobs_0_gives_the_sampled_token(world: World, server: ScriptedServer, llm: XDM) -> None:
     body = completion(" a")
     body["choices"][0]["logprobs"] = {"tokens": [" a"], "token_logprobs": [-0.5], "top_logprobs": None}
     server.script = [http(body)]
@@ -201,7 +201,7 @@ def test_a23_logprobs_0_gives_the_sampled_token(world: World, server: ScriptedSe
     assert [[(p.token, p.logprob) for p in position] for position in found] == [[(" a", -0.5)]]
 
 
-def test_a26_echo_and_scoring(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_echo_and_scoring(world: World, server: ScriptedServer, llm: XDM) -> None:
     body = completion("hi there")
     body["choices"][0]["logprobs"] = {
         "tokens": ["hi", " there"],
@@ -219,7 +219,7 @@ def test_a26_echo_and_scoring(world: World, server: ScriptedServer, llm: XDM) ->
 
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize("text", [None, ""])
-def test_a30_a_stream_that_finishes_without_text_gives_one_empty_item(
+def test_a_stream_that_finishes_without_text_gives_one_empty_item(
     world: World, server: ScriptedServer, llm: XDM, method: str, text: str | None
 ) -> None:
     server.script = [stream(chunk(text, finish="stop"), usage_chunk(), DONE)]
@@ -230,7 +230,7 @@ def test_a30_a_stream_that_finishes_without_text_gives_one_empty_item(
 
 
 @pytest.mark.parametrize("method", STREAMS)
-def test_a30_a_stream_of_done_alone_is_an_error_of_ours(
+def test_a_stream_of_done_alone_is_an_error_of_ours(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     """The gateway sends `[DONE]` after an upstream failure too, so nothing at all is no answer."""
@@ -239,7 +239,7 @@ def test_a30_a_stream_of_done_alone_is_an_error_of_ours(
         world.ask(llm, method)
 
 
-def test_a31_odd_but_legal_event_streams(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_odd_but_legal_event_streams(world: World, server: ScriptedServer, llm: XDM) -> None:
     import json
 
     events = [
@@ -254,7 +254,7 @@ def test_a31_odd_but_legal_event_streams(world: World, server: ScriptedServer, l
     assert world.items(llm, "stream_complete", "hi")[-1].text == "no space crlf你\u2028😀"
 
 
-def test_a31_half_a_surrogate_pair_in_a_token_becomes_a_replacement_character(
+def test_half_a_surrogate_pair_in_a_token_becomes_a_replacement_character(
     world: World, server: ScriptedServer, llm: XDM
 ) -> None:
     logprobs = b'{"tokens": ["\\ud83d"], "token_logprobs": [-1], "top_logprobs": [{"\\ude00": -2}], "text_offset": [0]}'
@@ -265,7 +265,7 @@ def test_a31_half_a_surrogate_pair_in_a_token_becomes_a_replacement_character(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a31_half_a_surrogate_pair_becomes_a_replacement_character(
+def test_half_a_surrogate_pair_becomes_a_replacement_character(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     broken = b'{"choices": [{"text": "a\\ud83d", "index": 0, "finish_reason": "stop"}]}'
@@ -277,7 +277,7 @@ def test_a31_half_a_surrogate_pair_becomes_a_replacement_character(
     assert text_of(world.ask(llm, method)) == "a\ufffd"
 
 
-def test_a32_null_is_an_empty_text(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_null_is_an_empty_text(world: World, server: ScriptedServer, llm: XDM) -> None:
     body = completion("x")
     body["choices"][0]["text"] = None
     server.script = [http(body)]
@@ -286,7 +286,7 @@ def test_a32_null_is_an_empty_text(world: World, server: ScriptedServer, llm: XD
 
 @pytest.mark.parametrize("body", [{**completion("x"), "choices": []}, "<html><body>welcome</body></html>"])
 @pytest.mark.parametrize("method", ["complete", "chat"])
-def test_a32_what_is_no_answer_is_a_typed_error(
+def test_what_is_no_answer_is_a_typed_error(
     world: World, server: ScriptedServer, llm: XDM, method: str, body: Any
 ) -> None:
     server.script = [http(body)]
@@ -295,7 +295,7 @@ def test_a32_what_is_no_answer_is_a_typed_error(
 
 
 @pytest.mark.parametrize("method", STREAMS)
-def test_a28_an_end_without_a_finish_reason_is_an_error_with_the_text_so_far(
+def test_an_end_without_a_finish_reason_is_an_error_with_the_text_so_far(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     server.script = [stream(chunk("half"))]
@@ -304,12 +304,12 @@ def test_a28_an_end_without_a_finish_reason_is_an_error_with_the_text_so_far(
     assert caught.value.text == "half"
 
 
-def test_a28_an_end_with_a_finish_reason_is_an_end(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_an_end_with_a_finish_reason_is_an_end(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [stream(chunk("whole", finish="stop"))]
     assert world.items(llm, "stream_complete", "hi")[-1].text == "whole"
 
 
-def test_a28_servers_without_finish_reasons_can_be_used(world: World, server: ScriptedServer) -> None:
+def test_servers_without_finish_reasons_can_be_used(world: World, server: ScriptedServer) -> None:
     server.script = [stream(chunk("a"), chunk("b"), usage_chunk(), DONE)]
     llm = XDM(api_base=server.url, require_finish_reason=False)
     last = world.items(llm, "stream_complete", "hi")[-1]

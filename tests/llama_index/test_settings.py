@@ -51,7 +51,7 @@ def test_it_is_a_llama_index_llm() -> None:
     assert XDM.class_name() == "XDM"
 
 
-def test_a19_every_parameter_is_a_described_field_and_reaches_the_wire(world: World, server: ScriptedServer) -> None:
+def test_every_parameter_is_a_described_field_and_reaches_the_wire(world: World, server: ScriptedServer) -> None:
     assert set(EVERYTHING) == set(PARAMETERS)
     llm = XDM(api_base=server.url, **EVERYTHING)
     world.call(llm, "complete", "hi")
@@ -78,12 +78,12 @@ def test_a19_every_parameter_is_a_described_field_and_reaches_the_wire(world: Wo
         ("max_completion_tokens", "max_tokens"),
     ],
 )
-def test_a19_an_unknown_argument_is_an_error_with_the_near_name(name: str, near: str) -> None:
+def test_an_unknown_argument_is_an_error_with_the_near_name(name: str, near: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"{name}: unknown.*{near!r}"):
         XDM(**{name: 1})
 
 
-def test_a19_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
+def test_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
     world: World, server: ScriptedServer, llm: XDM
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"temprature.*'temperature'"):
@@ -101,7 +101,7 @@ def test_a19_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
         ("additional_kwargs", {"n": 0}), ("additional_kwargs", {"extra_headers": {}}), ("echo", "yes"), ("seed", 1.5),
     ],
 )  # fmt: skip
-def test_a19_a55_wrong_values_are_refused_when_given_and_when_assigned(name: str, value: Any) -> None:
+def test_wrong_values_are_refused_when_given_and_when_assigned(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name if name != "additional_kwargs" else "n: 0|additional_kwargs"):
         XDM(**{name: value})
     llm = XDM()
@@ -111,7 +111,7 @@ def test_a19_a55_wrong_values_are_refused_when_given_and_when_assigned(name: str
     assert getattr(llm, name) == before
 
 
-def test_a14_a_round_trip_through_a_dictionary_takes_the_key_from_the_environment(
+def test_a_round_trip_through_a_dictionary_takes_the_key_from_the_environment(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     llm = XDM(api_base=server.url, api_key="first", system_prompt="be brief", timeout=(1, 2), **EVERYTHING)
@@ -126,7 +126,7 @@ def test_a14_a_round_trip_through_a_dictionary_takes_the_key_from_the_environmen
 
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.parametrize("how", ["pickle", "deepcopy", "copy"])
-def test_a14_copies_work_before_and_after_use(world: World, server: ScriptedServer, used: bool, how: str) -> None:
+def test_copies_work_before_and_after_use(world: World, server: ScriptedServer, used: bool, how: str) -> None:
     llm = XDM(api_base=server.url, api_key="k", temperature=0.5, completion_to_prompt=shout)
     if used:
         world.call(llm, "complete", "hi")
@@ -140,14 +140,14 @@ def test_a14_copies_work_before_and_after_use(world: World, server: ScriptedServ
     assert llm.temperature == 0.5
 
 
-def test_a15_load_llm_knows_the_class(server: ScriptedServer) -> None:
+def test_load_llm_knows_the_class(server: ScriptedServer) -> None:
     llm = load_llm(XDM(api_base=server.url, temperature=0).to_dict())
     assert isinstance(llm, XDM)
     assert llm.complete("hi").text == "<hi>"
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a18_the_call_wins_over_additional_kwargs_and_those_over_fields(
+def test_the_call_wins_over_additional_kwargs_and_those_over_fields(
     world: World, server: ScriptedServer, method: str
 ) -> None:
     llm = XDM(
@@ -166,7 +166,7 @@ def test_a18_the_call_wins_over_additional_kwargs_and_those_over_fields(
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda llm: llm.model_copy(update={})])
-def test_a14_a_copy_uses_its_own_settings(world: World, server: ScriptedServer, how: Any) -> None:
+def test_a_copy_uses_its_own_settings(world: World, server: ScriptedServer, how: Any) -> None:
     """Also where the original has been used: its client has the old key and URL."""
     llm = XDM(api_base=server.url, api_key="old", temperature=0.5)
     world.call(llm, "complete", "hi")
@@ -177,7 +177,7 @@ def test_a14_a_copy_uses_its_own_settings(world: World, server: ScriptedServer, 
     assert sent == [("Bearer old", 0.5), ("Bearer new", 0.1), ("Bearer old", 0.5)]
 
 
-def test_a14_closing_a_copy_leaves_the_original_open(server: ScriptedServer) -> None:
+def test_closing_a_copy_leaves_the_original_open(server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url)
     llm.complete("hi")
     copy.copy(llm).close()
@@ -204,7 +204,7 @@ def test_leaving_the_context_closes_the_connections(world: World, server: Script
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a18_extra_body_wins_over_parameters_and_is_never_shown(
+def test_extra_body_wins_over_parameters_and_is_never_shown(
     world: World, server: ScriptedServer, seen: Recorder, method: str
 ) -> None:
     body = {"top_k": 1, "temperature": 0.7, "token": "hush-hush"}
@@ -231,7 +231,7 @@ def test_a18_extra_body_wins_over_parameters_and_is_never_shown(
         ({"extra_body": "x"}, "extra_body: expected a mapping"),
     ],
 )
-def test_a19_what_a_call_can_not_take_is_refused(  # noqa: PLR0913, PLR0917 - parameters of a test
+def test_what_a_call_can_not_take_is_refused(  # noqa: PLR0913, PLR0917 - parameters of a test
     world: World, server: ScriptedServer, llm: XDM, method: str, given: dict[str, Any], message: str
 ) -> None:
     llm.additional_kwargs = {"top_k": 1}
@@ -241,14 +241,14 @@ def test_a19_what_a_call_can_not_take_is_refused(  # noqa: PLR0913, PLR0917 - pa
 
 
 @pytest.mark.parametrize("method", ["chat", "complete_batch"])
-def test_a19_a_second_prompt_is_refused(world: World, server: ScriptedServer, llm: XDM, method: str) -> None:
+def test_a_second_prompt_is_refused(world: World, server: ScriptedServer, llm: XDM, method: str) -> None:
     asked: Any = [ChatMessage("hi")] if method == "chat" else ["hi"]
     with pytest.raises(ConfigurationError, match="prompt: given twice"):
         world.call(llm, method, asked, prompt="other")
     assert server.requests == []
 
 
-def test_a19_best_of_is_at_least_n() -> None:
+def test_best_of_is_at_least_n() -> None:
     with pytest.raises(ConfigurationError, match=r"best_of: 2 must be at least n \(3\)"):
         XDM(best_of=2, n=3)
     llm = XDM(best_of=3, n=2)
@@ -259,7 +259,7 @@ def test_a19_best_of_is_at_least_n() -> None:
     assert (llm.best_of, llm.n) == (3, 2)
 
 
-def test_a21_none_by_assignment_becomes_the_default(world: World, server: ScriptedServer) -> None:
+def test_none_by_assignment_becomes_the_default(world: World, server: ScriptedServer) -> None:
     given: dict[str, Any] = {"max_retries": 7, "context_window": 999, "stream_usage": False, "limits": (1, 2, 3)}
     llm = XDM(**EVERYTHING, **given, default_headers={"X-One": "1"}, additional_kwargs={"top_k": 1})
     plain = XDM()
@@ -290,7 +290,7 @@ def test_a_key_function_may_return_a_secret(world: World, server: ScriptedServer
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a20_stop_is_sent_from_both_places(world: World, server: ScriptedServer, method: str) -> None:
+def test_stop_is_sent_from_both_places(world: World, server: ScriptedServer, method: str) -> None:
     llm = XDM(api_base=server.url, stop="one")
     world.ask(llm, method)
     world.ask(llm, method, stop=["two", "three"])
@@ -298,7 +298,7 @@ def test_a20_stop_is_sent_from_both_places(world: World, server: ScriptedServer,
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a20_five_stops_are_refused_before_anything_is_sent(
+def test_five_stops_are_refused_before_anything_is_sent(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"stop: 5 .* at most 4"):
@@ -307,7 +307,7 @@ def test_a20_five_stops_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a46_arguments_of_chat_models_never_reach_the_wire(
+def test_arguments_of_chat_models_never_reach_the_wire(
     world: World, server: ScriptedServer, llm: XDM, method: str
 ) -> None:
     chat_only: dict[str, Any] = {
@@ -322,7 +322,7 @@ def test_a46_arguments_of_chat_models_never_reach_the_wire(
     assert not set(server.requests[0].json) & set(chat_only)
 
 
-def test_a52_metadata_tells_the_truth_and_asks_nobody(server: ScriptedServer) -> None:
+def test_metadata_tells_the_truth_and_asks_nobody(server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, model="m", context_window=1000, max_tokens=100)
     assert llm.metadata == LLMMetadata(context_window=1000, num_output=100, model_name="m", is_chat_model=False)
     llm.additional_kwargs = {"max_tokens": 50}
@@ -340,7 +340,7 @@ def test_a52_metadata_tells_the_truth_and_asks_nobody(server: ScriptedServer) ->
         {"additional_kwargs": {"max_tokens": 5000}},
     ],
 )
-def test_a52_no_room_for_a_prompt_is_refused_with_both_names(settings: dict[str, Any]) -> None:
+def test_no_room_for_a_prompt_is_refused_with_both_names(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"max_tokens: \d+ .*context_window \(\d+\)"):
         XDM(**settings)
     llm = XDM(context_window=4096, max_tokens=256)
@@ -350,7 +350,7 @@ def test_a52_no_room_for_a_prompt_is_refused_with_both_names(settings: dict[str,
     assert llm.to_dict() == XDM().to_dict()
 
 
-def test_a53_any_model_name_is_sent_as_it_is(world: World, server: ScriptedServer) -> None:
+def test_any_model_name_is_sent_as_it_is(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, model="unheard-of/模型:v1")
     world.call(llm, "complete", "hi")
     world.call(llm, "complete", "hi", model="another")
@@ -358,7 +358,7 @@ def test_a53_any_model_name_is_sent_as_it_is(world: World, server: ScriptedServe
     assert llm.metadata.model_name == "unheard-of/模型:v1"
 
 
-def test_a54_a_private_host_needs_no_key(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_private_host_needs_no_key(world: World, server: ScriptedServer, llm: XDM) -> None:
     world.call(llm, "complete", "hi")
     assert "authorization" not in server.requests[0].headers
 
@@ -368,7 +368,7 @@ def test_a_public_host_without_a_key_names_the_variable(world: World) -> None:
         world.call(XDM(), "complete", "hi")
 
 
-def test_a55_assignments_take_effect(world: World, server: ScriptedServer) -> None:
+def test_assignments_take_effect(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base="http://127.0.0.1:9/v1", api_key="first", max_retries=0)
     with pytest.raises(ConnectionError):
         world.call(llm, "complete", "hi")
@@ -384,7 +384,7 @@ def test_a55_assignments_take_effect(world: World, server: ScriptedServer) -> No
     assert server.requests[1].json["temperature"] == 0.5
 
 
-def test_a55_a_timeout_takes_effect(world: World, server: ScriptedServer, llm: XDM) -> None:
+def test_a_timeout_takes_effect(world: World, server: ScriptedServer, llm: XDM) -> None:
     from tests.scripted import HANG
     from xdm_integrations import APITimeoutError
 

@@ -30,7 +30,7 @@ class Case:
     Attributes:
         prompt: What is asked.
         params: The parameters of the call. `temperature` is 0 unless they say otherwise.
-        says: What the local engine answers, choice by choice; None if it is left to chance.
+        says: What the local engine answers, choice by choice; None if it is left to runtime.
         finish: The finish reason it gives.
         raises: The error that comes instead.
         key: "right", "wrong" or "none": which key is sent.

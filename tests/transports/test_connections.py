@@ -66,7 +66,7 @@ def test_a_header_of_30_kb_is_taken(world, server):
     assert world.send(ask(server)).headers["x-long"] == "y" * 30_000
 
 
-def test_64_threads_share_64_connections_without_a_warning(server, caplog):
+def test_threads_share_64_connections_without_a_warning(server, caplog):
     everyone_is_here = threading.Barrier(64)
     server.script = lambda seen: [lambda: everyone_is_here.wait(60), *http({"path": seen.json["prompt"]})]
     transport = RequestsTransport(Limits())
@@ -82,7 +82,7 @@ def test_64_threads_share_64_connections_without_a_warning(server, caplog):
     transport.close()
 
 
-def test_100_tasks_at_once_wait_for_no_connection(server):
+def test_tasks_at_once_wait_for_no_connection(server):
     import asyncio
 
     from xdm_integrations.transports.aio.transport import AiohttpTransport

@@ -8,7 +8,7 @@ import pytest
 
 from tests.scripted import DONE, chunk, stream
 
-LOCKS = ["settings._TRANSPORT_LOCK", "connections._VCR_LOCK", "environment._LOADING", "blocking._TRANSPORT_LOCK"]
+LOCKS = ["settings._TRANSPORT_LOCK", "connections._VCR_LOCK", "environment._CONTEXT_LOCK", "blocking._TRANSPORT_LOCK"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -42,8 +42,8 @@ ADAPTERS = {
 def test_an_adapter_whose_first_call_is_in_a_child_does_not_hang(server, programs, adapter):
     code = f"""
 {ADAPTERS[adapter]}
-from xdm_integrations import connected
-with connected._MAKING():
+from xdm_integrations.client import lazy_clients
+with lazy_clients._CLIENT_LOCK():
     child = os.fork()
     if child == 0:
         os._exit(0 if str(ask("x")) == "<x>" else 1)

@@ -81,7 +81,7 @@ def loads(monkeypatch):
     return seen
 
 
-def test_16_parallel_connections_load_the_bundle_once(secure, bundle, monkeypatch, loads):
+def test_parallel_connections_load_the_bundle_once(secure, bundle, monkeypatch, loads):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     server = secure()
     transports = [RequestsTransport(Limits()) for _ in range(4)]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core.completions.request import prepare
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.config import Config
-from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.core.protocol.retry import Runtime
 from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.call import Memory
+    from xdm_integrations.core.protocol.call import ServerFacts
 
 URL = "http://localhost/v1/completions"
 
@@ -23,7 +23,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.chance = Chance(lambda: 1.0, lambda: self.now, lambda: 1_700_000_000.0)
+        self.runtime = Runtime(lambda: 1.0, lambda: self.now, lambda: 1_700_000_000.0)
 
 
 def play(flow: Any, answers: Any, clock: Clock | None = None) -> tuple[Any, list[Any]]:
@@ -76,7 +76,7 @@ def refused(status: int, body: Any = "", **headers: str) -> Reply:
 
 
 def call_of(
-    prompt: Any, memory: Memory | None = None, prepare: Any = prepare, settings: Any = None, **params: Any
+    prompt: Any, facts: ServerFacts | None = None, prepare: Any = prepare, settings: Any = None, **params: Any
 ) -> Any:
     """Prepare a call to localhost."""
     return prepare(Config.build(base_url="http://localhost", **(settings or {})), {"H": "1"}, prompt, params)

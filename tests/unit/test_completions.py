@@ -25,18 +25,18 @@ from xdm_integrations.core.errors.tree import (
     ServerError,
     XDMError,
 )
-from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.call import ServerFacts
 from xdm_integrations.core.protocol.results import Usage
 from xdm_integrations.core.protocol.wire import Sleep, Timeout
 
 MESSAGE_FREE = {"error": {"message": "", "type": "internal_server_error"}}
 
 
-def complete(prompt, answers, memory=None, clock=None, one_by_one=True, settings=None, **params):
+def complete(prompt, answers, facts=None, clock=None, one_by_one=True, settings=None, **params):
     clock = clock or Clock()
-    memory = Memory() if memory is None else memory
+    facts = ServerFacts() if facts is None else facts
     call = call_of(prompt, settings=settings, **params)
-    return play(complete_flow(call, memory, clock.chance, one_by_one=one_by_one), answers, clock)
+    return play(complete_flow(call, facts, clock.runtime, one_by_one=one_by_one), answers, clock)
 
 
 def body_of(prompt="x", prepare=None, settings=None, **params):
@@ -124,11 +124,11 @@ def test_one_prompt_is_one_request():
 
 
 def test_several_prompts_are_one_request_where_the_server_can():
-    memory = Memory()
-    answer, commands = complete(["x", "y"], [ok("a", "b")], memory)
+    facts = ServerFacts()
+    answer, commands = complete(["x", "y"], [ok("a", "b")], facts)
     assert [c.text for c in answer.choices] == ["a", "b"]
     assert sent(commands) == [["x", "y"]]
-    assert memory == Memory()
+    assert facts == ServerFacts()
 
 
 REFUSALS = {
@@ -150,18 +150,18 @@ del REFUSALS["dropped"]  # a body without choices is another matter; see below
 
 @pytest.mark.parametrize("how", REFUSALS)
 def test_a_list_that_is_refused_is_asked_one_by_one_and_remembered(how):
-    memory = Memory()
-    answer, commands = complete(["x", "y"], [REFUSALS[how], ok("a", "A"), ok("b", "B")], memory, n=2, model="m")
+    facts = ServerFacts()
+    answer, commands = complete(["x", "y"], [REFUSALS[how], ok("a", "A"), ok("b", "B")], facts, n=2, model="m")
     assert [c.text for c in answer.choices] == ["a", "A", "b", "B"]
     assert [c.index for c in answer.choices] == [0, 1, 2, 3]
     assert [[c.text for c in group] for group in answer.by_prompt()] == [["a", "A"], ["b", "B"]]
     in_vain = {"merged": Usage(1, 1, 2), "too many": Usage(1, 3, 4)}.get(how, Usage())  # paid for all the same
     assert answer.usage == Usage(2, 4, 6) + in_vain
     assert sent(commands) == [["x", "y"], "x", "y"]
-    assert memory.single_prompt_models == {"m"}
-    _, commands = complete(["x", "y"], [ok("a"), ok("b")], memory, model="m")
+    assert facts.single_prompt_models == {"m"}
+    _, commands = complete(["x", "y"], [ok("a"), ok("b")], facts, model="m")
     assert sent(commands) == ["x", "y"]
-    _, commands = complete(["x", "y"], [ok("a", "b")], memory, model="other")
+    _, commands = complete(["x", "y"], [ok("a", "b")], facts, model="other")
     assert sent(commands) == [["x", "y"]]
 
 
@@ -194,11 +194,11 @@ def test_a_list_that_is_refused_is_asked_one_by_one_and_remembered(how):
     ],
 )
 def test_other_errors_are_raised_as_they_are(refusal):
-    memory = Memory()
+    facts = ServerFacts()
     with pytest.raises(XDMError) as caught:
-        complete(["x", "y"], [refusal], memory)
+        complete(["x", "y"], [refusal], facts)
     assert sent(caught.value.commands) == [["x", "y"]]
-    assert memory == Memory()
+    assert facts == ServerFacts()
 
 
 def test_a_500_with_words_of_its_own_is_sent_again_whole():
@@ -218,18 +218,18 @@ def test_a_500_without_words_for_a_single_prompt_is_sent_again(one_by_one):
 
 
 def test_what_fails_alone_too_is_the_error_with_what_came_before():
-    memory = Memory()
+    facts = ServerFacts()
     with pytest.raises(BadRequestError) as caught:
         complete(
             ["x", "y", "z"],
             [REFUSALS["refused 400"], ok("a"), refused(400, {"error": {"message": "bad word"}})],
-            memory,
+            facts,
             model="m",
         )
     assert sent(caught.value.commands) == [["x", "y", "z"], "x", "y"]
     assert [c.text for c in caught.value.partial.choices] == ["a"]
     assert isinstance(caught.value.__cause__, BadRequestError)
-    assert memory.single_prompt_models == set()
+    assert facts.single_prompt_models == set()
 
 
 def test_the_first_prompt_alone_fails_with_nothing_before_it():
@@ -245,11 +245,11 @@ def test_the_cause_of_an_error_is_kept():
     with pytest.raises(APIConnectionError) as caught:
         complete(["x", "y"], [ok("ab"), failure])
     assert caught.value.__cause__ is socket_error
-    memory = Memory(single_prompt_models={"m"})
+    facts = ServerFacts(single_prompt_models={"m"})
     failure = APIConnectionError("x", retry="never")
     failure.__cause__ = socket_error
     with pytest.raises(APIConnectionError) as caught:
-        complete(["x", "y"], [failure], memory, model="m")
+        complete(["x", "y"], [failure], facts, model="m")
     assert caught.value.__cause__ is socket_error
 
 

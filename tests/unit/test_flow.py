@@ -15,7 +15,7 @@ from xdm_integrations.core.errors.tree import (
     RateLimitError,
     ServerError,
 )
-from xdm_integrations.core.protocol.flow import send_flow, time_is_up
+from xdm_integrations.core.protocol.flow import send_flow, timeout_error
 from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Reply, Request, Send, Sleep, Timeout
 
@@ -28,9 +28,11 @@ def receive(reply):
     return reply.body.decode()
 
 
-def flow(clock=None, receive=receive, give_up=None, deadline=None, url=URL, max_retries=2):
+def flow(clock=None, receive=receive, handled_by_caller=None, deadline=None, url=URL, max_retries=2):
     request = Request(url, {"A": "b"}, b"{}", deadline=deadline)
-    return send_flow(request, receive, RetryPolicy(max_retries=max_retries), (clock or Clock()).chance, give_up)
+    return send_flow(
+        request, receive, RetryPolicy(max_retries=max_retries), (clock or Clock()).runtime, handled_by_caller
+    )
 
 
 def shape(commands):
@@ -59,7 +61,7 @@ def test_no_error_and_no_retry_shows_the_key():
     request = Request(URL, {"Authorization": "Bearer my-own-password"}, b"{}")
     echo = refused(500, {"error": {"message": "who is my-own-password?"}})
     with pytest.raises(ServerError) as caught:
-        play(send_flow(request, receive, RetryPolicy(max_retries=1), Clock().chance), [echo, echo])
+        play(send_flow(request, receive, RetryPolicy(max_retries=1), Clock().runtime), [echo, echo])
     assert "who is ***?" in caught.value.message
     assert "my-own-password" not in caught.value.body
     assert not [c for c in caught.value.commands if isinstance(c, Sleep) and "my-own" in c.error.message]
@@ -123,9 +125,9 @@ def test_a_failed_reading_of_the_answer_is_a_failed_attempt():
 
 def test_what_the_caller_handles_is_not_sent_again():
     with pytest.raises(ServerError) as caught:
-        play(flow(give_up=lambda error: error.status_code == 503), [BUSY])
+        play(flow(handled_by_caller=lambda error: error.status_code == 503), [BUSY])
     assert shape(caught.value.commands) == ["send"]
-    assert play(flow(give_up=lambda error: False), [BUSY, OK])[0] == "fine"
+    assert play(flow(handled_by_caller=lambda error: False), [BUSY, OK])[0] == "fine"
 
 
 def test_no_wait_beyond_the_deadline():
@@ -153,7 +155,7 @@ def test_how_much_time_a_retry_must_leave_for_the_answer(total, left, sends):
     clock = Clock()
     request = Request(URL, {}, b"{}", timeout=Timeout(total=total), deadline=clock.now + left)
     with pytest.raises(ServerError) as caught:
-        play(send_flow(request, receive, RetryPolicy(max_retries=1), clock.chance), [BUSY] * sends, clock)
+        play(send_flow(request, receive, RetryPolicy(max_retries=1), clock.runtime), [BUSY] * sends, clock)
     assert shape(caught.value.commands).count("send") == sends
 
 
@@ -226,7 +228,7 @@ def test_a_retry_starts_at_the_first_url_again():
 
 
 def test_a_limit_that_passed_says_which():
-    error = time_is_up("total", 2.5)
+    error = timeout_error("total", 2.5)
     assert "total limit of 2.5 s" in error.message
     assert error.retryable
 
@@ -237,7 +239,7 @@ def test_a_retry_that_leaves_no_time_for_an_answer_is_not_made():
     request = Request(URL, {}, b"{}", timeout=Timeout(total=1.0), deadline=clock.now + 1.0)
     busy = Reply(429, {"retry-after-ms": "950"}, b"")
     with pytest.raises(RateLimitError) as caught:
-        play(send_flow(request, receive, RetryPolicy(), clock.chance), [busy], clock)
+        play(send_flow(request, receive, RetryPolicy(), clock.runtime), [busy], clock)
     assert shape(caught.value.commands) == ["send"]
 
 

@@ -24,7 +24,7 @@ from xdm_integrations import (
 )
 from xdm_integrations.core.completions.request import complete_flow
 from xdm_integrations.core.gateway.models import Model, models_flow, nearest, parse_models
-from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.call import ServerFacts
 from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.wire import Reply, Send
 
@@ -124,14 +124,14 @@ def test_the_deadline_is_that_of_the_whole_call():
     clock = Clock()
     config = Config.build(base_url="http://localhost", timeout=Timeout(total=5))
     listed, commands = play(
-        models_flow(config, {}, Memory(), clock.chance), [refused(503), ok(data=[{"id": "m"}])], clock
+        models_flow(config, {}, ServerFacts(), clock.runtime), [refused(503), ok(data=[{"id": "m"}])], clock
     )
     assert [model.id for model in listed] == ["m"]
     assert [command.request.deadline for command in commands if isinstance(command, Send)] == [1005.0] * 2
     with pytest.raises(ServerError):
-        play(models_flow(config, {}, Memory(), Clock().chance), [refused(503, retry_after="5")])
+        play(models_flow(config, {}, ServerFacts(), Clock().runtime), [refused(503, retry_after="5")])
     config = Config.build(base_url="http://localhost")
-    _, commands = play(models_flow(config, {}, Memory(), clock.chance), [ok(data=[])])
+    _, commands = play(models_flow(config, {}, ServerFacts(), clock.runtime), [ok(data=[])])
     assert commands[0].request.deadline is None
 
 
@@ -261,7 +261,7 @@ def test_the_list_has_what_is_left_of_the_call_and_five_seconds_at_most(total, l
     call = call_of("x", settings={"timeout": Timeout(total=total), "max_retries": 0})
     answers = [Reply(404, {}, b'{"error": {"code": "model_not_found", "message": "no such model"}}'), ok(data=[])]
     with pytest.raises(ModelUnavailableError) as caught:
-        play(complete_flow(call, Memory(), clock.chance), answers, clock)
+        play(complete_flow(call, ServerFacts(), clock.runtime), answers, clock)
     assert [command.request.deadline for command in caught.value.commands] == [
         None if total is None else 1000.0 + total,
         listed_until,

@@ -19,7 +19,7 @@ def answer(value):
 
 
 def ask(*answers):
-    return play(quota_flow(Config.build(base_url="http://localhost", max_retries=0), {}, Clock().chance), answers)[0]
+    return play(quota_flow(Config.build(base_url="http://localhost", max_retries=0), {}, Clock().runtime), answers)[0]
 
 
 def test_a_connection_lost_at_the_second_question_is_its_error():
@@ -102,6 +102,6 @@ def test_the_unit_by_name_comes_before_the_flag():
 
 def test_only_the_question_about_the_unit_goes_without_the_key():
     headers = {"Authorization": "Bearer k", "X": "1"}
-    flow = quota_flow(Config.build(base_url="http://localhost"), headers, Clock().chance)
+    flow = quota_flow(Config.build(base_url="http://localhost"), headers, Clock().runtime)
     _, commands = play(flow, [answer({"data": {"total_used": 1}}), refused(404)])
     assert [command.request.headers for command in commands] == [headers, {"X": "1"}]

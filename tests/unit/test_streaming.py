@@ -19,8 +19,8 @@ from xdm_integrations.core.errors.tree import (
     StreamInterruptedError,
     XDMError,
 )
-from xdm_integrations.core.protocol.call import Memory
-from xdm_integrations.core.protocol.reading import PATIENCE_AFTER_FINISH, Streaming, stream_flow
+from xdm_integrations.core.protocol.call import ServerFacts
+from xdm_integrations.core.protocol.reading import GRACE_AFTER_FINISH, Streaming, stream_flow
 from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep, Timeout
 
 DONE = b"data: [DONE]\n\n"
@@ -45,10 +45,10 @@ def opened(body=None):
     return Reply(200, {"x-oneapi-request-id": "r"}, b"", body or Body())
 
 
-def open_stream(answers, memory=None, clock=None, **params):
+def open_stream(answers, facts=None, clock=None, **params):
     clock = clock or Clock()
     call = call_of("x", prepare=prepare_stream, **params)
-    return play(stream_flow(call, Memory() if memory is None else memory, clock.chance), answers, clock)
+    return play(stream_flow(call, ServerFacts() if facts is None else facts, clock.runtime), answers, clock)
 
 
 def shape(commands):
@@ -116,12 +116,12 @@ def test_a_failed_read_after_the_first_word_is_not_the_flows_matter():
 
 def test_the_body_is_closed_if_the_reader_goes_away():
     body = Body()
-    flow = stream_flow(call_of("x", prepare=prepare_stream), Memory(), Clock().chance)
+    flow = stream_flow(call_of("x", prepare=prepare_stream), ServerFacts(), Clock().runtime)
     next(flow)
     flow.send(opened(body))
     flow.close()
     assert body.closed == 1
-    flow = stream_flow(call_of("x", prepare=prepare_stream), Memory(), Clock().chance)
+    flow = stream_flow(call_of("x", prepare=prepare_stream), ServerFacts(), Clock().runtime)
     next(flow)
     flow.send(opened(body))
     with pytest.raises(KeyboardInterrupt):
@@ -145,23 +145,23 @@ REFUSES_OPTIONS = [
 
 @pytest.mark.parametrize("refusal", REFUSES_OPTIONS)
 def test_refused_options_are_left_out_and_remembered(refusal):
-    memory = Memory()
-    _, commands = open_stream([refusal, opened(), event("a")], memory, model="m")
+    facts = ServerFacts()
+    _, commands = open_stream([refusal, opened(), event("a")], facts, model="m")
     assert ["stream_options" in body for body in bodies(commands)] == [True, False]
     assert shape(commands) == ["send", "send", "read"]
-    assert memory.refuses_stream_options == {"m"}
-    _, commands = open_stream([opened(), event("a")], memory, model="m")
+    assert facts.refuses_stream_options == {"m"}
+    _, commands = open_stream([opened(), event("a")], facts, model="m")
     assert "stream_options" not in bodies(commands)[0]
-    _, commands = open_stream([opened(), event("a")], memory, model="other")
+    _, commands = open_stream([opened(), event("a")], facts, model="other")
     assert "stream_options" in bodies(commands)[0]
 
 
 def test_options_that_were_not_sent_are_not_to_blame():
     with pytest.raises(BadRequestError):
         open_stream([REFUSES_OPTIONS[0]], settings={"stream_usage": False})
-    memory = Memory(refuses_stream_options={"m"})
+    facts = ServerFacts(refuses_stream_options={"m"})
     with pytest.raises(BadRequestError):
-        open_stream([REFUSES_OPTIONS[0]], memory, model="m")
+        open_stream([REFUSES_OPTIONS[0]], facts, model="m")
 
 
 def test_other_refusals_are_raised():
@@ -187,7 +187,7 @@ def test_the_deadline_stays_that_of_the_whole_call():
 
 
 def streaming_with(clock, **params):
-    return Streaming(call_of("x", prepare=prepare_stream, **params), opened(), clock.chance)
+    return Streaming(call_of("x", prepare=prepare_stream, **params), opened(), clock.runtime)
 
 
 def test_a_stream_that_only_pings_times_out_though_bytes_come():
@@ -233,9 +233,9 @@ def test_after_the_finish_patience_is_short_and_its_end_no_failure():
     streaming = streaming_with(clock)
     assert streaming.within is None
     streaming.take(event("a", "stop"))
-    assert streaming.within == PATIENCE_AFTER_FINISH
+    assert streaming.within == GRACE_AFTER_FINISH
     streaming.take(PING)
-    clock.now += PATIENCE_AFTER_FINISH + 0.1
+    clock.now += GRACE_AFTER_FINISH + 0.1
     assert not streaming.decoder.ended
     streaming.take(PING)
     assert streaming.decoder.ended
@@ -277,7 +277,7 @@ def test_no_failure_shows_the_key():
 
 def test_the_clock_is_read_only_when_nothing_comes():
     clock, readings = Clock(), []
-    clock.chance = clock.chance._replace(monotonic=lambda: readings.append(1) or clock.now)
+    clock.runtime = clock.runtime._replace(monotonic=lambda: readings.append(1) or clock.now)
     streaming = streaming_with(clock)
     readings.clear()
     for _ in range(10):

@@ -16,7 +16,7 @@ from xdm_integrations.core.protocol.reading import stream_flow
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from .batches import Batch, run_batch_async
-from .settings import _CHANCE, _TRANSPORT_LOCK, OnRetry, _Settings
+from .settings import _TRANSPORT_LOCK, RUNTIME, OnRetry, _Settings
 from .streams import AsyncCompletionStream
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class AsyncClient(_Settings):
     ) -> Completion:
         """See `Client.complete`."""
         call = prepare(self.config, self._with_key(await self._key()), prompt, params)
-        return await self._drive(complete_flow(call, self._memory, _CHANCE), on_retry)
+        return await self._drive(complete_flow(call, self._facts, RUNTIME), on_retry)
 
     async def stream(
         self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]
     ) -> AsyncCompletionStream:
         """See `Client.stream`; the stream is an async iterator and context manager."""
         call = prepare_stream(self.config, self._with_key(await self._key()), prompt, params)
-        return AsyncCompletionStream(await self._drive(stream_flow(call, self._memory, _CHANCE), on_retry))
+        return AsyncCompletionStream(await self._drive(stream_flow(call, self._facts, RUNTIME), on_retry))
 
     async def complete_batch(  # noqa: PLR0913 - one argument per setting
         self,
@@ -78,7 +78,7 @@ class AsyncClient(_Settings):
             return Batch()
         call = prepare(self.config, self._with_key(await self._key()), prompts, params)
         return await run_batch_async(
-            pack_prompts(call, self._memory, _CHANCE, batch_size),
+            pack_prompts(call, self._facts, RUNTIME, batch_size),
             lambda flow: self._drive(flow, on_retry),
             max_concurrency=max_concurrency,
             on_result=on_result,
@@ -90,13 +90,13 @@ class AsyncClient(_Settings):
         headers = self._with_key(await self._key())
         from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
 
-        return await self._drive(models_flow(self.config, headers, self._memory, _CHANCE), None)
+        return await self._drive(models_flow(self.config, headers, self._facts, RUNTIME), None)
 
     async def quota(self) -> Quota:
         """See `Client.quota`."""
         from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
 
-        return await self._drive(quota_flow(self.config, self._with_key(await self._key()), _CHANCE), None)
+        return await self._drive(quota_flow(self.config, self._with_key(await self._key()), RUNTIME), None)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. The client may be used again."""

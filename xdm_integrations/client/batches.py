@@ -86,7 +86,7 @@ class _Work:
         """Take note of a pack's result."""
         self.busy -= 1
         if self._first_error is None:
-            self.todo.extendleft(reversed(result.ask_alone))
+            self.todo.extendleft(reversed(result.retry_singly))
         self._usages.append(result.usage)
         for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where the pack was split
             self._outcomes[position] = outcome
@@ -175,7 +175,7 @@ class _Crew:
                     if self._crash is not None:
                         return  # nobody waits for this any more
                     self._work.done(pack, result)
-                    if result.ask_alone:
+                    if result.retry_singly:
                         self._call_in_help()
                     self._changed.notify_all()
         except BaseException as crash:  # noqa: BLE001 - raised again by `run`, in the calling thread

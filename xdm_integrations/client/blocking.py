@@ -13,7 +13,7 @@ from xdm_integrations.core.protocol.reading import stream_flow
 from xdm_integrations.transports.drivers import Transport, drive
 
 from .batches import Batch, run_batch
-from .settings import _CHANCE, _TRANSPORT_LOCK, OnRetry, _Settings
+from .settings import _TRANSPORT_LOCK, RUNTIME, OnRetry, _Settings
 from .streams import CompletionStream
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Client(_Settings):
             XDMError: The call failed; see `core.errors`.
         """
         call = prepare(self.config, self._with_key(self._key()), prompt, params)
-        return self._drive(complete_flow(call, self._memory, _CHANCE), on_retry)
+        return self._drive(complete_flow(call, self._facts, RUNTIME), on_retry)
 
     def stream(
         self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]
@@ -81,7 +81,7 @@ class Client(_Settings):
             XDMError: The call failed.
         """
         call = prepare_stream(self.config, self._with_key(self._key()), prompt, params)
-        return CompletionStream(self._drive(stream_flow(call, self._memory, _CHANCE), on_retry))
+        return CompletionStream(self._drive(stream_flow(call, self._facts, RUNTIME), on_retry))
 
     def complete_batch(  # noqa: PLR0913 - one argument per setting
         self,
@@ -120,7 +120,7 @@ class Client(_Settings):
             return Batch()
         call = prepare(self.config, self._with_key(self._key()), prompts, params)
         return run_batch(
-            pack_prompts(call, self._memory, _CHANCE, batch_size),
+            pack_prompts(call, self._facts, RUNTIME, batch_size),
             lambda flow: self._drive(flow, on_retry),
             max_concurrency=max_concurrency,
             on_result=on_result,
@@ -135,7 +135,7 @@ class Client(_Settings):
         """
         from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
 
-        return self._drive(models_flow(self.config, self._with_key(self._key()), self._memory, _CHANCE), None)
+        return self._drive(models_flow(self.config, self._with_key(self._key()), self._facts, RUNTIME), None)
 
     def quota(self) -> Quota:
         """Return what is left of the key's budget, in whatever unit the gateway counts.
@@ -148,7 +148,7 @@ class Client(_Settings):
         """
         from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
 
-        return self._drive(quota_flow(self.config, self._with_key(self._key()), _CHANCE), None)
+        return self._drive(quota_flow(self.config, self._with_key(self._key()), RUNTIME), None)
 
     def close(self) -> None:
         """Close every connection. The client may be used again."""

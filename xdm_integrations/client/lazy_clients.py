@@ -14,52 +14,52 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_MAKING = ProcessLock()
+_CLIENT_LOCK = ProcessLock()
 """Held while a client is made, so that an adapter's threads share one."""
 
 
 class Connected:
     """Clients for an adapter, which says what they are made of. Threads and event loops may share it.
 
-    The adapter is a Pydantic model, and declares `_client` and `_async_client` as private attributes that are None.
+    The adapter is a Pydantic model, and declares `_made_sync` and `_made_async` as private attributes that are None.
     """
 
     if TYPE_CHECKING:
-        _client: Client | None
-        _async_client: AsyncClient | None
+        _made_sync: Client | None
+        _made_async: AsyncClient | None
 
     def _client_settings(self) -> dict[str, Any]:
         """Return the arguments of the clients."""
         raise NotImplementedError
 
-    def _blocking(self) -> Client:
-        client = self._client
+    def _sync_client(self) -> Client:
+        client = self._made_sync
         if client is None:
-            with _MAKING():
-                client = self._client = self._client or Client(**self._client_settings())
+            with _CLIENT_LOCK():
+                client = self._made_sync = self._made_sync or Client(**self._client_settings())
         return client
 
-    def _awaiting(self) -> AsyncClient:
-        client = self._async_client
+    def _async_client(self) -> AsyncClient:
+        client = self._made_async
         if client is None:
-            with _MAKING():
-                client = self._async_client = self._async_client or AsyncClient(**self._client_settings())
+            with _CLIENT_LOCK():
+                client = self._made_async = self._made_async or AsyncClient(**self._client_settings())
         return client
 
     def _forget_clients(self) -> None:
         """Let the next calls make new ones; those that are running keep theirs."""
-        self._client = None
-        self._async_client = None
+        self._made_sync = None
+        self._made_async = None
 
     def close(self) -> None:
         """Close the connections of blocking calls. The LLM may be used again; nobody has to call this."""
-        if self._client is not None:
-            self._client.close()
+        if self._made_sync is not None:
+            self._made_sync.close()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, and those of blocking calls. See `close`."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
+        if self._made_async is not None:
+            await self._made_async.aclose()
         self.close()
 
     def __enter__(self) -> Self:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdm_integrations._version import __version__
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.call import Memory
+from xdm_integrations.core.protocol.call import ServerFacts
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, Config, merge_headers, require_key
-from xdm_integrations.core.protocol.retry import Chance
+from xdm_integrations.core.protocol.retry import Runtime
 from xdm_integrations.transports.drivers import Hooks, RateLimiter
 from xdm_integrations.transports.locks import ProcessLock
 
@@ -31,7 +31,7 @@ _TRANSPORT_LOCK = ProcessLock()
 """Held while a client makes its transport, so that its threads share one."""
 
 
-_CHANCE = Chance(random.random, time.monotonic, time.time)
+RUNTIME = Runtime(random.random, time.monotonic, time.time)
 
 
 class _Settings:
@@ -109,7 +109,7 @@ class _Settings:
             if inspect.iscoroutinefunction(hook) and not self._awaits:
                 raise ConfigurationError(f"{name}: a coroutine function can't be a hook of a blocking client.")
         self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
-        self._memory = Memory()
+        self._facts = ServerFacts()
         self._transport: Any = None
         self._headers: tuple[str | None, dict[str, str]] | None = None
 
@@ -118,7 +118,7 @@ class _Settings:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
-        return {**self.__dict__, "_transport": None, "_memory": Memory(), "_headers": None}
+        return {**self.__dict__, "_transport": None, "_facts": ServerFacts(), "_headers": None}
 
     def _with_key(self, key: str | None) -> dict[str, str]:
         """Return the headers of a request with this key; the same object for the same key."""

@@ -31,7 +31,7 @@ class _Stream:
         self._decoder = streaming.decoder
         self._chunks = iter(streaming.chunks)
         self._closed = False
-        self._unheard = False
+        self._unreported = False
         """True while nobody has been told yet that the answer isn't whole, because its reader was stopped."""
 
     @property
@@ -43,8 +43,8 @@ class _Stream:
         """Say whether to read; raise what ended the stream if that was an error."""
         error = self._decoder.failure
         if self._closed:
-            if self._unheard and error is not None:
-                self._unheard = False
+            if self._unreported and error is not None:
+                self._unreported = False
                 raise error
             return False
         if self._decoder.ended:
@@ -67,17 +67,17 @@ class _Stream:
                 extra={"xdm": facts},
             )
 
-    def _interrupted(self, error: XDMError) -> None:
+    def _on_read_error(self, error: XDMError) -> None:
         self._streaming.interrupt(error)
         failure = self._decoder.failure
         if self._closed and failure is not None:  # closed by another thread while this one was reading
             raise failure
 
-    def _break_off(self) -> None:
+    def _abort(self) -> None:
         """Close after a read that was stopped, so that going on is an error and no end of the answer."""
         if not self._closed:
             self._streaming.interrupt(APIConnectionError("Reading was cancelled, which closed the connection."))
-            self._unheard = True
+            self._unreported = True
             self._close()
 
     def _close(self) -> None:
@@ -106,16 +106,16 @@ class CompletionStream(_Stream):
             try:
                 block = self._body.read(self._streaming.within)
             except XDMError as error:
-                self._interrupted(error)
+                self._on_read_error(error)
             except BaseException:  # Ctrl-C or cancelled
-                self._break_off()
+                self._abort()
                 raise
             else:
                 self._chunks = iter(self._streaming.take(block))
 
     def close(self) -> None:
         """End the stream and give its connection up. May be called twice."""
-        self._unheard = False
+        self._unreported = False
         if not self._closed:
             self._close()
 
@@ -154,16 +154,16 @@ class AsyncCompletionStream(_Stream):
             try:
                 block = await self._body.read(self._streaming.within)
             except XDMError as error:
-                self._interrupted(error)
+                self._on_read_error(error)
             except BaseException:  # Ctrl-C or cancelled
-                self._break_off()
+                self._abort()
                 raise
             else:
                 self._chunks = iter(self._streaming.take(block))
 
     async def aclose(self) -> None:
         """End the stream and give its connection up. May be called twice."""
-        self._unheard = False
+        self._unreported = False
         if not self._closed:
             self._close()
 

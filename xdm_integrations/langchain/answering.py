@@ -79,7 +79,7 @@ class XDMAnswering(XDMConnected):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> LLMResult:
-        batch = ask(self._blocking(), self._question(as_texts(prompts), stop, kwargs), [run_manager])
+        batch = ask(self._sync_client(), self._question(as_texts(prompts), stop, kwargs), [run_manager])
         return _convert.result(batch.completions, batch.usage)
 
     async def _agenerate(
@@ -89,7 +89,7 @@ class XDMAnswering(XDMConnected):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> LLMResult:
-        batch = await aask(self._awaiting(), self._question(as_texts(prompts), stop, kwargs), [run_manager])
+        batch = await aask(self._async_client(), self._question(as_texts(prompts), stop, kwargs), [run_manager])
         return _convert.result(batch.completions, batch.usage)
 
     def _generate_helper(
@@ -124,7 +124,7 @@ class XDMAnswering(XDMConnected):
         **kwargs: Any,
     ) -> Iterator[GenerationChunk]:
         question = self._question(as_texts([prompt]), stop, kwargs)
-        with self._blocking().stream(
+        with self._sync_client().stream(
             as_sent(question.prompts[0]), on_retry=retries_to([run_manager]), **question.params
         ) as stream:
             yield from chunks(stream, run_manager)
@@ -138,7 +138,7 @@ class XDMAnswering(XDMConnected):
     ) -> AsyncIterator[GenerationChunk]:
         question = self._question(as_texts([prompt]), stop, kwargs)
         async with (
-            await self._awaiting().stream(
+            await self._async_client().stream(
                 as_sent(question.prompts[0]), on_retry=retries_to([run_manager]), **question.params
             ) as stream,
             aclosing(achunks(stream, run_manager)) as told,
@@ -151,7 +151,7 @@ class XDMAnswering(XDMConnected):
     def _answer(self, managers: list[CallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
         """Ask, and end each run with what became of its prompt; a mistake in the question ends it too."""
         try:
-            batch = ask(self._blocking(), question(), managers)
+            batch = ask(self._sync_client(), question(), managers)
         except BaseException as error:
             runs.fail(managers, error)
             raise
@@ -162,7 +162,7 @@ class XDMAnswering(XDMConnected):
     async def _aanswer(self, managers: list[AsyncCallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
         """See `_answer`."""
         try:
-            batch = await aask(self._awaiting(), question(), managers)
+            batch = await aask(self._async_client(), question(), managers)
         except BaseException as error:
             await runs.afail(managers, error)
             raise

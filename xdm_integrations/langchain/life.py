@@ -38,8 +38,8 @@ _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
 class XDMConnected(Connected, XDMFields):
     """`XDMFields` with a blocking and an async client. Threads and event loops may share it."""
 
-    _client: Client | None = PrivateAttr(default=None)
-    _async_client: AsyncClient | None = PrivateAttr(default=None)
+    _made_sync: Client | None = PrivateAttr(default=None)
+    _made_async: AsyncClient | None = PrivateAttr(default=None)
 
     def _client_settings(self) -> dict[str, Any]:
         return {

@@ -117,22 +117,22 @@ class XDMLLM(XDMGenerating):
         prompt = self.prompt_text(input)
         run = self._start(stop, kwargs, [prompt]).run(prompt, ensure_config(config))
         stream = None
-        spoken = False
+        yielded = False
         try:
-            with self._blocking().stream(
+            with self._sync_client().stream(
                 as_sent(prompt), on_retry=retries_to([run]), **self._params(stop, kwargs)
             ) as stream:
                 if run.handlers:
                     for chunk in chunks(stream, run):
                         if chunk.text:
-                            spoken = True
+                            yielded = True
                             yield chunk.text
                 else:
                     for piece in stream:
                         if piece.text and not piece.index:
-                            spoken = True
+                            yielded = True
                             yield piece.text
-            if not spoken:
+            if not yielded:
                 yield ""  # chains expect a piece, be it empty
         except BaseException as error:
             run.on_llm_error(error, response=_convert.partial_result(_so_far(stream, error)))
@@ -155,23 +155,23 @@ class XDMLLM(XDMGenerating):
         prompt = self.prompt_text(input)
         run = await self._start(stop, kwargs, [prompt]).arun(prompt, ensure_config(config))
         stream = None
-        spoken = False
+        yielded = False
         try:
-            async with await self._awaiting().stream(
+            async with await self._async_client().stream(
                 as_sent(prompt), on_retry=retries_to([run]), **self._params(stop, kwargs)
             ) as stream:
                 if run.handlers:
                     async with aclosing(achunks(stream, run)) as told:
                         async for chunk in told:
                             if chunk.text:
-                                spoken = True
+                                yielded = True
                                 yield chunk.text
                 else:
                     async for piece in stream:
                         if piece.text and not piece.index:
-                            spoken = True
+                            yielded = True
                             yield piece.text
-            if not spoken:
+            if not yielded:
                 yield ""
         except BaseException as error:
             await run.on_llm_error(error, response=_convert.partial_result(_so_far(stream, error)))

@@ -35,8 +35,8 @@ _CLIENT_FIELDS = frozenset(
 class XDMConnected(Connected, XDMFields):
     """Settings with a client for each world. Threads and event loops may share an instance."""
 
-    _client: Client | None = PrivateAttr(default=None)
-    _async_client: AsyncClient | None = PrivateAttr(default=None)
+    _made_sync: Client | None = PrivateAttr(default=None)
+    _made_async: AsyncClient | None = PrivateAttr(default=None)
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
         super().__setattr__(name, value)

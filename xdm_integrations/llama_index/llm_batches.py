@@ -114,7 +114,7 @@ class Batches(XDMConnected):
         params = {**options, **self._params(kwargs)}
         limiter = self.rate_limiter
         if limiter is None:
-            return self._summary(shown, self._blocking().complete_batch(prompts, **params), options)
+            return self._summary(shown, self._sync_client().complete_batch(prompts, **params), options)
         with Client(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
             return self._summary(shown, client.complete_batch(prompts, **params), options)
 
@@ -123,7 +123,7 @@ class Batches(XDMConnected):
         params = {**options, **self._params(kwargs)}
         limiter = self.rate_limiter
         if limiter is None:
-            return self._summary(shown, await self._awaiting().complete_batch(prompts, **params), options)
+            return self._summary(shown, await self._async_client().complete_batch(prompts, **params), options)
         async with AsyncClient(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
             return self._summary(shown, await client.complete_batch(prompts, **params), options)
 

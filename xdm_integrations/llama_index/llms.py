@@ -159,42 +159,42 @@ class XDM(Batches, StructuredAnswers):
 
     @completion_events
     def _complete(self, prompt: str, **kwargs: Any) -> CompletionResponse:
-        return _convert.completion_response(self._blocking().complete(prompt, **self._params(kwargs)))
+        return _convert.completion_response(self._sync_client().complete(prompt, **self._params(kwargs)))
 
     @completion_events
     async def _acomplete(self, prompt: str, **kwargs: Any) -> CompletionResponse:
-        return _convert.completion_response(await self._awaiting().complete(prompt, **self._params(kwargs)))
+        return _convert.completion_response(await self._async_client().complete(prompt, **self._params(kwargs)))
 
     @completion_events
     def _stream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseGen:
-        stream = self._blocking().stream(prompt, **self._params(kwargs))
+        stream = self._sync_client().stream(prompt, **self._params(kwargs))
         return items(opened(stream), _convert.completion_piece, _convert.completion_response)
 
     @completion_events
     async def _astream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseAsyncGen:
-        stream = await self._awaiting().stream(prompt, **self._params(kwargs))
+        stream = await self._async_client().stream(prompt, **self._params(kwargs))
         return aitems(opened(stream), _convert.completion_piece, _convert.completion_response)
 
     @chat_events
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         prompt = self._chat_prompt(messages)
-        return _convert.chat_response(self._blocking().complete(prompt, **self._params(kwargs)))
+        return _convert.chat_response(self._sync_client().complete(prompt, **self._params(kwargs)))
 
     @chat_events
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         prompt = self._chat_prompt(messages)
-        return _convert.chat_response(await self._awaiting().complete(prompt, **self._params(kwargs)))
+        return _convert.chat_response(await self._async_client().complete(prompt, **self._params(kwargs)))
 
     @chat_events
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         prompt = self._chat_prompt(messages)
-        stream = self._blocking().stream(prompt, **self._params(kwargs))
+        stream = self._sync_client().stream(prompt, **self._params(kwargs))
         return items(opened(stream), _convert.chat_piece, _convert.chat_response)
 
     @chat_events
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         prompt = self._chat_prompt(messages)
-        stream = await self._awaiting().stream(prompt, **self._params(kwargs))
+        stream = await self._async_client().stream(prompt, **self._params(kwargs))
         return aitems(opened(stream), _convert.chat_piece, _convert.chat_response)
 
     # Beyond the base class.

@@ -19,7 +19,7 @@ from .locks import ProcessLock
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 _contexts: dict[str | None, ssl.SSLContext] = {}
-_LOADING = ProcessLock()
+_CONTEXT_LOCK = ProcessLock()
 
 
 def ca_bundle() -> str | None:
@@ -42,7 +42,7 @@ def ssl_context() -> ssl.SSLContext:
         ConfigurationError: The environment names a bundle that can't be read.
     """
     path = ca_bundle()
-    with _LOADING():  # the threads of a batch need it at the same moment
+    with _CONTEXT_LOCK():  # the threads of a batch need it at the same moment
         context = _contexts.get(path)
         if context is None:
             context = _contexts[path] = _load(path)

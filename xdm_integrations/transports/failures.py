@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, APITimeoutError
-from xdm_integrations.core.protocol.flow import time_is_up
+from xdm_integrations.core.protocol.flow import timeout_error
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Request
@@ -49,15 +49,15 @@ def limit_passed(request: Request) -> APITimeoutError:
     """The deadline of the call, or else the limit for one wait, has passed."""
     deadline = request.deadline
     if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return time_is_up("total", request.timeout.total or 0.0)
-    return time_is_up("read", request.timeout.read or 0.0)
+        return timeout_error("total", request.timeout.total or 0.0)
+    return timeout_error("read", request.timeout.read or 0.0)
 
 
 def not_connected(request: Request) -> APITimeoutError:
     """No connection came about in time."""
     deadline = request.deadline
     if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return time_is_up("total", request.timeout.total or 0.0)
+        return timeout_error("total", request.timeout.total or 0.0)
     limit = request.timeout.connect or 0.0
     return APITimeoutError(f"Could not connect to {host_of(request)} within {limit:g} s. {_ADVICE}")
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from xdm_integrations.core.errors.tree import APIResponseError, BadRequestError, ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Outcome, Pack, PackResult, check_at_least_one
 
-from .request import billed_in_vain, complete_flow, refuses_lists
+from .request import complete_flow, refuses_lists, usage_of_unusable_answer
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.call import Call, Memory
+    from xdm_integrations.core.protocol.call import Call, ServerFacts
     from xdm_integrations.core.protocol.flow import Flow
-    from xdm_integrations.core.protocol.retry import Chance
+    from xdm_integrations.core.protocol.retry import Runtime
 
     from .results import Completion
 
@@ -23,43 +23,43 @@ class BatchPlan:
     """A whole batch: the call, checked once, and its packs."""
 
     call: Call
-    memory: Memory
-    chance: Chance
+    facts: ServerFacts
+    runtime: Runtime
     packs: list[Pack]
 
     def flow(self, pack: Pack) -> Flow[PackResult]:
         """Return the flow that asks for one pack. It raises no `XDMError`: outcomes hold them."""
         prompts = [self.call.prompts[i] for i in pack.positions]
-        return _pack_flow(replace(self.call, prompts=prompts), pack, self.memory, self.chance)
+        return _pack_flow(replace(self.call, prompts=prompts), pack, self.facts, self.runtime)
 
 
-def pack_prompts(call: Call, memory: Memory, chance: Chance, batch_size: int) -> BatchPlan:
+def pack_prompts(call: Call, facts: ServerFacts, runtime: Runtime, batch_size: int) -> BatchPlan:
     """Share the prompts of `call` out into requests of at most `batch_size`.
 
     Raises:
         ConfigurationError: `batch_size` isn't at least 1.
     """
     check_at_least_one("batch_size", batch_size)
-    if call.model in memory.single_prompt_models:
+    if call.model in facts.single_prompt_models:
         batch_size = 1
     count = len(call.prompts)
     packs = [Pack(range(i, min(i + batch_size, count))) for i in range(0, count, batch_size)]
-    return BatchPlan(call, memory, chance, packs)
+    return BatchPlan(call, facts, runtime, packs)
 
 
-def _pack_flow(call: Call, pack: Pack, memory: Memory, chance: Chance) -> Flow[PackResult]:
+def _pack_flow(call: Call, pack: Pack, facts: ServerFacts, runtime: Runtime) -> Flow[PackResult]:
     packed = len(call.prompts) > 1
     try:
-        completion = yield from complete_flow(call, memory, chance, one_by_one=False)
+        completion = yield from complete_flow(call, facts, runtime, one_by_one=False)
     except ConfigurationError:
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
         if packed and _may_be_one_prompts_fault(error):
             alone = tuple(Pack([i], error) for i in pack.positions)
-            return PackResult([], billed_in_vain(error), alone)
+            return PackResult([], usage_of_unusable_answer(error), alone)
         return PackResult([error] * len(call.prompts))
     if pack.refused is not None and refuses_lists(pack.refused):
-        memory.single_prompt_models.add(call.model)
+        facts.single_prompt_models.add(call.model)
     return PackResult(_split(completion, len(call.prompts)), completion.usage)
 
 

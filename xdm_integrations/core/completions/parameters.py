@@ -1,6 +1,6 @@
 """The sixteen parameters of `POST /v1/completions`: names, types, ranges, and their checks.
 
-Sources: the gateway's page of the endpoint, mended where its columns slipped (`user` is an
+Sources: the gateway's page of the endpoint, corrected where its columns slipped (`user` is an
 optional string, `top_p` a number from 0 to 1, `temperature` a number, `stop` a string or up to
 four), and OpenAI's specification of the same endpoint for the ranges that the page leaves out.
 

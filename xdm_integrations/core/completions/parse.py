@@ -8,7 +8,7 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.lenient import finish_reason_of, label, mended
+from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates, label
 from xdm_integrations.core.protocol.results import Logprobs, Usage
 
 from .results import Choice, Completion
@@ -81,7 +81,7 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
     """Read one choice; a missing or odd index becomes 0."""
     index = choice.get("index")
     return Choice(
-        mended(choice_text(choice)),
+        join_surrogates(choice_text(choice)),
         index if isinstance(index, int) else 0,
         finish_reason_of(choice.get("finish_reason")),
         Logprobs.parse(choice.get("logprobs")),

@@ -22,8 +22,8 @@ from xdm_integrations.core.errors.tree import (
     UnsupportedParameterError,
     XDMError,
 )
-from xdm_integrations.core.gateway.nearest import naming_the_nearest
-from xdm_integrations.core.protocol.call import Call, Memory
+from xdm_integrations.core.gateway.nearest import with_model_suggestions
+from xdm_integrations.core.protocol.call import Call, ServerFacts
 from xdm_integrations.core.protocol.checks import OPTIONS
 from xdm_integrations.core.protocol.config import check_headers, merge_headers, normalize_timeout
 from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
@@ -35,7 +35,7 @@ from .results import Completion
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.config import Config
-    from xdm_integrations.core.protocol.retry import Chance
+    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
     from .parameters import OnePrompt
@@ -103,8 +103,8 @@ def _prepare(
     )
 
 
-@naming_the_nearest
-def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: bool = True) -> Flow[Completion]:
+@with_model_suggestions
+def complete_flow(call: Call, facts: ServerFacts, runtime: Runtime, *, one_by_one: bool = True) -> Flow[Completion]:
     """Ask for a completion of all prompts: in one request where the server can, else one by one.
 
     An answer is never paired with the wrong prompt: where a server merged, refused or dropped a
@@ -112,13 +112,13 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
     `one_by_one=False` the refusal is raised instead.
     """
     count = len(call.prompts)
-    deadline = deadline_of(call.timeout, chance)
+    deadline = deadline_of(call.timeout, runtime)
     if count == 1 or not one_by_one:
-        return (yield from _complete(call, call.prompts, chance, deadline, packed=count > 1))
+        return (yield from _complete(call, call.prompts, runtime, deadline, packed=count > 1))
     refusal: XDMError | None = None
-    if call.model not in memory.single_prompt_models:
+    if call.model not in facts.single_prompt_models:
         try:
-            return (yield from _complete(call, call.prompts, chance, deadline, packed=True))
+            return (yield from _complete(call, call.prompts, runtime, deadline, packed=True))
         except XDMError as error:
             if not refuses_lists(error):
                 raise
@@ -126,25 +126,25 @@ def complete_flow(call: Call, memory: Memory, chance: Chance, *, one_by_one: boo
     parts: list[Completion] = []
     for prompt in call.prompts:
         try:
-            parts.append((yield from _complete(call, [prompt], chance, deadline)))
+            parts.append((yield from _complete(call, [prompt], runtime, deadline)))
         except XDMError as error:
             error.partial = merge(parts, call.n) if parts else error.partial
             error.__cause__ = error.__cause__ or refusal
             raise
-    memory.single_prompt_models.add(call.model)
+    facts.single_prompt_models.add(call.model)
     whole = merge(parts, call.n)
-    return replace(whole, usage=total_usage([whole.usage, billed_in_vain(refusal)]))
+    return replace(whole, usage=total_usage([whole.usage, usage_of_unusable_answer(refusal)]))
 
 
 def _complete(
-    call: Call, prompts: list[OnePrompt], chance: Chance, deadline: float | None, *, packed: bool = False
+    call: Call, prompts: list[OnePrompt], runtime: Runtime, deadline: float | None, *, packed: bool = False
 ) -> Flow[Completion]:
     def receive(reply: Reply) -> Flow[Completion]:
         yield from ()  # a flow like any other, with nothing left to wait for
         return parse_completion(reply, len(prompts), call.n)
 
     request = call.request(prompts, deadline)
-    return (yield from send_flow(request, receive, call.policy, chance, refuses_lists if packed else None))
+    return (yield from send_flow(request, receive, call.policy, runtime, refuses_lists if packed else None))
 
 
 def refuses_lists(error: XDMError) -> bool:
@@ -163,7 +163,7 @@ def refuses_lists(error: XDMError) -> bool:
     return empty_message and getattr(error, "status_code", 0) == 500  # noqa: PLR2004 - as seen
 
 
-def billed_in_vain(error: XDMError | None) -> Usage | None:
+def usage_of_unusable_answer(error: XDMError | None) -> Usage | None:
     """Return the counts of an answer that couldn't be used: it is paid for all the same."""
     return error.partial.usage if isinstance(error, WrongChoicesError) and error.partial else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.lenient import finish_reason_of, mended
+from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage
 
 from .parse import choice_text, completion_of
@@ -31,8 +31,8 @@ class AnswerSoFar:
         self._n = n
         self._texts: list[list[str]] = [[] for _ in range(expected)]
         self._finish: list[str | None] = [None] * expected
-        self._halves: dict[int, str] = {}
-        self._speaker: object = None
+        self._pending_surrogates: dict[int, str] = {}
+        self._first_index: object = None
         self._logprobs: dict[int, list[Logprobs]] = {}
         self._usage: Usage | None = None
         self._usage_of: dict[int, Usage] = {}
@@ -41,7 +41,7 @@ class AnswerSoFar:
         self._last: dict[str, Any] = {}
 
     @property
-    def spoken(self) -> bool:
+    def has_output(self) -> bool:
         """True if anything of the answer has come."""
         return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs)
 
@@ -75,13 +75,13 @@ class AnswerSoFar:
         if not isinstance(text, str):
             text = choice_text(choice)
         index = 0
-        if choice.get("index") != self._speaker:
+        if choice.get("index") != self._first_index:
             index = self._index_of(choice.get("index"), text)
         finish = choice.get("finish_reason")
         if finish is not None:
             finish = self._finish_with(finish_reason_of(finish), index)
-        if index in self._halves or not text.isascii():
-            text = self._mended(text, index, last=finish is not None)
+        if index in self._pending_surrogates or not text.isascii():
+            text = self._joined(text, index, last=finish is not None)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             logprobs = Logprobs.parse(logprobs)
@@ -103,18 +103,18 @@ class AnswerSoFar:
             index = index or 0
             if isinstance(index, int) and 0 <= index < self.expected:
                 return index
-        elif not text or not (isinstance(self._speaker, int) and isinstance(index, int)):
-            self._speaker = index if text else self._speaker
+        elif not text or not (isinstance(self._first_index, int) and isinstance(index, int)):
+            self._first_index = index if text else self._first_index
             return 0
         raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.")
 
-    def _mended(self, text: str, index: int, *, last: bool) -> str:
+    def _joined(self, text: str, index: int, *, last: bool) -> str:
         """Join what was cut inside a surrogate pair; the half that ends a piece waits for the next one."""
-        text = self._halves.pop(index, "") + text
+        text = self._pending_surrogates.pop(index, "") + text
         if "\ud800" <= text[-1] <= "\udbff" and not last:
-            self._halves[index] = text[-1]
+            self._pending_surrogates[index] = text[-1]
             text = text[:-1]
-        return mended(text)
+        return join_surrogates(text)
 
     def _finish_with(self, reason: str | None, index: int) -> str | None:
         if reason is None or self._finish[index] is not None:

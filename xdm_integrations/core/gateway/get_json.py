@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from xdm_integrations.core.errors.tree import XDMError
-    from xdm_integrations.core.protocol.retry import Chance, RetryPolicy
+    from xdm_integrations.core.protocol.retry import RetryPolicy, Runtime
     from xdm_integrations.core.protocol.wire import Timeout
 
 
-def ask_flow(  # noqa: PLR0913 - all that a request needs
+def get_json(  # noqa: PLR0913 - all that a request needs
     url: str,
     headers: Mapping[str, str],
-    chance: Chance,
+    runtime: Runtime,
     *,
     timeout: Timeout,
     deadline: float | None,
     policy: RetryPolicy,
-    give_up: Callable[[XDMError], bool] | None = None,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[tuple[Any, Reply]]:
     """Ask `url` and return the JSON it answers with, and the reply that brought it.
 
     Args:
         url: The whole address.
         headers: A client's headers; the one that describes a body stays behind.
-        chance: See `send_flow`.
+        runtime: See `send_flow`.
         timeout: Limits of the request.
-        deadline: When the whole call must be over, by `chance.monotonic`; or None.
+        deadline: When the whole call must be over, by `runtime.monotonic`; or None.
         policy: See `send_flow`.
-        give_up: See `send_flow`.
+        handled_by_caller: See `send_flow`.
 
     Raises:
         APIResponseError: A 2xx that isn't JSON.
@@ -52,4 +52,4 @@ def ask_flow(  # noqa: PLR0913 - all that a request needs
 
     bare = {name: value for name, value in headers.items() if name.lower() != "content-type"}
     request = Request(url, bare, method="GET", timeout=timeout, deadline=deadline)
-    return (yield from send_flow(request, receive, policy, chance, give_up))
+    return (yield from send_flow(request, receive, policy, runtime, handled_by_caller))

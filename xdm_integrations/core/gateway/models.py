@@ -16,16 +16,16 @@ from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
 
-from .get_json import ask_flow
+from .get_json import get_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from xdm_integrations.core.errors.tree import ModelUnavailableError
-    from xdm_integrations.core.protocol.call import Call, Memory
+    from xdm_integrations.core.protocol.call import Call, ServerFacts
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.flow import Flow
-    from xdm_integrations.core.protocol.retry import Chance
+    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
 PATH = "/models"
@@ -53,19 +53,19 @@ class Model(NamedTuple):
     raw: Mapping[str, Any] = {}
 
 
-def models_flow(config: Config, headers: Mapping[str, str], memory: Memory, chance: Chance) -> Flow[list[Model]]:
+def models_flow(config: Config, headers: Mapping[str, str], facts: ServerFacts, runtime: Runtime) -> Flow[list[Model]]:
     """Ask which models the key may use, and remember their names.
 
     Raises:
         APIResponseError: The answer isn't a list of models.
         XDMError: The call failed.
     """
-    deadline = deadline_of(config.timeout, chance)
-    payload, reply = yield from ask_flow(
-        config.base_url + PATH, headers, chance, timeout=config.timeout, deadline=deadline, policy=config.retry
+    deadline = deadline_of(config.timeout, runtime)
+    payload, reply = yield from get_json(
+        config.base_url + PATH, headers, runtime, timeout=config.timeout, deadline=deadline, policy=config.retry
     )
     models = parse_models(payload, reply)
-    memory.offered = tuple(model.id for model in models)
+    facts.offered = tuple(model.id for model in models)
     return models
 
 
@@ -113,7 +113,7 @@ def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...
 
 
 def suggestion_flow(
-    error: ModelUnavailableError, call: Call, memory: Memory, chance: Chance, deadline: float | None
+    error: ModelUnavailableError, call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None
 ) -> Flow[None]:
     """Put the nearest offered names into an error about a model.
 
@@ -121,30 +121,30 @@ def suggestion_flow(
     retries, for `PATIENCE` seconds and within the call's own limits. A model that is on the list has nothing nearer
     than itself.
     """
-    if memory.offered is None:
-        memory.offered = ()  # so that calls at the same time don't ask too
+    if facts.offered is None:
+        facts.offered = ()  # so that calls at the same time don't ask too
         try:
-            yield from _ask_quickly(call, memory, chance, deadline)
+            yield from _ask_quickly(call, facts, runtime, deadline)
         except XDMError:  # the call's own error matters
             pass
         except BaseException:  # cancelled: the next call may ask
-            memory.offered = None
+            facts.offered = None
             raise
-    if call.model not in memory.offered:
-        error.suggest(nearest(call.model, memory.offered))
+    if call.model not in facts.offered:
+        error.suggest(nearest(call.model, facts.offered))
 
 
-def _ask_quickly(call: Call, memory: Memory, chance: Chance, deadline: float | None) -> Flow[None]:
-    soon = chance.monotonic() + PATIENCE
-    payload, reply = yield from ask_flow(
+def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None) -> Flow[None]:
+    soon = runtime.monotonic() + PATIENCE
+    payload, reply = yield from get_json(
         call.url.rpartition("/")[0] + PATH,
         call.headers,
-        chance,
+        runtime,
         timeout=call.timeout,
         deadline=soon if deadline is None else min(soon, deadline),
         policy=RetryPolicy(max_retries=0),
     )
-    memory.offered = tuple(model.id for model in parse_models(payload, reply))
+    facts.offered = tuple(model.id for model in parse_models(payload, reply))
 
 
 __all__ = ["Model", "models_flow", "nearest", "parse_models", "suggestion_flow"]

@@ -29,14 +29,14 @@ from xdm_integrations.core.errors.tree import (
 )
 from xdm_integrations.core.protocol.flow import deadline_of
 
-from .get_json import ask_flow
+from .get_json import get_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.flow import Flow
-    from xdm_integrations.core.protocol.retry import Chance
+    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
 QUOTA_UNITS = "quota units"
@@ -90,19 +90,25 @@ class Quota:
         return f"{left}{used}, in {self.unit}" + ("" if self.of_key else "; may be the account's, not the key's")
 
 
-def quota_flow(config: Config, headers: Mapping[str, str], chance: Chance) -> Flow[Quota]:
+def quota_flow(config: Config, headers: Mapping[str, str], runtime: Runtime) -> Flow[Quota]:
     """Ask for the key's budget: the newer way, then the older one.
 
     Raises:
         NotFoundError: The server offers neither.
         XDMError: The call failed; of two failures the one that tells more.
     """
-    deadline = deadline_of(config.timeout, chance)
+    deadline = deadline_of(config.timeout, runtime)
 
     def ask(url: str, *, with_key: bool = True) -> Flow[tuple[Any, Reply]]:
         sent = {name: v for name, v in headers.items() if with_key or name.lower() != "authorization"}
-        return ask_flow(
-            url, sent, chance, timeout=config.timeout, deadline=deadline, policy=config.retry, give_up=_is_answered
+        return get_json(
+            url,
+            sent,
+            runtime,
+            timeout=config.timeout,
+            deadline=deadline,
+            policy=config.retry,
+            handled_by_caller=_is_answered,
         )
 
     parts = urlsplit(config.base_url)

@@ -32,12 +32,12 @@ class PackResult(NamedTuple):
     Attributes:
         outcomes: Per prompt, in order; empty if the prompts must be asked alone.
         usage: Token counts of the request, which the server doesn't split by prompt.
-        ask_alone: The packs to ask instead.
+        retry_singly: The packs to ask instead.
     """
 
     outcomes: list[Outcome]
     usage: Usage | None = None
-    ask_alone: tuple[Pack, ...] = ()
+    retry_singly: tuple[Pack, ...] = ()
 
 
 def check_at_least_one(name: str, value: int) -> None:

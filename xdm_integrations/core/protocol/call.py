@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Memory:
+class ServerFacts:
     """What a client has learnt about its server, for the calls that come."""
 
     single_prompt_models: set[str] = field(default_factory=set)

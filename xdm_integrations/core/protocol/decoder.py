@@ -105,7 +105,7 @@ class StreamDecoder:
         """Take note that the connection failed. If the answer is whole, nothing is lost."""
         if self.finished:
             self.ended = True
-        elif self._answer.spoken:
+        elif self._answer.has_output:
             error = StreamInterruptedError(
                 f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`.",
                 request_id=cause.request_id,
@@ -167,7 +167,7 @@ class StreamDecoder:
         try:
             value = jsontext.loads(body)
         except (ValueError, RecursionError):
-            if not self._answer.spoken:
+            if not self._answer.has_output:
                 self._fail(not_an_answer(200, self._headers, body))
             return
         self._take_value(value, "", body, chunks)
@@ -188,11 +188,11 @@ class StreamDecoder:
         """Judge at `[DONE]` or at the end of the body."""
         if self.ended:
             return
-        if self.finished or (self._done and not self._require_finish_reason and self._answer.spoken):
+        if self.finished or (self._done and not self._require_finish_reason and self._answer.has_output):
             self.ended = True
             return
         how = "with [DONE] but " if self._done else ""
-        if self._answer.spoken:
+        if self._answer.has_output:
             missing = (
                 f"{self._answer.unfinished} of {self._answer.expected} choices"
                 if self._answer.expected > 1
@@ -216,7 +216,7 @@ class StreamDecoder:
         self.ended = True
         if self.finished:
             return  # the answer is whole, whatever comes after it
-        if self._answer.spoken:
+        if self._answer.has_output:
             error.partial = self.result()
             error.retry = "never"
         if error.request_id is None:

@@ -18,7 +18,7 @@ from xdm_integrations.core.errors.tree import APITimeoutError, XDMError
 from .wire import Command, Reply, Send, Sleep
 
 if TYPE_CHECKING:
-    from .retry import Chance, RetryPolicy
+    from .retry import RetryPolicy, Runtime
     from .wire import Request, Timeout
 
 T = TypeVar("T")
@@ -35,8 +35,8 @@ def send_flow(
     request: Request,
     receive: Receive[T],
     policy: RetryPolicy,
-    chance: Chance,
-    give_up: Callable[[XDMError], bool] | None = None,
+    runtime: Runtime,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[T]:
     """Send `request`, give the first 2xx reply to `receive`, and return what that returns.
 
@@ -44,8 +44,8 @@ def send_flow(
         request: What to send, each time the same.
         receive: A flow that reads the answer. If it raises, the attempt has failed.
         policy: Which errors are retried, how often, after how long.
-        chance: Luck and clocks.
-        give_up: Errors that the caller handles in another way; they aren't retried.
+        runtime: Luck and clocks.
+        handled_by_caller: Errors that the caller handles in another way; they aren't retried.
 
     Raises:
         XDMError: The last attempt's error.
@@ -62,10 +62,10 @@ def send_flow(
             return (yield from receive(reply))
         except XDMError as error:
             error.hide(request.secret)
-            if give_up is not None and give_up(error):
+            if handled_by_caller is not None and handled_by_caller(error):
                 raise
-            seconds = policy.delay(attempt, error, chance.luck(), chance.wall())
-            if seconds is None or _too_late(request, chance, seconds):
+            seconds = policy.delay(attempt, error, runtime.random(), runtime.time())
+            if seconds is None or _past_deadline(request, runtime, seconds):
                 raise
             pause = Sleep(seconds, attempt, error)
         yield pause
@@ -99,20 +99,20 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         return "", None, None
 
 
-def deadline_of(timeout: Timeout, chance: Chance) -> float | None:
-    """Return the moment at which a call that begins now must be over, by `chance.monotonic`; None if there is none."""
-    return None if timeout.total is None else chance.monotonic() + timeout.total
+def deadline_of(timeout: Timeout, runtime: Runtime) -> float | None:
+    """Return the moment at which a call that begins now must be over, by `runtime.monotonic`; None if there is none."""
+    return None if timeout.total is None else runtime.monotonic() + timeout.total
 
 
-def _too_late(request: Request, chance: Chance, seconds: float) -> bool:
+def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
     """True if what would be left of the deadline is too little for an answer: it would be billed in vain."""
     if request.deadline is None:
         return False
     least = min(1.0, 0.1 * (request.timeout.total or 0.0))
-    return chance.monotonic() + seconds + least >= request.deadline
+    return runtime.monotonic() + seconds + least >= request.deadline
 
 
-def time_is_up(timeout_of: str, seconds: float) -> APITimeoutError:
+def timeout_error(timeout_of: str, seconds: float) -> APITimeoutError:
     """Return the error for a limit of `Timeout` that passed."""
     return APITimeoutError(
         f"No answer within the {timeout_of} limit of {seconds:g} s. The request may still have been processed, "

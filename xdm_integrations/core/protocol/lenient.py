@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-_HALF = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def mended(text: str) -> str:
+def join_surrogates(text: str) -> str:
     r"""Return `text` with the halves of surrogate pairs joined, and U+FFFD for each that is alone.
 
     JSON can hold such halves ("\ud83d"); hardly anything that text is passed on to takes them.
     """
-    if text.isascii() or not _HALF.search(text):
+    if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

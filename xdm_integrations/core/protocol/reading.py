@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xdm_integrations.core.errors.tree import BadRequestError, XDMError
-from xdm_integrations.core.gateway.nearest import naming_the_nearest
+from xdm_integrations.core.gateway.nearest import with_model_suggestions
 
 from .decoder import StreamDecoder
-from .flow import Flow, deadline_of, send_flow, time_is_up
+from .flow import Flow, deadline_of, send_flow, timeout_error
 from .wire import Read, Reply, secret_of
 
 if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import CompletionChunk
 
-    from .call import Call, Memory
-    from .retry import Chance
+    from .call import Call, ServerFacts
+    from .retry import Runtime
 
-PATIENCE_AFTER_FINISH = 5.0
+GRACE_AFTER_FINISH = 5.0
 """Seconds to wait for usage and `[DONE]` once the answer is whole."""
 
 
@@ -30,7 +30,7 @@ class Streaming:
         chunks: The chunks that the opening has already brought.
     """
 
-    def __init__(self, call: Call, reply: Reply, chance: Chance) -> None:
+    def __init__(self, call: Call, reply: Reply, runtime: Runtime) -> None:
         self.body = reply.stream
         self.decoder = StreamDecoder(
             len(call.prompts) * call.n,
@@ -41,15 +41,15 @@ class Streaming:
         )
         self.chunks: list[CompletionChunk] = []
         self._secret = secret_of(call.headers)
-        self._monotonic = chance.monotonic
+        self._monotonic = runtime.monotonic
         self._patience = call.timeout.read
-        self._last_event = chance.monotonic()
+        self._last_event = runtime.monotonic()
         self._events = 0
 
     @property
     def within(self) -> float | None:
         """How long the next read may take, beyond the request's own limits."""
-        return PATIENCE_AFTER_FINISH if self.decoder.finished else None
+        return GRACE_AFTER_FINISH if self.decoder.finished else None
 
     def interrupt(self, cause: XDMError) -> None:
         """Take note that reading failed: afterwards as after `take`."""
@@ -73,21 +73,21 @@ class Streaming:
             self._events = decoder.events
             self._last_event = now
         elif not decoder.ended:
-            patience = PATIENCE_AFTER_FINISH if decoder.finished else self._patience
+            patience = GRACE_AFTER_FINISH if decoder.finished else self._patience
             if patience is not None and now - self._last_event > patience:
-                decoder.interrupt(time_is_up("read", patience))
+                decoder.interrupt(timeout_error("read", patience))
         return chunks
 
 
-@naming_the_nearest
-def stream_flow(call: Call, memory: Memory, chance: Chance) -> Flow[Streaming]:
+@with_model_suggestions
+def stream_flow(call: Call, facts: ServerFacts, runtime: Runtime) -> Flow[Streaming]:
     """Open a stream, and read it up to its first word: until then everything can be retried.
 
     A server that refuses `stream_options` is asked again without, at the price of the counts.
     """
 
     def receive(reply: Reply) -> Flow[Streaming]:
-        return _read_to_first_word(Streaming(call, reply, chance))
+        return _read_first_chunk(Streaming(call, reply, runtime))
 
     def refuses_options(error: XDMError) -> bool:
         return (
@@ -96,22 +96,22 @@ def stream_flow(call: Call, memory: Memory, chance: Chance) -> Flow[Streaming]:
             and "stream_options" in error.body + error.message
         )
 
-    if call.model in memory.refuses_stream_options:
+    if call.model in facts.refuses_stream_options:
         call.body.pop("stream_options", None)
-    deadline = deadline_of(call.timeout, chance)
+    deadline = deadline_of(call.timeout, runtime)
     request = call.request(call.prompts, deadline, streaming=True)
     try:
-        return (yield from send_flow(request, receive, call.policy, chance, refuses_options))
+        return (yield from send_flow(request, receive, call.policy, runtime, refuses_options))
     except XDMError as error:
         if not refuses_options(error):
             raise
-    memory.refuses_stream_options.add(call.model)
+    facts.refuses_stream_options.add(call.model)
     del call.body["stream_options"]
     request = call.request(call.prompts, deadline, streaming=True)
-    return (yield from send_flow(request, receive, call.policy, chance))
+    return (yield from send_flow(request, receive, call.policy, runtime))
 
 
-def _read_to_first_word(streaming: Streaming) -> Flow[Streaming]:
+def _read_first_chunk(streaming: Streaming) -> Flow[Streaming]:
     decoder = streaming.decoder
     whole = False
     try:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import XDMError
 
 
-class Chance(NamedTuple):
+class Runtime(NamedTuple):
     """What a decision can't know by itself, given by whoever drives the flow."""
 
-    luck: Callable[[], float]
+    random: Callable[[], float]
     """A number from 0 to 1."""
     monotonic: Callable[[], float]
     """Seconds that only grow, for deadlines."""
-    wall: Callable[[], float]
+    time: Callable[[], float]
     """Seconds since 1970, for HTTP dates."""
 
 
@@ -39,13 +39,13 @@ class RetryPolicy(NamedTuple):
     cap: float = 8.0
     longest_wait: float = 120.0
 
-    def delay(self, attempt: int, error: XDMError, luck: float, now: float) -> float | None:
+    def delay(self, attempt: int, error: XDMError, random: float, now: float) -> float | None:
         """Return the seconds to wait before retry number `attempt`, or None not to retry.
 
         Args:
             attempt: 1 for the first retry.
             error: Why the last attempt failed; its `retry` and `retry_after` decide.
-            luck: A number from 0 to 1.
+            random: A number from 0 to 1.
             now: Seconds since 1970, to read an HTTP date.
         """
         if attempt > self.max_retries or error.retry == "never":
@@ -60,7 +60,7 @@ class RetryPolicy(NamedTuple):
             if wait is None:
                 wait = retry_after(error.headers, now)
         if wait is None:
-            return luck * min(self.cap, self.base * 2.0 ** min(attempt - 1, 30))
+            return random * min(self.cap, self.base * 2.0 ** min(attempt - 1, 30))
         if wait > self.longest_wait:
             return None
-        return wait + luck * min(1.0, 0.1 * wait)
+        return wait + random * min(1.0, 0.1 * wait)

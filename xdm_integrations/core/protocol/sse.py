@@ -41,7 +41,7 @@ class ServerEvent(NamedTuple):
 
 
 class SSEDecoder:
-    """Bytes in, events out. Time is linear in the bytes, memory is bounded by `limits`.
+    """Bytes in, events out. Time is linear in the bytes, facts is bounded by `limits`.
 
     Attributes:
         failure: Set once a line or an event is longer than the limits allow: nothing is read after it.

@@ -21,7 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.lenient import mended
+from xdm_integrations.core.protocol.lenient import join_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,7 +171,7 @@ def logprobs_of(logprobs: Logprobs) -> list[list[LogProb]]:
 
 
 def _logprob(token: str, value: float) -> LogProb:
-    token = mended(token)
+    token = join_surrogates(token)
     return LogProb(token=token, logprob=value, bytes=list(token.encode()))
 
 
