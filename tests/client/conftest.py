@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xdm_integrations.client import awaiting, blocking
+from xdm_integrations.client import settings
 from xdm_integrations.core.protocol.retry import Runtime
 from xdm_integrations.transports.aio.transport import AiohttpTransport
 from xdm_integrations.transports.blocking.transport import RequestsTransport
@@ -26,6 +26,5 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(RequestsTransport, "sleep", sleep)
     monkeypatch.setattr(AiohttpTransport, "sleep", sleep_async)
-    for module in (blocking, awaiting):
-        monkeypatch.setattr(module, "RUNTIME", Runtime(lambda: 1.0, time.monotonic, time.time))
+    monkeypatch.setattr(settings, "RUNTIME", Runtime(lambda: 1.0, time.monotonic, time.time))
     return waited

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 
 import pytest
@@ -283,65 +284,27 @@ def test_a_cancelled_batch_leaves_no_request_behind(server):
     assert len(server.requests) <= 4
 
 
-def test_ctrl_c_in_the_callers_request_does_not_wait_for_the_others(server):
+def test_ctrl_c_waits_for_no_request_and_sends_nothing_more(server):
     both, hold = threading.Barrier(2), threading.Event()
-    caller = threading.current_thread()
+    caller = threading.get_ident()
 
     def script(seen):
-        both.wait(60)  # each thread has its request in flight
-        if seen.headers["x-caller"] == "no":
-            hold.wait(10)
+        if both.wait(60) == 0:  # each thread has its request in flight
+            signal.pthread_kill(caller, signal.SIGINT)
+        hold.wait(10)
         return echoing(seen)
 
-    def on_request(request):
-        request.headers["X-Caller"] = "yes" if threading.current_thread() is caller else "no"
-
-    def on_response(request, reply):
-        if threading.current_thread() is caller:
-            raise KeyboardInterrupt
-
-    told = []
+    results = []
     server.script = script
-    client = Client(base_url=server.url, on_request=on_request, on_response=on_response)
+    client = Client(base_url=server.url)
     with pytest.raises(KeyboardInterrupt):
         client.complete_batch(
-            ["a", "b"], batch_size=1, max_concurrency=2, on_result=lambda *result: told.append(result)
+            ["a", "b", "c"], batch_size=1, max_concurrency=2, on_result=lambda *result: results.append(result)
         )
     assert not hold.is_set()
     hold.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("xdm-batch"):
-            thread.join(10)
-    assert told == []
-    client.close()
-
-
-def test_ctrl_c_while_waiting_for_the_others_sends_nothing_more(server, monkeypatch):
-    hold, both = threading.Event(), threading.Barrier(2)
-    caller = threading.current_thread()
-
-    def script(seen):
-        if seen.json["prompt"] in ("a", "b"):
-            both.wait(60)
-        if seen.headers["x-caller"] == "no":
-            hold.wait(10)
-        return echoing(seen)
-
-    def interrupted(thread, timeout=None):
-        raise KeyboardInterrupt
-
-    def on_request(request):
-        request.headers["X-Caller"] = "yes" if threading.current_thread() is caller else "no"
-
-    server.script = script
-    client = Client(base_url=server.url, on_request=on_request)
-    client.complete("warm")
-    server.requests.clear()
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            client.complete_batch(["a", "b"], batch_size=1, max_concurrency=2, on_result=lambda i, o: hold.set())
     assert sorted(prompts_of(server)) == ["a", "b"]
+    assert results == []
     client.close()
 
 

@@ -7,15 +7,14 @@ import time
 import pytest
 
 from tests.programs import Programs
-from xdm_integrations.client import awaiting, blocking
+from xdm_integrations.client import settings
 from xdm_integrations.core.protocol.retry import Runtime
 
 
 @pytest.fixture(autouse=True)
 def no_luck(monkeypatch):
     """Luck 0 makes every wait of our own 0 seconds long."""
-    for module in (blocking, awaiting):
-        monkeypatch.setattr(module, "RUNTIME", Runtime(lambda: 0.0, time.monotonic, time.time))
+    monkeypatch.setattr(settings, "RUNTIME", Runtime(lambda: 0.0, time.monotonic, time.time))
 
 
 @pytest.fixture(scope="module")

@@ -225,11 +225,10 @@ def test_what_heals_at_the_third_try(surface, server, streamed, fault):
 @pytest.mark.parametrize("how", [CLOSE, RESET])
 def test_an_idle_connection_closed_just_as_the_next_request_goes_out(surface, server, streamed, how, monkeypatch):
     """The retry comes at once: no wait, although random would have it long."""
-    from xdm_integrations.client import awaiting, blocking
+    from xdm_integrations.client import settings
     from xdm_integrations.core.protocol.retry import Runtime
 
-    for module in (blocking, awaiting):
-        monkeypatch.setattr(module, "RUNTIME", Runtime(lambda: 1e6, time.monotonic, time.time))
+    monkeypatch.setattr(settings, "RUNTIME", Runtime(lambda: 1e6, time.monotonic, time.time))
     whole = tokens("a") if streamed else http(completion("a"))
     server.script = [whole, [how], whole]
     client = surface.client(base_url=server.url, max_retries=1)

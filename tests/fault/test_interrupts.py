@@ -11,7 +11,7 @@ import asyncio, os, signal, sys, threading, time
 from xdm_integrations import AsyncClient, Client, StreamInterruptedError
 url = sys.argv[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
-WAITS = {"readinto", "select", "sleep", "join", "_wait_for_tstate_lock"}
+WAITS = {"wait", "readinto", "select", "sleep", "join", "_wait_for_tstate_lock"}
 def interrupt():
     main = threading.main_thread().ident
     while sys._current_frames()[main].f_code.co_name not in WAITS:

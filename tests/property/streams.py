@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from xdm_integrations.core.completions.text_so_far import TextSoFar
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.decoder import StreamDecoder
 from xdm_integrations.core.protocol.wire import Limits
@@ -32,7 +33,7 @@ def outcome(
     blocks: list[bytes], expected: int = 1, *, limits: Limits = Limits(), require: bool = True
 ) -> tuple[Any, ...]:
     """Return all that a reader can tell about a stream: chunks, result, failure."""
-    decoder = StreamDecoder(expected, expected, {}, limits, require_finish_reason=require)
+    decoder = StreamDecoder(TextSoFar(1, expected), {}, limits, require_finish_reason=require)
     chunks = [chunk for block in blocks for chunk in decoder.feed(block)]
     chunks += decoder.close()
     failure = decoder.failure

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.streams import cut, line_ends, outcome, places, recorded, streams, texts
+from xdm_integrations.core.completions.text_so_far import TextSoFar
 from xdm_integrations.core.protocol.decoder import StreamDecoder
 from xdm_integrations.core.protocol.sse import SSEDecoder
 from xdm_integrations.core.protocol.wire import Limits
@@ -66,7 +67,7 @@ def test_limits_don_t_depend_on_the_slicing(pair, at, line, event, body):
 @given(streams(), st.integers(0, 10**6))
 def test_what_was_handed_out_stays_true_whatever_follows(pair, at):
     data, _ = pair
-    decoder = StreamDecoder(1, 1, {}, Limits())
+    decoder = StreamDecoder(TextSoFar(1, 1), {}, Limits())
     before = decoder.feed(data[: at % (len(data) + 1)])
     assert outcome([data])[0][: len(before)] == before
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.scripted import DONE, chunk, stream
 
-LOCKS = ["settings._TRANSPORT_LOCK", "connections._VCR_LOCK", "environment._CONTEXT_LOCK", "blocking._TRANSPORT_LOCK"]
+LOCKS = ["settings.TRANSPORT_LOCK", "connections._VCR_LOCK", "environment._CONTEXT_LOCK", "blocking._TRANSPORT_LOCK"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

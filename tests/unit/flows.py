@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.completions.request import prepare
+from xdm_integrations.core.completions.request import prepare_completion
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.retry import Runtime
-from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep
+from xdm_integrations.core.protocol.wire import Key, Read, Reply, RequestHeaders, Send, Sleep
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.call import ServerFacts
@@ -36,6 +37,9 @@ def play(flow: Any, answers: Any, clock: Clock | None = None) -> tuple[Any, list
     try:
         command = next(flow)
         while True:
+            if isinstance(command, Key):
+                command = flow.send(None)
+                continue
             commands.append(command)
             if isinstance(command, Sleep):
                 if clock is not None:
@@ -75,8 +79,14 @@ def refused(status: int, body: Any = "", **headers: str) -> Reply:
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
 
 
-def call_of(
-    prompt: Any, facts: ServerFacts | None = None, prepare: Any = prepare, settings: Any = None, **params: Any
-) -> Any:
-    """Prepare a call to localhost."""
-    return prepare(Config.build(base_url="http://localhost", **(settings or {})), {"H": "1"}, prompt, params)
+def setup_of(facts: ServerFacts | None = None, clock: Clock | None = None, **settings: Any) -> Setup:
+    """Return what a client of localhost works with."""
+    setup = Setup(Config.build(base_url="http://localhost", **settings), (clock or Clock()).runtime)
+    setup.facts = facts or setup.facts
+    return setup
+
+
+def call_of(prompt: Any, settings: Any = None, *, streaming: bool = False, **params: Any) -> Any:
+    """Prepare a call to localhost, and return it with its prompts."""
+    config = Config.build(base_url="http://localhost", **(settings or {}))
+    return prepare_completion(config, RequestHeaders({"H": "1"}), prompt, params, streaming=streaming)

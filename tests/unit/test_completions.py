@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.flows import URL, Clock, call_of, ok, play, refused, sent
 from xdm_integrations.core.completions.parse import WrongChoicesError
-from xdm_integrations.core.completions.request import complete_flow, merge, prepare_stream, refuses_lists
+from xdm_integrations.core.completions.request import complete_flow, merge, refuses_lists, with_prompts
 from xdm_integrations.core.completions.results import Choice, Completion
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
@@ -35,13 +35,13 @@ MESSAGE_FREE = {"error": {"message": "", "type": "internal_server_error"}}
 def complete(prompt, answers, facts=None, clock=None, one_by_one=True, settings=None, **params):
     clock = clock or Clock()
     facts = ServerFacts() if facts is None else facts
-    call = call_of(prompt, settings=settings, **params)
-    return play(complete_flow(call, facts, clock.runtime, one_by_one=one_by_one), answers, clock)
+    call, prompts = call_of(prompt, settings=settings, **params)
+    return play(complete_flow(call, prompts, facts, clock.runtime, one_by_one=one_by_one), answers, clock)
 
 
-def body_of(prompt="x", prepare=None, settings=None, **params):
-    call = call_of(prompt, settings=settings, **({"prepare": prepare} if prepare else {}), **params)
-    return json.loads(call.request(call.prompts, None).body)
+def body_of(prompt="x", settings=None, **params):
+    call, prompts = call_of(prompt, settings=settings, **params)
+    return json.loads(call.request(with_prompts(call, prompts), None).body)
 
 
 def test_the_body_holds_what_was_given_and_the_defaults_that_matter():
@@ -65,11 +65,11 @@ def test_precedence_of_extra_body():
 def test_stream_options_go_with_streams_only():
     extra = {"extra_body": {"stream_options": {"include_usage": True}}}
     assert "stream_options" not in body_of(settings=extra)
-    assert body_of(prepare=prepare_stream)["stream_options"] == {"include_usage": True}
-    assert body_of(prepare=prepare_stream)["stream"] is True
-    assert "stream_options" not in body_of(prepare=prepare_stream, settings={"stream_usage": False})
+    assert body_of(streaming=True)["stream_options"] == {"include_usage": True}
+    assert body_of(streaming=True)["stream"] is True
+    assert "stream_options" not in body_of(streaming=True, settings={"stream_usage": False})
     own = {"extra_body": {"stream_options": {"x": 1}}}
-    assert body_of(prepare=prepare_stream, **own)["stream_options"] == {"x": 1}
+    assert body_of(streaming=True, **own)["stream_options"] == {"x": 1}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_stream_options_go_with_streams_only():
         ({"extra_headers": {"X": "a\nb"}}, "line break"),
         ({"timeout": -1}, "timeout"),
         ({"temperature": 3}, "temperature"),
-        ({"best_of": 2, "prepare": prepare_stream}, "stream"),
+        ({"best_of": 2, "streaming": True}, "stream"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_at_once(params, says):
@@ -93,27 +93,27 @@ def test_what_cannot_be_sent_is_refused_at_once(params, says):
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
 def test_extra_fields_that_are_no_json(value):
-    call = call_of("x", extra_body={"a": value})
+    call, prompts = call_of("x", extra_body={"a": value})
     with pytest.raises(ConfigurationError, match=r"^extra_body: "):
-        call.request(call.prompts, None)
+        call.request(with_prompts(call, prompts), None)
 
 
 def test_extra_fields_nested_too_deep():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    call = call_of("x", extra_body={"a": deep})
+    call, prompts = call_of("x", extra_body={"a": deep})
     with pytest.raises(ConfigurationError, match=r"^extra_body: "):
-        call.request(call.prompts, None)
+        call.request(with_prompts(call, prompts), None)
     while deep:
         deep = deep.pop()  # freed level by level
 
 
 def test_headers_and_timeout_of_one_call():
-    call = call_of("x", extra_headers={"h": "2", "X": "3"}, timeout=5)
+    call, _ = call_of("x", extra_headers={"h": "2", "X": "3"}, timeout=5)
     assert call.headers == {"h": "2", "X": "3"}
     assert call.timeout == Timeout(5, 5)
-    assert call.url == URL
+    assert call.request({}, None).url == URL
     assert "'3'" not in repr(call)
 
 
@@ -313,6 +313,24 @@ def test_merging_keeps_who_served():
     merged = merge(parts, 2)
     assert [(c.text, c.index) for c in merged.choices] == [("a", 0), ("b", 1), ("c", 2), ("d", 3)]
     assert (merged.id, merged.model, merged.n) == ("c", "m", 2)
-    first = Completion((Choice("a"),), 1, None, "m-1", "c-1", 5, "fp-1", "r-1", {"h": "1"}, {"raw": 1})
-    second = Completion((Choice("b"),), 1, None, "m-2", "c-2", 6, "fp-2", "r-2", {"h": "2"}, {"raw": 2})
+    first = Completion(
+        (Choice("a"),),
+        model="m-1",
+        id="c-1",
+        created=5,
+        system_fingerprint="fp-1",
+        request_id="r-1",
+        headers={"h": "1"},
+        raw={"raw": 1},
+    )
+    second = Completion(
+        (Choice("b"),),
+        model="m-2",
+        id="c-2",
+        created=6,
+        system_fingerprint="fp-2",
+        request_id="r-2",
+        headers={"h": "2"},
+        raw={"raw": 2},
+    )
     assert merge([first, second], 1) == replace(first, choices=(Choice("a", 0), Choice("b", 1)))

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tests.scripted import HANG, RESET, Seen, chunk, completion, http, stream
-from tests.unit.flows import Clock, call_of, ok, play, refused
+from tests.unit.flows import Clock, ok, play, refused, setup_of
 from xdm_integrations import (
     APIResponseError,
     APIStatusError,
@@ -22,10 +22,8 @@ from xdm_integrations import (
     ServerError,
     Timeout,
 )
-from xdm_integrations.core.completions.request import complete_flow
+from xdm_integrations.core.completions.request import ask_completion
 from xdm_integrations.core.gateway.models import Model, models_flow, nearest, parse_models
-from xdm_integrations.core.protocol.call import ServerFacts
-from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.wire import Reply, Send
 
 ONE_API = {
@@ -122,16 +120,13 @@ def test_a_list_nested_too_deep_is_no_list(surface, server):
 
 def test_the_deadline_is_that_of_the_whole_call():
     clock = Clock()
-    config = Config.build(base_url="http://localhost", timeout=Timeout(total=5))
-    listed, commands = play(
-        models_flow(config, {}, ServerFacts(), clock.runtime), [refused(503), ok(data=[{"id": "m"}])], clock
-    )
+    setup = setup_of(None, clock, timeout=Timeout(total=5))
+    listed, commands = play(models_flow(setup), [refused(503), ok(data=[{"id": "m"}])], clock)
     assert [model.id for model in listed] == ["m"]
     assert [command.request.deadline for command in commands if isinstance(command, Send)] == [1005.0] * 2
     with pytest.raises(ServerError):
-        play(models_flow(config, {}, ServerFacts(), Clock().runtime), [refused(503, retry_after="5")])
-    config = Config.build(base_url="http://localhost")
-    _, commands = play(models_flow(config, {}, ServerFacts(), clock.runtime), [ok(data=[])])
+        play(models_flow(setup_of(None, None, timeout=Timeout(total=5))), [refused(503, retry_after="5")])
+    _, commands = play(models_flow(setup_of()), [ok(data=[])])
     assert commands[0].request.deadline is None
 
 
@@ -258,10 +253,10 @@ def test_a_list_that_hangs_takes_no_longer_than_the_calls_own_limit(surface, ser
 @pytest.mark.parametrize(("total", "listed_until"), [(2, 1002.0), (60, 1005.0), (None, 1005.0)])
 def test_the_list_has_what_is_left_of_the_call_and_five_seconds_at_most(total, listed_until):
     clock = Clock()
-    call = call_of("x", settings={"timeout": Timeout(total=total), "max_retries": 0})
+    flow = ask_completion(setup_of(None, clock, timeout=Timeout(total=total), max_retries=0), "x", {})
     answers = [Reply(404, {}, b'{"error": {"code": "model_not_found", "message": "no such model"}}'), ok(data=[])]
     with pytest.raises(ModelUnavailableError) as caught:
-        play(complete_flow(call, ServerFacts(), clock.runtime), answers, clock)
+        play(flow, answers, clock)
     assert [command.request.deadline for command in caught.value.commands] == [
         None if total is None else 1000.0 + total,
         listed_until,

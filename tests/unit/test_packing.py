@@ -26,9 +26,8 @@ BAD = refused(400, {"error": {"message": "not this one"}})
 
 
 def plan_of(prompts, batch_size=20, facts=None, **params):
-    return pack_prompts(
-        call_of(prompts, **params), ServerFacts() if facts is None else facts, Clock().runtime, batch_size
-    )
+    call, checked = call_of(prompts, **params)
+    return pack_prompts(call, checked, ServerFacts() if facts is None else facts, Clock().runtime, batch_size)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_a_pack_is_split_by_prompt():
     ]
     assert [outcome.usage for outcome in result.outcomes] == [None, None]
     assert result.usage == Usage(1, 4, 5)
-    assert result.retry_singly == ()
+    assert result.retry == ()
 
 
 def test_a_pack_of_one_keeps_its_counts():
@@ -90,7 +89,7 @@ def test_what_may_be_one_prompts_fault_is_asked_alone(reply):
     result, commands = play(plan.flow(plan.packs[0]), [reply])
     assert sent(commands) == [["x", "y"]]
     assert result.outcomes == []
-    assert [list(pack.positions) for pack in result.retry_singly] == [[0], [1]]
+    assert [list(pack.positions) for pack in result.retry] == [[0], [1]]
     assert result.usage == (Usage(1, 1, 2) if reply.status == 200 else None)  # paid for all the same
 
 
@@ -98,14 +97,14 @@ def test_a_web_page_is_not_one_prompts_fault():
     plan = plan_of(["x", "y"])
     result, commands = play(plan.flow(plan.packs[0]), [Reply(200, {"content-type": "text/html"}, b"<html></html>")])
     assert sent(commands) == [["x", "y"]]
-    assert result.retry_singly == ()
+    assert result.retry == ()
 
 
 def test_an_answer_without_choices_may_be_one_prompts_fault_too():
     plan = plan_of(["x", "y"])
     result, commands = play(plan.flow(plan.packs[0]), [ok(), ok()])
     assert sent(commands) == [["x", "y"]] * 2
-    assert len(result.retry_singly) == 2
+    assert len(result.retry) == 2
 
 
 @pytest.mark.parametrize(
@@ -133,20 +132,20 @@ def test_what_is_nobodys_fault_fails_all(replies, kind):
     assert len(result.outcomes) == 2
     assert isinstance(result.outcomes[0], kind)
     assert result.outcomes[0] is result.outcomes[1]
-    assert result.retry_singly == ()
+    assert result.retry == ()
 
 
 def test_asked_alone_teaches_only_if_a_list_was_refused():
     facts = ServerFacts()
     plan = plan_of(["x", "y"], facts=facts, model="m")
     why_bad, why_list = BadRequestError("x", status_code=400), WrongChoicesError("x")
-    result, commands = play(plan.flow(Pack([1], refused=why_bad)), [ok("b")])
+    result, commands = play(plan.flow(Pack([1], previous_error=why_bad)), [ok("b")])
     assert sent(commands) == ["y"]
     assert result.outcomes[0].text == "b"
     assert facts == ServerFacts()
-    play(plan.flow(Pack([0], refused=why_list)), [BAD])
+    play(plan.flow(Pack([0], previous_error=why_list)), [BAD])
     assert facts == ServerFacts()
-    play(plan.flow(Pack([1], refused=why_list)), [ok("b")])
+    play(plan.flow(Pack([1], previous_error=why_list)), [ok("b")])
     assert facts.single_prompt_models == {"m"}
 
 
@@ -154,7 +153,7 @@ def test_alone_the_error_is_the_prompts_own():
     plan = plan_of(["x", "y"])
     result, _ = play(plan.flow(Pack([1])), [BAD])
     assert [type(o) for o in result.outcomes] == [BadRequestError]
-    assert result.retry_singly == ()
+    assert result.retry == ()
 
 
 def test_the_callers_mistake_is_raised():

@@ -7,10 +7,9 @@ import json
 
 import pytest
 
-from tests.unit.flows import Clock, play, refused
+from tests.unit.flows import play, refused, setup_of
 from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, NotFoundError, XDMError
 from xdm_integrations.core.gateway.quota import QUOTA_UNITS, Quota, quota_flow
-from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.wire import Reply
 
 
@@ -19,7 +18,7 @@ def answer(value):
 
 
 def ask(*answers):
-    return play(quota_flow(Config.build(base_url="http://localhost", max_retries=0), {}, Clock().runtime), answers)[0]
+    return play(quota_flow(setup_of(max_retries=0)), answers)[0]
 
 
 def test_a_connection_lost_at_the_second_question_is_its_error():
@@ -102,6 +101,8 @@ def test_the_unit_by_name_comes_before_the_flag():
 
 def test_only_the_question_about_the_unit_goes_without_the_key():
     headers = {"Authorization": "Bearer k", "X": "1"}
-    flow = quota_flow(Config.build(base_url="http://localhost"), headers, Clock().runtime)
-    _, commands = play(flow, [answer({"data": {"total_used": 1}}), refused(404)])
-    assert [command.request.headers for command in commands] == [headers, {"X": "1"}]
+    _, commands = play(quota_flow(setup_of(headers=headers)), [answer({"data": {"total_used": 1}}), refused(404)])
+    with_key, without = [command.request.headers for command in commands]
+    assert (with_key["Authorization"], with_key["X"]) == ("Bearer k", "1")
+    assert "Authorization" not in without
+    assert without["X"] == "1"

@@ -113,7 +113,7 @@ def test_a_choice_is_the_first_unless_said_otherwise():
 def test_a_completion_without_choices_is_empty():
     empty = Completion(())
     assert (empty.text, empty.finish_reason, empty.logprobs, empty.by_prompt()) == ("", None, None, [])
-    assert empty == Completion((), 1, None, "", "", None, None, None, {}, {})
+    assert empty == Completion((), 1, usage=None, model="", id="", created=None, request_id=None, headers={}, raw={})
 
 
 def test_a_completion_speaks_for_its_first_choice():

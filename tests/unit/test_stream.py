@@ -11,6 +11,7 @@ import json
 import pytest
 
 from xdm_integrations.core.completions.results import CompletionChunk
+from xdm_integrations.core.completions.text_so_far import TextSoFar
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
@@ -41,7 +42,7 @@ def chunk(text="", finish=None, index=0, **more):
 
 
 def decoder(expected=1, n=1, limits=Limits(), **settings):
-    return StreamDecoder(expected, n, HEADERS, limits, **settings)
+    return StreamDecoder(TextSoFar(expected // n, n), HEADERS, limits, **settings)
 
 
 def run(*parts, expected=1, n=1, close=True, **settings):

@@ -8,8 +8,9 @@ import json
 
 import pytest
 
-from tests.unit.flows import Clock, call_of, play, refused
-from xdm_integrations.core.completions.request import prepare_stream
+from tests.unit.flows import Clock, call_of, play, refused, setup_of
+from xdm_integrations.core.completions.request import stream_completion
+from xdm_integrations.core.completions.text_so_far import TextSoFar
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
@@ -20,7 +21,7 @@ from xdm_integrations.core.errors.tree import (
     XDMError,
 )
 from xdm_integrations.core.protocol.call import ServerFacts
-from xdm_integrations.core.protocol.reading import GRACE_AFTER_FINISH, Streaming, stream_flow
+from xdm_integrations.core.protocol.reading import GRACE_AFTER_FINISH, Streaming
 from xdm_integrations.core.protocol.wire import Read, Reply, Send, Sleep, Timeout
 
 DONE = b"data: [DONE]\n\n"
@@ -45,10 +46,9 @@ def opened(body=None):
     return Reply(200, {"x-oneapi-request-id": "r"}, b"", body or Body())
 
 
-def open_stream(answers, facts=None, clock=None, **params):
+def open_stream(answers, facts=None, clock=None, settings=None, **params):
     clock = clock or Clock()
-    call = call_of("x", prepare=prepare_stream, **params)
-    return play(stream_flow(call, ServerFacts() if facts is None else facts, clock.runtime), answers, clock)
+    return play(stream_completion(setup_of(facts, clock, **(settings or {})), "x", params), answers, clock)
 
 
 def shape(commands):
@@ -116,13 +116,15 @@ def test_a_failed_read_after_the_first_word_is_not_the_flows_matter():
 
 def test_the_body_is_closed_if_the_reader_goes_away():
     body = Body()
-    flow = stream_flow(call_of("x", prepare=prepare_stream), ServerFacts(), Clock().runtime)
+    flow = stream_completion(setup_of(), "x", {})
     next(flow)
+    flow.send(None)
     flow.send(opened(body))
     flow.close()
     assert body.closed == 1
-    flow = stream_flow(call_of("x", prepare=prepare_stream), ServerFacts(), Clock().runtime)
+    flow = stream_completion(setup_of(), "x", {})
     next(flow)
+    flow.send(None)
     flow.send(opened(body))
     with pytest.raises(KeyboardInterrupt):
         flow.throw(KeyboardInterrupt())
@@ -187,7 +189,8 @@ def test_the_deadline_stays_that_of_the_whole_call():
 
 
 def streaming_with(clock, **params):
-    return Streaming(call_of("x", prepare=prepare_stream, **params), opened(), clock.runtime)
+    call, _ = call_of("x", streaming=True, **params)
+    return Streaming(call, opened(), TextSoFar(1, 1), clock.runtime)
 
 
 def test_a_stream_that_only_pings_times_out_though_bytes_come():
@@ -195,10 +198,10 @@ def test_a_stream_that_only_pings_times_out_though_bytes_come():
     streaming = streaming_with(clock, timeout=Timeout(read=10))
     for _ in range(5):
         clock.now += 2
-        assert streaming.take(PING) == []
+        assert streaming.feed(PING) == []
     assert not streaming.decoder.ended
     clock.now += 0.5
-    streaming.take(PING)
+    streaming.feed(PING)
     assert isinstance(streaming.decoder.failure, APITimeoutError)
     assert "read limit of 10 s" in streaming.decoder.failure.message
 
@@ -208,12 +211,12 @@ def test_each_event_starts_the_patience_anew():
     streaming = streaming_with(clock, timeout=Timeout(read=10))
     for block in (PING, event("a"), PING, event(""), PING, event("b"), PING):
         clock.now += 9
-        streaming.take(block)
+        streaming.feed(block)
         assert streaming.decoder.failure is None
     clock.now += 9
-    streaming.take(PING)
+    streaming.feed(PING)
     clock.now += 9
-    streaming.take(PING)
+    streaming.feed(PING)
     assert isinstance(streaming.decoder.failure, StreamInterruptedError)
     assert streaming.decoder.failure.text == "ab"
     assert isinstance(streaming.decoder.failure.__cause__, APITimeoutError)
@@ -223,7 +226,7 @@ def test_no_limit_is_no_limit():
     clock = Clock()
     streaming = streaming_with(clock, timeout=Timeout(read=None))
     clock.now += 10**6
-    streaming.take(PING)
+    streaming.feed(PING)
     assert not streaming.decoder.ended
     assert streaming.within is None
 
@@ -232,12 +235,12 @@ def test_after_the_finish_patience_is_short_and_its_end_no_failure():
     clock = Clock()
     streaming = streaming_with(clock)
     assert streaming.within is None
-    streaming.take(event("a", "stop"))
+    streaming.feed(event("a", "stop"))
     assert streaming.within == GRACE_AFTER_FINISH
-    streaming.take(PING)
+    streaming.feed(PING)
     clock.now += GRACE_AFTER_FINISH + 0.1
     assert not streaming.decoder.ended
-    streaming.take(PING)
+    streaming.feed(PING)
     assert streaming.decoder.ended
     assert streaming.decoder.failure is None
 
@@ -245,31 +248,31 @@ def test_after_the_finish_patience_is_short_and_its_end_no_failure():
 def test_an_end_within_a_block_needs_no_patience():
     clock = Clock()
     streaming = streaming_with(clock, timeout=Timeout(read=10))
-    streaming.take(event("a", "stop"))
-    streaming.take(PING)
+    streaming.feed(event("a", "stop"))
+    streaming.feed(PING)
     clock.now += 99
-    streaming.take(DONE)
+    streaming.feed(DONE)
     assert streaming.decoder.failure is None
-    streaming.take(b"")
+    streaming.feed(b"")
     assert streaming.decoder.ended
 
 
 def test_the_end_of_the_body_is_judged():
     streaming = streaming_with(Clock())
-    streaming.take(event("a"))
-    streaming.take(b"")
+    streaming.feed(event("a"))
+    streaming.feed(b"")
     assert isinstance(streaming.decoder.failure, StreamInterruptedError)
 
 
 def test_no_failure_shows_the_key():
     key = {"Authorization": "Bearer my-own-password"}
     streaming = streaming_with(Clock(), extra_headers=key)
-    streaming.take(event("a") + b'data: {"error": {"message": "bad key my-own-password"}}\n\n')
+    streaming.feed(event("a") + b'data: {"error": {"message": "bad key my-own-password"}}\n\n')
     assert "bad key ***" in streaming.decoder.failure.message
     assert "my-own-password" not in streaming.decoder.failure.body
     for before in (b"", event("a")):
         streaming = streaming_with(Clock(), extra_headers=key)
-        streaming.take(PING + before)
+        streaming.feed(PING + before)
         streaming.interrupt(APIConnectionError("reset while my-own-password was sent."))
         assert "my-own-password" not in streaming.decoder.failure.message
         assert "reset while ***" in streaming.decoder.failure.message
@@ -281,9 +284,9 @@ def test_the_clock_is_read_only_when_nothing_comes():
     streaming = streaming_with(clock)
     readings.clear()
     for _ in range(10):
-        streaming.take(event("a"))
+        streaming.feed(event("a"))
     assert readings == []
-    streaming.take(PING)
+    streaming.feed(PING)
     assert readings == [1]
 
 

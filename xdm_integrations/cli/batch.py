@@ -36,7 +36,7 @@ from .prompts import Task, read_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.completions.packing import Outcome
 
 WINDOW = 2000
 """Prompts that are handed to the client at once; bounds what is kept in memory."""

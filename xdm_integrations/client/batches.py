@@ -1,7 +1,7 @@
-"""Many requests at once: threads or tasks that work a batch plan off.
+"""Many requests at once: threads or tasks that work packs off.
 
-The plan (`core.packing`) says which prompts share a request; here is only the concurrency, once
-with threads and once with tasks.
+Which items share a request is decided before (`core.protocol.batching`); here is only the concurrency,
+once with threads and once with tasks, for every endpoint and both adapters.
 """
 
 from __future__ import annotations
@@ -11,129 +11,160 @@ import threading
 from collections import deque
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from xdm_integrations.core.completions.results import Completion
 from xdm_integrations.core.errors.tree import XDMError
-from xdm_integrations.core.protocol.batching import Outcome, Pack, PackResult, check_at_least_one
+from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one
 from xdm_integrations.core.protocol.results import Usage, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from xdm_integrations.core.completions.packing import BatchPlan
-    from xdm_integrations.core.protocol.flow import Flow
+Answer = TypeVar("Answer")
 
 
 @dataclass
-class Batch:
+class Batch(Generic[Answer]):
     """The outcomes of a batch.
 
     Attributes:
-        outcomes: Per prompt, in order: a `Completion`, or the `XDMError` it failed with. The
+        outcomes: Per item, in order: its answer, or the `XDMError` it failed with. The
             completions of prompts that shared a request have no `usage` of their own.
         usage: Token counts over all requests that succeeded, or None if the server gave none.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Answer | XDMError] = field(default_factory=list)
     usage: Usage | None = None
 
     @property
     def errors(self) -> list[XDMError]:
-        """The errors, in the order of their prompts."""
+        """The errors, in the order of their items."""
         return [outcome for outcome in self.outcomes if isinstance(outcome, XDMError)]
 
     @property
-    def completions(self) -> list[Completion]:
-        """The completions, in the order of their prompts.
+    def completions(self) -> list[Answer]:
+        """The answers, in the order of their items.
 
         Raises:
-            XDMError: A prompt failed: the first one's error.
+            XDMError: An item failed: the first one's error.
         """
         for error in self.errors:
             raise error
-        return [outcome for outcome in self.outcomes if isinstance(outcome, Completion)]
+        return [outcome for outcome in self.outcomes if not isinstance(outcome, XDMError)]
 
 
-class _Work:
-    """The state of a batch that is being worked off. Used by one thread, or under its lock."""
+class _Progress:
+    """What of a batch is done. Used by one thread, or under its lock.
+
+    Attributes:
+        todo: Packs that nobody works on yet.
+        busy: How many are being worked on.
+        stopped: True once an item has failed and the rest isn't wanted.
+    """
 
     def __init__(
-        self,
-        plan: BatchPlan,
-        on_result: Callable[[int, Outcome], None] | None,
-        *,
-        stop_on_error: bool,
+        self, packs: Sequence[Pack], on_result: Callable[[int, Any], None] | None, *, stop_on_error: bool
     ) -> None:
-        self.todo = deque(plan.packs)
-        self.most_at_once = len(plan.call.prompts)
+        self.todo = deque(packs)
         self.busy = 0
-        self._outcomes: list[Outcome | None] = [None] * len(plan.call.prompts)
+        self.stopped = False
+        self.count = sum(len(pack.positions) for pack in packs)
+        self._outcomes: list[Any] = [None] * self.count
         self._usages: list[Usage | None] = []
         self._on_result = on_result
         self._stop_on_error = stop_on_error
         self._first_error: XDMError | None = None
 
-    def next(self) -> Pack | None:
-        """Take the next pack, or None if there is none (now)."""
-        if not self.todo:
-            return None
+    @property
+    def over(self) -> bool:
+        """True if nothing more is to be waited for."""
+        return self.stopped or not (self.todo or self.busy)
+
+    def next(self) -> Pack:
+        """Take the next pack."""
         self.busy += 1
         return self.todo.popleft()
 
     def done(self, pack: Pack, result: PackResult) -> None:
         """Take note of a pack's result."""
         self.busy -= 1
-        if self._first_error is None:
-            self.todo.extendleft(reversed(result.retry_singly))
+        self.todo.extendleft(reversed(result.retry))
         self._usages.append(result.usage)
-        for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where the pack was split
+        for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where `retry` has them
             self._outcomes[position] = outcome
             if self._stop_on_error and isinstance(outcome, XDMError):
                 self._first_error = self._first_error or outcome
+                self.stopped = True
                 self.todo.clear()
-            tell = self._on_result
-            if tell is not None:
-                self._on_result = None  # if it crashes, nobody is told anything more
+            callback = self._on_result
+            if callback is not None:
+                self._on_result = None  # if it crashes, there are no further callbacks
                 try:
-                    tell(position, outcome)
+                    callback(position, outcome)
                 except BaseException:
-                    self.todo.clear()  # nor asked, while this thread is on its way to say that it crashed
+                    self.todo.clear()  # and no further requests, while the crash is on its way
                     raise
-                self._on_result = tell
+                self._on_result = callback
 
-    def batch(self) -> Batch:
-        """Return the outcomes; a prompt that wasn't asked any more has the error that stopped it."""
+    def batch(self) -> Batch[Any]:
+        """Return the outcomes; an item that wasn't answered any more has the error that stopped the batch."""
         outcomes = [o if o is not None else self._first_error for o in self._outcomes]
-        return Batch([o for o in outcomes if o is not None], total_usage(self._usages))
+        return Batch(outcomes, total_usage(self._usages))
 
 
-def run_batch(
-    plan: BatchPlan,
-    drive: Callable[[Flow[PackResult]], PackResult],
+def run_batch(  # noqa: PLR0913 - one argument per setting
+    packs: Sequence[Pack],
+    work: Callable[[Pack], PackResult],
     *,
     max_concurrency: int,
-    on_result: Callable[[int, Outcome], None] | None = None,
+    on_result: Callable[[int, Any], None] | None = None,
     stop_on_error: bool = False,
-) -> Batch:
-    """Work a plan off with at most `max_concurrency` threads, and return the outcomes."""
+    abort: Callable[[Sequence[int]], None] | None = None,
+) -> Batch[Any]:
+    """Work packs off with at most `max_concurrency` threads, and return the outcomes.
+
+    Args:
+        packs: What to do, in this order.
+        work: Does it; called in a copy of the caller's context.
+        max_concurrency: Packs that are worked on at the same time, at most.
+        on_result: Called with an item's number and outcome, as each arrives; one call at a time.
+        stop_on_error: Once an item has failed, start nothing more and wait for nothing that is under way.
+        abort: Called with the identifiers of threads whose work nobody wants any more.
+
+    Raises:
+        ConfigurationError: `max_concurrency` isn't at least 1.
+        BaseException: What `work` or `on_result` crashed with.
+    """
     check_at_least_one("max_concurrency", max_concurrency)
-    work = _Work(plan, on_result, stop_on_error=stop_on_error)
-    _Crew(work, lambda pack: drive(plan.flow(pack)), max_concurrency).run()
-    return work.batch()
+    progress = _Progress(packs, on_result, stop_on_error=stop_on_error)
+    _ThreadPool(progress, work, max_concurrency, abort).run()
+    return progress.batch()
 
 
-class _Crew:
-    """Threads that work a batch off together. Their number grows only when a pack is split."""
+class _ThreadPool:
+    """Threads that work a batch off. Their number grows only when a pack is split.
 
-    def __init__(self, work: _Work, ask: Callable[[Pack], PackResult], most: int) -> None:
+    The caller's thread waits, so that Ctrl-C and a failed item end the batch at once: the threads are daemons, and
+    what they bring later is dropped. Only a batch of a single request has none.
+    """
+
+    def __init__(
+        self,
+        progress: _Progress,
+        work: Callable[[Pack], PackResult],
+        most: int,
+        abort: Callable[[Sequence[int]], None] | None,
+    ) -> None:
+        self._progress = progress
         self._work = work
-        self._ask = ask
         self._most = most
+        self._abort = abort
+        self._context = copy_context()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._crash: BaseException | None = None
+        self._left = False
+        """True once nobody waits for results any more."""
 
     def run(self) -> None:
         """Work until nothing is left to do.
@@ -141,89 +172,100 @@ class _Crew:
         Raises:
             BaseException: What a thread crashed with, such as an error of a hook.
         """
+        progress = self._progress
+        while len(progress.todo) == 1 and not self._threads:
+            pack = progress.next()
+            progress.done(pack, self._work(pack))
         try:
-            self._call_in_help()
-            self._work_off()
-            if self._crash is None:
-                for thread in self._threads:
-                    thread.join()
-        except BaseException:
-            self._work.todo.clear()
-            raise
+            with self._changed:
+                self._start_threads()
+                while not (progress.over or self._crash):
+                    self._changed.wait()
+        finally:
+            with self._changed:
+                self._left = True
+                progress.todo.clear()
+                self._changed.notify_all()
+            if self._abort is not None and progress.busy:
+                self._abort([thread.ident for thread in self._threads if thread.ident is not None])
         if self._crash is not None:
             raise self._crash
 
-    def _call_in_help(self) -> None:
-        with self._changed:
-            wanted = min(self._most, len(self._work.todo) + self._work.busy) - 1
-            while len(self._threads) < wanted:
-                name = f"xdm-batch-{len(self._threads)}"
-                # A daemon, so that Ctrl-C in the calling thread ends the program at once.
-                thread = threading.Thread(target=self._in_context(), name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+    def _start_threads(self) -> None:
+        wanted = min(self._most, len(self._progress.todo) + self._progress.busy)
+        while len(self._threads) < wanted:
+            name = f"xdm-batch-{len(self._threads)}"
+            thread = threading.Thread(target=self._run_worker, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def _in_context(self) -> Callable[[], None]:
-        """Return `_work_off` bound to the caller's context, so that hooks find what was left there."""
-        return partial(copy_context().run, self._work_off)
-
-    def _work_off(self) -> None:
+    def _run_worker(self) -> None:
         try:
             while (pack := self._next()) is not None:
-                result = self._ask(pack)
+                result = self._context.copy().run(self._work, pack)
                 with self._changed:
-                    if self._crash is not None:
-                        return  # nobody waits for this any more
-                    self._work.done(pack, result)
-                    if result.retry_singly:
-                        self._call_in_help()
+                    if self._left:
+                        return
+                    self._progress.done(pack, result)
+                    if result.retry:
+                        self._start_threads()
                     self._changed.notify_all()
         except BaseException as crash:  # noqa: BLE001 - raised again by `run`, in the calling thread
             with self._changed:
                 self._crash = self._crash or crash
-                self._work.todo.clear()
-                self._work.busy = 0
                 self._changed.notify_all()
 
     def _next(self) -> Pack | None:
-        """Take the next pack; wait while a pack that is being asked for may still be split."""
+        """Take the next pack; wait while one that is being worked on may still be split."""
+        progress = self._progress
         with self._changed:
-            while not self._work.todo and self._work.busy > 0:
+            while not (progress.todo or progress.over or self._left or self._crash):
                 self._changed.wait()
-            return self._work.next()
+            return progress.next() if progress.todo and not self._crash else None
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: the batch is over
+    """An item has failed, and the rest isn't wanted."""
 
 
 async def run_batch_async(
-    plan: BatchPlan,
-    drive: Callable[[Flow[PackResult]], Awaitable[PackResult]],
+    packs: Sequence[Pack],
+    work: Callable[[Pack], Awaitable[PackResult]],
     *,
     max_concurrency: int,
-    on_result: Callable[[int, Outcome], None] | None = None,
+    on_result: Callable[[int, Any], None] | None = None,
     stop_on_error: bool = False,
-) -> Batch:
-    """Work a plan off with at most `max_concurrency` tasks, and return the outcomes."""
+) -> Batch[Any]:
+    """Work packs off with at most `max_concurrency` tasks, and return the outcomes; see `run_batch`.
+
+    What is under way when the batch ends, in whatever way, is cancelled.
+    """
     check_at_least_one("max_concurrency", max_concurrency)
-    work = _Work(plan, on_result, stop_on_error=stop_on_error)
+    progress = _Progress(packs, on_result, stop_on_error=stop_on_error)
     changed = asyncio.Event()
 
-    async def worker() -> None:
-        while True:
-            pack = work.next()
-            if pack is None:
-                if work.busy <= 0:
-                    return
+    async def run_worker() -> None:
+        while not progress.over:
+            if not progress.todo:
                 changed.clear()
                 await changed.wait()
                 continue
-            result = await drive(plan.flow(pack))
-            work.done(pack, result)
+            pack = progress.next()
+            progress.done(pack, await work(pack))
             changed.set()
+            if progress.stopped:
+                raise _Stopped
 
-    tasks = [asyncio.ensure_future(worker()) for _ in range(min(max_concurrency, work.most_at_once))]
+    tasks = [asyncio.ensure_future(run_worker()) for _ in range(min(max_concurrency, progress.count))]
     try:
-        await asyncio.gather(*tasks)
+        if tasks:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            crashes = [crash for task in done if (crash := task.exception()) is not None]
+            for crash in crashes:
+                if not isinstance(crash, _Stopped):
+                    raise crash
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return work.batch()
+    return progress.batch()

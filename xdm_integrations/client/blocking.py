@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, TypeVar
 
-from xdm_integrations.core.completions.packing import pack_prompts
-from xdm_integrations.core.completions.request import complete_flow, prepare, prepare_stream
+from xdm_integrations.core.completions.packing import plan_prompts
+from xdm_integrations.core.completions.request import (
+    ask_completion,
+    stream_completion,
+)
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.config import normalize_key
-from xdm_integrations.core.protocol.reading import stream_flow
 from xdm_integrations.transports.drivers import Transport, drive
 
 from .batches import Batch, run_batch
-from .settings import _TRANSPORT_LOCK, RUNTIME, OnRetry, _Settings
+from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import CompletionStream
 
 if TYPE_CHECKING:
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.errors.tree import XDMError
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
-    from xdm_integrations.core.protocol.batching import Outcome
     from xdm_integrations.core.protocol.flow import Flow
 
 T = TypeVar("T")
 
 
-class Client(_Settings):
+class Client(Settings):
     """Text completions by blocking calls. Threads may share one client.
 
     Example:
@@ -58,8 +60,7 @@ class Client(_Settings):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: The call failed; see `core.errors`.
         """
-        call = prepare(self.config, self._with_key(self._key()), prompt, params)
-        return self._drive(complete_flow(call, self._facts, RUNTIME), on_retry)
+        return self._run(ask_completion(self._setup, prompt, params), on_retry)
 
     def stream(
         self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]
@@ -80,8 +81,7 @@ class Client(_Settings):
             StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
             XDMError: The call failed.
         """
-        call = prepare_stream(self.config, self._with_key(self._key()), prompt, params)
-        return CompletionStream(self._drive(stream_flow(call, self._facts, RUNTIME), on_retry))
+        return CompletionStream(self._run(stream_completion(self._setup, prompt, params), on_retry))
 
     def complete_batch(  # noqa: PLR0913 - one argument per setting
         self,
@@ -90,10 +90,10 @@ class Client(_Settings):
         batch_size: int = 20,
         max_concurrency: int = 8,
         stop_on_error: bool = False,
-        on_result: Callable[[int, Outcome], None] | None = None,
+        on_result: Callable[[int, Completion | XDMError], None] | None = None,
         on_retry: OnRetry = None,
         **params: Unpack[CompletionParams],
-    ) -> Batch:
+    ) -> Batch[Completion]:
         """Answer many prompts, several per request and several requests at once.
 
         A prompt that fails doesn't fail the others: a request that the server refuses because of
@@ -118,10 +118,10 @@ class Client(_Settings):
         """
         if not prompts:
             return Batch()
-        call = prepare(self.config, self._with_key(self._key()), prompts, params)
+        plan = self._run(plan_prompts(self._setup, prompts, params, batch_size), on_retry)
         return run_batch(
-            pack_prompts(call, self._facts, RUNTIME, batch_size),
-            lambda flow: self._drive(flow, on_retry),
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
             max_concurrency=max_concurrency,
             on_result=on_result,
             stop_on_error=stop_on_error,
@@ -135,7 +135,7 @@ class Client(_Settings):
         """
         from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
 
-        return self._drive(models_flow(self.config, self._with_key(self._key()), self._facts, RUNTIME), None)
+        return self._run(models_flow(self._setup), None)
 
     def quota(self) -> Quota:
         """Return what is left of the key's budget, in whatever unit the gateway counts.
@@ -148,7 +148,7 @@ class Client(_Settings):
         """
         from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
 
-        return self._drive(quota_flow(self.config, self._with_key(self._key()), RUNTIME), None)
+        return self._run(quota_flow(self._setup), None)
 
     def close(self) -> None:
         """Close every connection. The client may be used again."""
@@ -172,11 +172,11 @@ class Client(_Settings):
             raise ConfigurationError("api_key: a blocking client needs a function that returns a string.")
         return normalize_key(key)
 
-    def _drive(self, flow: Flow[T], on_retry: OnRetry) -> T:
+    def _run(self, flow: Flow[T], on_retry: OnRetry) -> T:
         transport: Transport | None = self._transport
         if transport is None:
             from xdm_integrations.transports.blocking.transport import RequestsTransport  # noqa: PLC0415 - loads requests on first use
 
-            with _TRANSPORT_LOCK():
+            with TRANSPORT_LOCK():
                 transport = self._transport = self._transport or RequestsTransport(self.config.limits)
-        return drive(flow, transport, self._hooks_with(on_retry))
+        return drive(flow, transport, self._hooks_with(on_retry), self._key)

@@ -6,12 +6,12 @@ import inspect
 import os
 import random
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from xdm_integrations._version import __version__
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.call import ServerFacts
-from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, Config, merge_headers, require_key
+from xdm_integrations.core.protocol.call import Setup
+from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, Config
 from xdm_integrations.core.protocol.retry import Runtime
 from xdm_integrations.transports.drivers import Hooks, RateLimiter
 from xdm_integrations.transports.locks import ProcessLock
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Sleep, Timeout
 
-Key: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
+KeySource: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
 
 
 OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
 
 
-_TRANSPORT_LOCK = ProcessLock()
+TRANSPORT_LOCK = ProcessLock()
 """Held while a client makes its transport, so that its threads share one."""
 
 
 RUNTIME = Runtime(random.random, time.monotonic, time.time)
 
 
-class _Settings:
+class Settings:
     """What both clients are made of: configuration, headers, hooks and memory."""
 
     _awaits = False
@@ -42,7 +42,7 @@ class _Settings:
 
     def __init__(  # noqa: PLR0913 - one argument per setting
         self,
-        api_key: Key = None,
+        api_key: KeySource = None,
         *,
         base_url: str | None = None,
         model: str | None = None,
@@ -90,7 +90,7 @@ class _Settings:
             ConfigurationError: A setting can't be used; the message names it.
         """
         self._key_source = api_key if callable(api_key) else None
-        self.config = Config.from_env(
+        config = Config.from_env(
             os.environ,
             api_key=None if callable(api_key) else api_key,
             base_url=base_url,
@@ -109,33 +109,20 @@ class _Settings:
             if inspect.iscoroutinefunction(hook) and not self._awaits:
                 raise ConfigurationError(f"{name}: a coroutine function can't be a hook of a blocking client.")
         self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
-        self._facts = ServerFacts()
+        self._setup = Setup(config, RUNTIME)
         self._transport: Any = None
-        self._headers: tuple[str | None, dict[str, str]] | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings, checked and in their normal form. Holds the key."""
+        return self._setup.config
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r}, model={self.config.model!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
-        return {**self.__dict__, "_transport": None, "_facts": ServerFacts(), "_headers": None}
-
-    def _with_key(self, key: str | None) -> dict[str, str]:
-        """Return the headers of a request with this key; the same object for the same key."""
-        known = self._headers  # read and written whole: threads may come with different keys
-        if known is None or known[0] != key:
-            headers = {
-                "Accept": "application/json, text/event-stream",
-                "Accept-Encoding": "identity",
-                "Content-Type": "application/json",
-                "User-Agent": f"xdm-integrations/{__version__}",
-            }
-            if key is not None:
-                headers["Authorization"] = f"Bearer {key}"
-            headers = merge_headers(headers, self.config.headers)
-            require_key(self.config.base_url, headers)
-            known = self._headers = key, headers
-        return known[1]
+        return {**self.__dict__, "_setup": copy(self._setup), "_transport": None}
 
     def _hooks_with(self, on_retry: OnRetry) -> Hooks:
         if on_retry is None:

@@ -7,8 +7,9 @@ reference cycle, so that this holds without the garbage collector too.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from xdm_integrations.core.completions.results import Completion, CompletionChunk
 from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
 
 if TYPE_CHECKING:
@@ -16,27 +17,31 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from xdm_integrations.core.completions.results import Completion, CompletionChunk
     from xdm_integrations.core.protocol.reading import Streaming
+    from xdm_integrations.core.protocol.results import Answer
 
 log = logging.getLogger("xdm_integrations")
 
 
-class _Stream:
+Chunk = TypeVar("Chunk")
+A = TypeVar("A", bound="Answer")
+
+
+class _Stream(Generic[Chunk, A]):
     """What both streams share: the chunks at hand, and the end."""
 
-    def __init__(self, streaming: Streaming) -> None:
+    def __init__(self, streaming: Streaming[Chunk, A]) -> None:
         self._streaming = streaming
         self._body = streaming.body
         self._decoder = streaming.decoder
         self._chunks = iter(streaming.chunks)
         self._closed = False
         self._unreported = False
-        """True while nobody has been told yet that the answer isn't whole, because its reader was stopped."""
+        """True while it hasn't been reported that the answer isn't complete, because its reader was stopped."""
 
     @property
-    def completion(self) -> Completion:
-        """The answer as far as it has come; whole, with usage, once the stream has ended."""
+    def completion(self) -> A:
+        """The answer as far as it has come; complete, with usage, once the stream has ended."""
         return self._decoder.result()
 
     def _read_on(self) -> bool:
@@ -58,9 +63,9 @@ class _Stream:
     def _log_end(self, outcome: str) -> None:
         """Write what the line of the request couldn't know yet; neither prompt nor answer."""
         if log.isEnabledFor(logging.DEBUG):
-            whole = self.completion
-            tokens = whole.usage.total_tokens if whole.usage else None
-            facts = {"outcome": outcome, "model": whole.model, "tokens": tokens, "request_id": whole.request_id}
+            complete = self.completion
+            tokens = complete.usage.total_tokens if complete.usage else None
+            facts = {"outcome": outcome, "model": complete.model, "tokens": tokens, "request_id": complete.request_id}
             log.debug(
                 "stream %(outcome)s, model %(model)s, tokens %(tokens)s, request id %(request_id)s",
                 facts,
@@ -68,7 +73,7 @@ class _Stream:
             )
 
     def _on_read_error(self, error: XDMError) -> None:
-        self._streaming.interrupt(error)
+        self._chunks = iter(self._streaming.interrupt(error))
         failure = self._decoder.failure
         if self._closed and failure is not None:  # closed by another thread while this one was reading
             raise failure
@@ -90,13 +95,13 @@ class _Stream:
             self._close()
 
 
-class CompletionStream(_Stream):
-    """An iterator over the `CompletionChunk`s of an answer."""
+class Stream(_Stream[Chunk, A]):
+    """An iterator over the chunks of an answer."""
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> CompletionChunk:
+    def __next__(self) -> Chunk:
         while True:
             for chunk in self._chunks:
                 return chunk
@@ -111,7 +116,7 @@ class CompletionStream(_Stream):
                 self._abort()
                 raise
             else:
-                self._chunks = iter(self._streaming.take(block))
+                self._chunks = iter(self._streaming.feed(block))
 
     def close(self) -> None:
         """End the stream and give its connection up. May be called twice."""
@@ -138,13 +143,13 @@ class CompletionStream(_Stream):
         self.close()
 
 
-class AsyncCompletionStream(_Stream):
-    """An async iterator over the `CompletionChunk`s of an answer."""
+class AsyncStream(_Stream[Chunk, A]):
+    """An async iterator over the chunks of an answer."""
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> CompletionChunk:
+    async def __anext__(self) -> Chunk:
         while True:
             for chunk in self._chunks:
                 return chunk
@@ -159,7 +164,7 @@ class AsyncCompletionStream(_Stream):
                 self._abort()
                 raise
             else:
-                self._chunks = iter(self._streaming.take(block))
+                self._chunks = iter(self._streaming.feed(block))
 
     async def aclose(self) -> None:
         """End the stream and give its connection up. May be called twice."""
@@ -184,3 +189,11 @@ class AsyncCompletionStream(_Stream):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class CompletionStream(Stream[CompletionChunk, Completion]):
+    """An iterator over the `CompletionChunk`s of an answer."""
+
+
+class AsyncCompletionStream(AsyncStream[CompletionChunk, Completion]):
+    """An async iterator over the `CompletionChunk`s of an answer."""

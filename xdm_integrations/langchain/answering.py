@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from langchain_core.prompt_values import PromptValue
 
     from xdm_integrations.client.batches import Batch
+    from xdm_integrations.core.completions.results import Completion
 
     from .asking import BatchCall
     from .prompts import Stop
@@ -148,7 +149,7 @@ class XDMAnswering(XDMConnected):
 
     # Ours
 
-    def _answer(self, managers: list[CallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
+    def _answer(self, managers: list[CallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch[Completion]:
         """Ask, and end each run with what became of its prompt; a mistake in the question ends it too."""
         try:
             batch = ask(self._sync_client(), question(), managers)
@@ -159,7 +160,9 @@ class XDMAnswering(XDMConnected):
             runs.end(managers, _convert.results_by_run(batch.outcomes, batch.usage))
         return batch
 
-    async def _aanswer(self, managers: list[AsyncCallbackManagerForLLMRun], question: Callable[[], Question]) -> Batch:
+    async def _aanswer(
+        self, managers: list[AsyncCallbackManagerForLLMRun], question: Callable[[], Question]
+    ) -> Batch[Completion]:
         """See `_answer`."""
         try:
             batch = await aask(self._async_client(), question(), managers)

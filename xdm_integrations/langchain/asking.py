@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from xdm_integrations import AsyncClient, Client
-    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.completions.packing import Outcome
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Question:
             return replace(outcome, model=self.model)
         return outcome
 
-    def batch(self, outcomes: Sequence[Outcome]) -> Batch:
+    def batch(self, outcomes: Sequence[Outcome]) -> Batch[Completion]:
         """Return single outcomes as a batch."""
         usages = [one.usage for one in outcomes if isinstance(one, Completion)]
         return Batch([self.named(one) for one in outcomes], total_usage(usages))
 
 
-def ask(client: Client, question: Question, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch:
+def ask(client: Client, question: Question, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch[Completion]:
     """Return the outcome of each prompt. `runs` are their run managers, or shorter, or empty."""
     prompts = question.prompts
     if not prompts:
@@ -79,7 +79,9 @@ def ask(client: Client, question: Question, runs: Sequence[CallbackManagerForLLM
     return Batch([question.named(one) for one in batch.outcomes], batch.usage)
 
 
-async def aask(client: AsyncClient, question: Question, runs: Sequence[AsyncCallbackManagerForLLMRun | None]) -> Batch:
+async def aask(
+    client: AsyncClient, question: Question, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
+) -> Batch[Completion]:
     """See `ask`."""
     prompts = question.prompts
     if not prompts:
@@ -155,7 +157,7 @@ class BatchCall:
         """Return each prompt that is asked, with its configuration."""
         return [(self.prompts[i], self._configs[i]) for i in self._asked]
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch[Completion]) -> None:
         """Take the outcomes of what was asked."""
         for i, outcome in zip(self._asked, batch.outcomes, strict=True):
             self._answers[i] = outcome if isinstance(outcome, XDMError) else _convert.generations(outcome)

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
     from xdm_integrations import AsyncClient, AsyncCompletionStream, Client, CompletionStream
     from xdm_integrations.client.batches import Batch
-    from xdm_integrations.core.completions.results import CompletionChunk
-    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.completions.packing import Outcome
+    from xdm_integrations.core.completions.results import Completion, CompletionChunk
     from xdm_integrations.core.protocol.wire import Sleep
 
     from .asking import Question
 
 
-def ask_streaming(client: Client, question: Question, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch:
+def ask_streaming(
+    client: Client, question: Question, runs: Sequence[CallbackManagerForLLMRun | None]
+) -> Batch[Completion]:
     """Return the outcome of each prompt, streamed; the runs are told of each piece."""
     failed: list[XDMError] = []
     reading: dict[int, CompletionStream] = {}
@@ -98,7 +100,7 @@ def _in_threads(one: Callable[[int], Outcome], count: int, most: int, stop: Call
 
 async def aask_streaming(
     client: AsyncClient, question: Question, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
-) -> Batch:
+) -> Batch[Completion]:
     """See `ask_streaming`."""
     failed: list[XDMError] = []
     turns = asyncio.Semaphore(question.max_concurrency)

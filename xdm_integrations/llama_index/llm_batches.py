@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from xdm_integrations.client.batches import Batch
+    from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt
+    from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.errors.tree import XDMError
-    from xdm_integrations.core.protocol.batching import Outcome
 
 
 class Batches(XDMConnected):
@@ -127,7 +128,7 @@ class Batches(XDMConnected):
         async with AsyncClient(**self._client_settings(), rate_limiter=_Turns(limiter)) as client:
             return self._summary(shown, await client.complete_batch(prompts, **params), options)
 
-    def _summary(self, shown: str, batch: Batch, options: dict[str, Any]) -> _Summary:
+    def _summary(self, shown: str, batch: Batch[Completion], options: dict[str, Any]) -> _Summary:
         """Return what the event of a batch shows; or raise its first error, after telling what was answered.
 
         The event of a batch that fails ends with the error and has no counts. What was answered is
@@ -151,7 +152,7 @@ class _Summary(CompletionResponse):
     _outcomes: list[CompletionResponse | XDMError] = PrivateAttr(default_factory=list)
 
     @classmethod
-    def of(cls, batch: Batch) -> _Summary:
+    def of(cls, batch: Batch[Completion]) -> _Summary:
         outcomes = [o if isinstance(o, Exception) else completion_response(o) for o in batch.outcomes]
         text = "\n\n".join(outcome.text for outcome in outcomes if isinstance(outcome, CompletionResponse))
         usage = None if batch.usage is None else batch.usage.as_dict()

@@ -1,7 +1,6 @@
 """What a transport owes, and the two drivers that run a flow over one.
 
-The drivers are the only code that exists once for each world. They carry out commands, tell
-the hooks, and decide nothing.
+They carry out commands and call the hooks; they decide nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
-from xdm_integrations.core.protocol.wire import Read, Reply, Request, Send, Sleep
+from xdm_integrations.core.protocol.wire import Key, Read, Reply, Request, Send, Sleep
 
 from .log_lines import LogLine, log_retry
 
@@ -78,11 +77,19 @@ class Hooks(NamedTuple):
     rate_limiter: RateLimiter | None = None
 
 
-def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901 - each command, and its hooks
+def drive(  # noqa: C901, PLR0912 - each command, and its hooks
+    flow: Flow[T], transport: Transport, hooks: Hooks, key: Callable[[], str | None]
+) -> T:
     """Run a flow to its end by blocking calls, and return what it returns.
 
     Only what the transport raises goes into the flow, which may send again. An exception of a hook
     ends the call.
+
+    Args:
+        flow: What to do.
+        transport: What carries its requests.
+        hooks: What is called around each request.
+        key: Returns the key, or None if there is none.
     """
     attempt = 1
     try:
@@ -97,9 +104,9 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901
                     continue
             elif isinstance(command, Send):
                 if hooks.rate_limiter is not None:
-                    _tell(hooks.rate_limiter.acquire)
+                    _call(hooks.rate_limiter.acquire)
                 if hooks.on_request is not None:
-                    _tell(hooks.on_request, command.request)
+                    _call(hooks.on_request, command.request)
                 try:
                     with LogLine(command.request, attempt) as line:
                         result = line.reply = transport.send(command.request)
@@ -109,12 +116,14 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901
                 attempt = 1
                 if hooks.on_response is not None:
                     with _ClosedOnError(result):
-                        _tell(hooks.on_response, command.request, result)
+                        _call(hooks.on_response, command.request, result)
+            elif isinstance(command, Key):
+                result = key()
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
                 if hooks.on_retry is not None:
-                    _tell(hooks.on_retry, command)
+                    _call(hooks.on_retry, command)
                 transport.sleep(command.seconds)
             command = flow.send(result)
     except StopIteration as stop:
@@ -123,8 +132,8 @@ def drive(flow: Flow[T], transport: Transport, hooks: Hooks) -> T:  # noqa: C901
         flow.close()
 
 
-async def drive_async(  # noqa: C901 - each command, and its hooks
-    flow: Flow[T], transport: AsyncTransport, hooks: Hooks
+async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
+    flow: Flow[T], transport: AsyncTransport, hooks: Hooks, key: Callable[[], Awaitable[str | None]]
 ) -> T:
     """Run a flow to its end from an event loop, and return what it returns; see `drive`."""
     attempt = 1
@@ -140,9 +149,9 @@ async def drive_async(  # noqa: C901 - each command, and its hooks
                     continue
             elif isinstance(command, Send):
                 if hooks.rate_limiter is not None:
-                    await _tell_async(hooks.rate_limiter.aacquire)
+                    await _call_async(hooks.rate_limiter.aacquire)
                 if hooks.on_request is not None:
-                    await _tell_async(hooks.on_request, command.request)
+                    await _call_async(hooks.on_request, command.request)
                 try:
                     with LogLine(command.request, attempt) as line:
                         result = line.reply = await transport.send(command.request)
@@ -152,12 +161,14 @@ async def drive_async(  # noqa: C901 - each command, and its hooks
                 attempt = 1
                 if hooks.on_response is not None:
                     with _ClosedOnError(result):
-                        await _tell_async(hooks.on_response, command.request, result)
+                        await _call_async(hooks.on_response, command.request, result)
+            elif isinstance(command, Key):
+                result = await key()
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
                 if hooks.on_retry is not None:
-                    await _tell_async(hooks.on_retry, command)
+                    await _call_async(hooks.on_retry, command)
                 await transport.sleep(command.seconds)
             command = flow.send(result)
     except StopIteration as stop:
@@ -166,7 +177,7 @@ async def drive_async(  # noqa: C901 - each command, and its hooks
         flow.close()
 
 
-def _tell(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+def _call(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
     try:
         outcome = hook(*about)
     except StopIteration as error:  # the driver would take it for the end of the flow
@@ -176,7 +187,7 @@ def _tell(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what
         raise ConfigurationError("hooks: a coroutine function can't be a hook of a blocking client.")
 
 
-async def _tell_async(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+async def _call_async(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
     outcome = hook(*about)  # a StopIteration can't leave a coroutine
     if isinstance(outcome, Awaitable):
         await outcome

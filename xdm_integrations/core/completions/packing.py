@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdm_integrations.core.errors.tree import APIResponseError, BadRequestError, ConfigurationError, XDMError
-from xdm_integrations.core.protocol.batching import Outcome, Pack, PackResult, check_at_least_one
+from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, check_at_least_one, packs_of
 
-from .request import complete_flow, refuses_lists, usage_of_unusable_answer
+from .request import complete_flow, prepare_completion, refuses_lists, usage_of_unusable_answer
+
+Outcome: TypeAlias = "Completion | XDMError"
+"""What came of a prompt."""
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.call import Call, ServerFacts
+    from collections.abc import Mapping, Sequence
+
+    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
     from xdm_integrations.core.protocol.flow import Flow
     from xdm_integrations.core.protocol.retry import Runtime
 
+    from .parameters import OnePrompt
     from .results import Completion
 
 
-@dataclass(frozen=True)
-class BatchPlan:
-    """A whole batch: the call, checked once, and its packs."""
+def plan_prompts(
+    setup: Setup, prompts: Sequence[OnePrompt], params: Mapping[str, Any], batch_size: int
+) -> Flow[Plan[Completion]]:
+    """Check a call, and share its prompts out into requests of at most `batch_size`.
 
-    call: Call
-    facts: ServerFacts
-    runtime: Runtime
-    packs: list[Pack]
-
-    def flow(self, pack: Pack) -> Flow[PackResult]:
-        """Return the flow that asks for one pack. It raises no `XDMError`: outcomes hold them."""
-        prompts = [self.call.prompts[i] for i in pack.positions]
-        return _pack_flow(replace(self.call, prompts=prompts), pack, self.facts, self.runtime)
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+    """
+    headers = yield from setup.headers()
+    call, checked = prepare_completion(setup.config, headers, prompts, params)
+    return pack_prompts(call, checked, setup.facts, setup.runtime, batch_size)
 
 
-def pack_prompts(call: Call, facts: ServerFacts, runtime: Runtime, batch_size: int) -> BatchPlan:
-    """Share the prompts of `call` out into requests of at most `batch_size`.
+def pack_prompts(
+    call: Call, prompts: list[OnePrompt], facts: ServerFacts, runtime: Runtime, batch_size: int
+) -> Plan[Completion]:
+    """Return the plan of a batch.
 
     Raises:
         ConfigurationError: `batch_size` isn't at least 1.
@@ -42,25 +49,30 @@ def pack_prompts(call: Call, facts: ServerFacts, runtime: Runtime, batch_size: i
     check_at_least_one("batch_size", batch_size)
     if call.model in facts.single_prompt_models:
         batch_size = 1
-    count = len(call.prompts)
-    packs = [Pack(range(i, min(i + batch_size, count))) for i in range(0, count, batch_size)]
-    return BatchPlan(call, facts, runtime, packs)
+
+    def flow(pack: Pack) -> Flow[PackResult]:
+        return _pack_flow(call, [prompts[i] for i in pack.positions], pack, facts, runtime)
+
+    return Plan(packs_of(len(prompts), batch_size), flow)
 
 
-def _pack_flow(call: Call, pack: Pack, facts: ServerFacts, runtime: Runtime) -> Flow[PackResult]:
-    packed = len(call.prompts) > 1
+def _pack_flow(
+    call: Call, prompts: list[OnePrompt], pack: Pack, facts: ServerFacts, runtime: Runtime
+) -> Flow[PackResult]:
+    packed = len(prompts) > 1
     try:
-        completion = yield from complete_flow(call, facts, runtime, one_by_one=False)
+        flow = complete_flow(call, prompts, facts, runtime, one_by_one=False)
+        completion = yield from with_model_suggestions(flow, call, facts, runtime)
     except ConfigurationError:
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
         if packed and _may_be_one_prompts_fault(error):
             alone = tuple(Pack([i], error) for i in pack.positions)
             return PackResult([], usage_of_unusable_answer(error), alone)
-        return PackResult([error] * len(call.prompts))
-    if pack.refused is not None and refuses_lists(pack.refused):
+        return PackResult([error] * len(prompts))
+    if pack.previous_error is not None and refuses_lists(pack.previous_error):
         facts.single_prompt_models.add(call.model)
-    return PackResult(_split(completion, len(call.prompts)), completion.usage)
+    return PackResult(_split(completion, len(prompts)), completion.usage)
 
 
 def _may_be_one_prompts_fault(error: XDMError) -> bool:
@@ -69,7 +81,7 @@ def _may_be_one_prompts_fault(error: XDMError) -> bool:
     return isinstance(error, (BadRequestError, APIResponseError)) and error.scope == "request"
 
 
-def _split(completion: Completion, count: int) -> list[Outcome]:
+def _split(completion: Completion, count: int) -> list[Completion]:
     """Return a completion per prompt. The counts stay with the request where it had several."""
     if count == 1:
         return [completion]

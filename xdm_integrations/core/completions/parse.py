@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
-from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates, label
-from xdm_integrations.core.protocol.results import Logprobs, Usage
+from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .results import Choice, Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from xdm_integrations.core.errors.tree import Scope
     from xdm_integrations.core.protocol.wire import Reply
 
@@ -52,7 +49,8 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         if prompts == 1 and len(parsed) == expected:
             # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
             parsed = [choice._replace(index=i) for i, choice in enumerate(parsed)]
-    completion = completion_of(value, headers, tuple(parsed), n, Usage.parse(value.get("usage")))
+    about = answer_fields(value, headers, Usage.parse(value.get("usage")))
+    completion = Completion(tuple(parsed), n, **about)
     if [choice.index for choice in parsed] != indices:
         raise WrongChoicesError(
             f"The server returned {len(parsed)} choices with the indices {[c.index for c in parsed][:20]} where "
@@ -85,7 +83,16 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
         index if isinstance(index, int) else 0,
         finish_reason_of(choice.get("finish_reason")),
         Logprobs.parse(choice.get("logprobs")),
+        extra_of(choice),
     )
+
+
+_CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta"})
+
+
+def extra_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return what a server added to a choice."""
+    return {name: value for name, value in choice.items() if name not in _CHOICE_FIELDS and value is not None}
 
 
 def choice_text(choice: dict[str, Any]) -> str:
@@ -102,27 +109,3 @@ def choice_text(choice: dict[str, Any]) -> str:
         if isinstance(content, str):
             return content
     return ""
-
-
-def completion_of(  # noqa: PLR0913, PLR0917 - what a completion is made of
-    value: dict[str, Any],
-    headers: Mapping[str, str],
-    choices: tuple[Choice, ...],
-    n: int,
-    usage: Usage | None,
-    raw: dict[str, Any] | None = None,
-) -> Completion:
-    """Return a completion; `value` is the object that says who served it, and `raw` where nothing else is."""
-    created = value.get("created")
-    return Completion(
-        choices,
-        n,
-        usage,
-        label(value.get("model")),
-        label(value.get("id")),
-        created if isinstance(created, int) else None,
-        label(value.get("system_fingerprint")) or None,
-        request_id_of(headers),
-        dict(headers),
-        value if raw is None else raw,
-    )

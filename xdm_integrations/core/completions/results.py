@@ -6,11 +6,15 @@ per token and per answer, so they are tuples: no validation, no dictionary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xdm_integrations.core.protocol.results import Answer
+
 if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.results import Logprobs, Usage
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.protocol.results import Logprobs
 
 
 class Choice(NamedTuple):
@@ -21,12 +25,15 @@ class Choice(NamedTuple):
         index: `prompt_number * n + choice_number`.
         finish_reason: "stop", "length", "content_filter" or a server's own; None if not given.
         logprobs: Log probabilities, if they were asked for and given.
+        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...), as it was sent; in a stream,
+            lists are joined, and of anything else the last one counts.
     """
 
     text: str
     index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
+    extra: Mapping[str, Any] = {}
 
 
 class CompletionChunk(NamedTuple):
@@ -46,32 +53,16 @@ class CompletionChunk(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """A whole answer, of a call or of a stream that has ended.
+class Completion(Answer):
+    """A complete answer, of a call or of a stream that has ended; see `Answer` too.
 
     Attributes:
         choices: `len(prompts) * n` choices, ordered by index.
         n: Choices per prompt.
-        usage: Token counts, or None if the server gave none.
-        model: The model that served, as the server names it; "" if it doesn't.
-        id: The server's id of the completion; "" if it gave none.
-        created: Seconds since 1970, or None.
-        system_fingerprint: The backend's configuration, or None.
-        request_id: The gateway's id of the request, or None.
-        headers: The reply's headers, names in lower case.
-        raw: The body as it was parsed; for a stream, its last event.
     """
 
     choices: tuple[Choice, ...]
     n: int = 1
-    usage: Usage | None = None
-    model: str = ""
-    id: str = ""
-    created: int | None = None
-    system_fingerprint: str | None = None
-    request_id: str | None = None
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
-from xdm_integrations.core.protocol.results import Logprobs, Usage
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
-from .parse import choice_text, completion_of
-from .results import Choice, CompletionChunk
+from .parse import choice_text, extra_of
+from .results import Choice, Completion, CompletionChunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .results import Completion
+
+_PLAIN = 4
+"""Fields of a choice that has nothing beside text, index, finish_reason and logprobs."""
 
 
-class AnswerSoFar:
+class TextSoFar:
     """Choices that grow. It is asked once per token, so it does nothing that nobody needs.
 
     Attributes:
@@ -25,8 +27,8 @@ class AnswerSoFar:
         unfinished: How many of them have had no finish_reason yet.
     """
 
-    def __init__(self, expected: int, n: int) -> None:
-        self.expected = expected
+    def __init__(self, prompts: int, n: int) -> None:
+        self.expected = expected = prompts * n
         self.unfinished = expected
         self._n = n
         self._texts: list[list[str]] = [[] for _ in range(expected)]
@@ -34,6 +36,7 @@ class AnswerSoFar:
         self._pending_surrogates: dict[int, str] = {}
         self._first_index: object = None
         self._logprobs: dict[int, list[Logprobs]] = {}
+        self._extra: dict[int, dict[str, Any]] = {}
         self._usage: Usage | None = None
         self._usage_of: dict[int, Usage] = {}
         self._usages = 0
@@ -45,7 +48,7 @@ class AnswerSoFar:
         """True if anything of the answer has come."""
         return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs)
 
-    def take(self, event: dict[str, Any], chunks: list[CompletionChunk]) -> None:
+    def add(self, event: dict[str, Any], chunks: list[CompletionChunk]) -> None:
         """Take an event that is no error, and add its chunks to `chunks`.
 
         Raises:
@@ -57,20 +60,24 @@ class AnswerSoFar:
         choices = event.get("choices")
         usage = event.get("usage")
         if usage:
-            self._take_usage(usage, choices)
+            self._add_usage(usage, choices)
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
-                    self._take_choice(choice, chunks)
+                    self._add_choice(choice, chunks)
+
+    def end(self, chunks: list[CompletionChunk]) -> None:
+        """Nothing was held back."""
 
     def result(self, headers: Mapping[str, str]) -> Completion:
         """Return the answer as far as it has come."""
         choices = tuple(
-            Choice("".join(texts), i, self._finish[i], self._logprobs_of(i)) for i, texts in enumerate(self._texts)
+            Choice("".join(texts), i, self._finish[i], self._logprobs_of(i), self._extra.get(i, {}))
+            for i, texts in enumerate(self._texts)
         )
-        return completion_of(self._first, headers, choices, self._n, self._counts(), self._last)
+        return Completion(choices, self._n, **answer_fields(self._first, headers, self._counts(), self._last))
 
-    def _take_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
+    def _add_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
         text = choice.get("text")
         if not isinstance(text, str):
             text = choice_text(choice)
@@ -87,11 +94,19 @@ class AnswerSoFar:
             logprobs = Logprobs.parse(logprobs)
             if logprobs is not None:
                 self._logprobs.setdefault(index, []).append(logprobs)
+        if len(choice) > _PLAIN:
+            self._add_extra(extra_of(choice), index)
         if text:
             self._texts[index].append(text)
         elif finish is None and logprobs is None:
             return
         chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _add_extra(self, extra: dict[str, Any], index: int) -> None:
+        known = self._extra.setdefault(index, {})
+        for name, value in extra.items():
+            before = known.get(name)
+            known[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
 
     def _index_of(self, index: object, text: str) -> int:
         """Return the choice that an event speaks of.
@@ -123,7 +138,7 @@ class AnswerSoFar:
         self.unfinished -= 1
         return reason
 
-    def _take_usage(self, value: object, choices: object) -> None:
+    def _add_usage(self, value: object, choices: object) -> None:
         usage = Usage.parse(value)
         if usage is None or not (usage.total_tokens or self._usage is None):
             return  # zeros take nothing back

@@ -8,11 +8,11 @@ ones `supported_endpoint_types`; one-hub, vLLM and llama.cpp more keys. All that
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.reply_text import kept, request_id_of
-from xdm_integrations.core.errors.tree import APIResponseError, XDMError
+from xdm_integrations.core.errors.tree import APIResponseError, ModelUnavailableError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
 
@@ -21,14 +21,14 @@ from .get_json import get_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from xdm_integrations.core.errors.tree import ModelUnavailableError
-    from xdm_integrations.core.protocol.call import Call, ServerFacts
-    from xdm_integrations.core.protocol.config import Config
+    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
     from xdm_integrations.core.protocol.flow import Flow
     from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
 PATH = "/models"
+T = TypeVar("T")
+
 PATIENCE = 5.0
 """Seconds that an error about a model may wait for the names near to it."""
 
@@ -53,19 +53,21 @@ class Model(NamedTuple):
     raw: Mapping[str, Any] = {}
 
 
-def models_flow(config: Config, headers: Mapping[str, str], facts: ServerFacts, runtime: Runtime) -> Flow[list[Model]]:
+def models_flow(setup: Setup) -> Flow[list[Model]]:
     """Ask which models the key may use, and remember their names.
 
     Raises:
         APIResponseError: The answer isn't a list of models.
         XDMError: The call failed.
     """
+    config, runtime = setup.config, setup.runtime
+    headers = yield from setup.headers()
     deadline = deadline_of(config.timeout, runtime)
     payload, reply = yield from get_json(
         config.base_url + PATH, headers, runtime, timeout=config.timeout, deadline=deadline, policy=config.retry
     )
     models = parse_models(payload, reply)
-    facts.offered = tuple(model.id for model in models)
+    setup.facts.offered = tuple(model.id for model in models)
     return models
 
 
@@ -112,7 +114,20 @@ def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...
     return tuple(by_lower[near] for near in get_close_matches(name.lower(), by_lower, count, 0.6))
 
 
-def suggestion_flow(
+def with_model_suggestions(flow: Flow[T], call: Call, facts: ServerFacts, runtime: Runtime) -> Flow[T]:
+    """Run a flow of `call`: where it fails because of the model, its error names the nearest that are offered.
+
+    Whatever comes of looking them up, the error raised is the flow's own.
+    """
+    deadline = deadline_of(call.timeout, runtime)
+    try:
+        return (yield from flow)
+    except ModelUnavailableError as error:
+        yield from _suggest(error, call, facts, runtime, deadline)
+        raise
+
+
+def _suggest(
     error: ModelUnavailableError, call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None
 ) -> Flow[None]:
     """Put the nearest offered names into an error about a model.
@@ -137,7 +152,7 @@ def suggestion_flow(
 def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None) -> Flow[None]:
     soon = runtime.monotonic() + PATIENCE
     payload, reply = yield from get_json(
-        call.url.rpartition("/")[0] + PATH,
+        call.base_url + PATH,
         call.headers,
         runtime,
         timeout=call.timeout,
@@ -147,4 +162,4 @@ def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, deadline: flo
     facts.offered = tuple(model.id for model in parse_models(payload, reply))
 
 
-__all__ = ["Model", "models_flow", "nearest", "parse_models", "suggestion_flow"]
+__all__ = ["Model", "models_flow", "nearest", "parse_models", "with_model_suggestions"]

@@ -32,11 +32,10 @@ from xdm_integrations.core.protocol.flow import deadline_of
 from .get_json import get_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from xdm_integrations.core.protocol.config import Config
+    from xdm_integrations.core.protocol.call import Setup
     from xdm_integrations.core.protocol.flow import Flow
-    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
 QUOTA_UNITS = "quota units"
@@ -90,13 +89,15 @@ class Quota:
         return f"{left}{used}, in {self.unit}" + ("" if self.of_key else "; may be the account's, not the key's")
 
 
-def quota_flow(config: Config, headers: Mapping[str, str], runtime: Runtime) -> Flow[Quota]:
+def quota_flow(setup: Setup) -> Flow[Quota]:
     """Ask for the key's budget: the newer way, then the older one.
 
     Raises:
         NotFoundError: The server offers neither.
         XDMError: The call failed; of two failures the one that tells more.
     """
+    config, runtime = setup.config, setup.runtime
+    headers = yield from setup.headers()
     deadline = deadline_of(config.timeout, runtime)
 
     def ask(url: str, *, with_key: bool = True) -> Flow[tuple[Any, Reply]]:

@@ -1,43 +1,60 @@
-"""Packs: items of a batch that share a request, and what came of each."""
+"""Batches: which items share a request, and what came of each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.completions.results import Completion
+    from collections.abc import Callable
 
+    from xdm_integrations.core.errors.tree import XDMError
+
+    from .flow import Flow
     from .results import Usage
 
-Outcome: TypeAlias = "Completion | XDMError"
+Answer = TypeVar("Answer")
 
 
 class Pack(NamedTuple):
-    """Prompts that share a request.
+    """Items of a batch that share a request.
 
     Attributes:
         positions: Their numbers in the batch.
-        refused: Why a request for several prompts, this one among them, was refused before.
+        previous_error: Why a request for several items, these among them, was refused before.
     """
 
     positions: range | list[int]
-    refused: XDMError | None = None
+    previous_error: XDMError | None = None
 
 
 class PackResult(NamedTuple):
     """What came of a pack.
 
     Attributes:
-        outcomes: Per prompt, in order; empty if the prompts must be asked alone.
-        usage: Token counts of the request, which the server doesn't split by prompt.
-        retry_singly: The packs to ask instead.
+        outcomes: Per item, in order, an answer or the `XDMError` it failed with; empty if `retry` has the items.
+        usage: Token counts of the request, which the server doesn't split by item.
+        retry: The packs to ask for instead.
     """
 
-    outcomes: list[Outcome]
+    outcomes: list[Any]
     usage: Usage | None = None
-    retry_singly: tuple[Pack, ...] = ()
+    retry: tuple[Pack, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Answer]):
+    """A batch: its packs, and the flow that asks for one. The flow raises no `XDMError`: outcomes hold them."""
+
+    packs: list[Pack]
+    flow: Callable[[Pack], Flow[PackResult]]
+
+
+def packs_of(count: int, size: int) -> list[Pack]:
+    """Return `count` items in packs of at most `size`, in order."""
+    return [Pack(range(i, min(i + size, count))) for i in range(0, count, size)]
 
 
 def check_at_least_one(name: str, value: int) -> None:

@@ -1,21 +1,25 @@
-"""One call of any endpoint, checked and ready to be sent; and what a client has learnt about its server."""
+"""One call of any endpoint, checked and ready to be sent; and what a client works with for all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xdm_integrations._version import __version__
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.tree import ConfigurationError
 
-from .wire import Limits, Request, Timeout
+from .checks import OPTIONS
+from .config import check_headers, merge_headers, normalize_timeout, require_key
+from .wire import Key, Limits, Request, RequestHeaders, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Container, Sequence
 
-    from xdm_integrations.core.completions.parameters import OnePrompt
-
-    from .retry import RetryPolicy
+    from .config import Config
+    from .flow import Flow
+    from .retry import RetryPolicy, Runtime
 
 
 @dataclass
@@ -26,20 +30,68 @@ class ServerFacts:
     """Models that don't take a list of prompts."""
     refuses_stream_options: set[str] = field(default_factory=set)
     """Models that refuse `stream_options`."""
+    token_limit_name: dict[str, str] = field(default_factory=dict)
+    """By model, the name under which the server takes the limit of tokens, where it refused the other one."""
+    structured_refused: dict[str, set[str]] = field(default_factory=dict)
+    """By model, the methods of structured output that it refused or ignored."""
     offered: tuple[str, ...] | None = None
     """The names on the server's list of models; None if it was never asked for."""
+
+
+class Setup:
+    """What every flow of a client works with.
+
+    Attributes:
+        config: The client's settings.
+        facts: What was learnt about the server.
+        runtime: Randomness and clocks.
+    """
+
+    def __init__(self, config: Config, runtime: Runtime) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.facts = ServerFacts()
+        self._headers: tuple[str | None, RequestHeaders] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what was learnt: a copy may meet another server. The key goes with the settings."""
+        return {"config": self.config, "runtime": self.runtime, "facts": ServerFacts(), "_headers": None}
+
+    def headers(self) -> Flow[RequestHeaders]:
+        """Ask for the key, and return the headers of a request with it; the same object for the same key.
+
+        Raises:
+            ConfigurationError: There is no key, and the host is a public one.
+        """
+        key: str | None = yield Key()
+        known = self._headers  # read and written as a whole: threads may come with different keys
+        if known is None or known[0] != key:
+            headers = {
+                "Accept": "application/json, text/event-stream",
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"xdm-integrations/{__version__}",
+            }
+            if key is not None:
+                headers["Authorization"] = f"Bearer {key}"
+            headers = merge_headers(headers, self.config.headers)
+            require_key(self.config.base_url, headers)
+            known = self._headers = key, RequestHeaders(headers)
+        return known[1]
 
 
 @dataclass(slots=True, eq=False)
 class Call:
     """One call, checked and ready to be sent."""
 
-    prompts: list[OnePrompt]
     body: dict[str, Any]
-    """Everything but the prompt."""
+    """What all requests of the call have; the endpoint adds the rest."""
     n: int
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
+    """Choices asked for (per prompt, where there are several)."""
+    base_url: str
+    path: str
+    """The endpoint, below the base URL."""
+    headers: RequestHeaders
     timeout: Timeout
     limits: Limits
     policy: RetryPolicy
@@ -50,18 +102,108 @@ class Call:
         """The model asked for."""
         return str(self.body["model"])
 
-    def request(self, prompts: list[OnePrompt], deadline: float | None, *, streaming: bool = False) -> Request:
-        """Return the request for these prompts; a single one goes as itself, not as a list."""
-        body = {**self.body, "prompt": prompts[0] if len(prompts) == 1 else prompts}
+    def request(self, body: Mapping[str, Any], deadline: float | None, *, streaming: bool = False) -> Request:
+        """Return the request with this body.
+
+        Raises:
+            ConfigurationError: It can't be written as JSON.
+        """
         try:
             data = jsontext.dumps(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"extra_body: can't be written as JSON ({error}).") from None
         return Request(
-            self.url,
-            self.headers,
-            data,
-            streaming=streaming,
-            timeout=self.timeout,
-            deadline=deadline,
+            self.base_url + self.path, self.headers, data, streaming=streaming, timeout=self.timeout, deadline=deadline
         )
+
+
+def prepare(  # noqa: PLR0913 - all that a call is made of
+    config: Config,
+    headers: RequestHeaders,
+    path: str,
+    params: Mapping[str, Any],
+    check: Callable[[Mapping[str, Any]], dict[str, Any]],
+    *,
+    decided: Sequence[str],
+    streaming: bool = False,
+) -> Call:
+    """Check a call. Precedence: `extra_body`, the call, the client's default.
+
+    Args:
+        config: The client's settings.
+        headers: The client's headers, key included.
+        path: The endpoint, below the base URL.
+        params: What the call was given: the endpoint's parameters, and `OPTIONS`.
+        check: Returns the fields of the body for the endpoint's parameters, or refuses them.
+        decided: Fields of the body that the method called decides; `extra_body` must not hold them.
+        streaming: Whether the answer is to come as a stream.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+    """
+    given: dict[str, Any] = {"model": config.model}
+    given.update({name: value for name, value in params.items() if value is not None and name not in OPTIONS})
+    extra_body, extra_headers, timeout = (params.get(option) for option in OPTIONS)
+    body = check(given)
+    if extra_body is not None and not isinstance(extra_body, Mapping):
+        raise ConfigurationError(f"extra_body: expected a mapping of fields, got {type(extra_body).__name__}.")
+    if extra := {**config.extra_body, **(extra_body or {})}:
+        for name in decided:
+            if name in extra:
+                raise ConfigurationError(f"extra_body: must not hold {name!r}; the method called decides it.")
+        if not streaming:
+            extra.pop("stream_options", None)  # refused by servers where `stream` isn't set
+        body |= extra
+    if streaming:
+        body["stream"] = True
+        if config.stream_usage:
+            body.setdefault("stream_options", {"include_usage": True})
+    n = body.get("n", 1)
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ConfigurationError(f"extra_body: n={n!r} must be an integer of at least 1.")
+    if extra_headers:
+        headers = RequestHeaders(merge_headers(headers, check_headers(extra_headers)))
+    return Call(
+        body,
+        n,
+        config.base_url,
+        path,
+        headers,
+        config.timeout if timeout is None else normalize_timeout(timeout),
+        config.limits,
+        config.retry,
+        config.require_finish_reason,
+    )
+
+
+def layered(
+    parameters: Container[str],
+    fields: Mapping[str, Any],
+    more: Mapping[str, Any],
+    extra_body: Mapping[str, Any] | None,
+    call: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the parameters of a client's call, from an adapter's settings and one of its calls.
+
+    Precedence: the call, then `more`, then `fields`; and `extra_body` over all of them, the call's over the adapter's.
+    None means "not given", at each level.
+
+    Args:
+        parameters: The names of the endpoint's parameters.
+        fields: The adapter's own fields, by those names.
+        more: The adapter's further parameters (`model_kwargs`, `additional_kwargs`): what isn't one of the
+            endpoint's goes into the body as it is.
+        extra_body: The adapter's extra fields of the body.
+        call: What the call was given, `extra_body` among it perhaps.
+    """
+    params = {name: value for name, value in fields.items() if value is not None}
+    extra: dict[str, Any] = {}
+    for name, value in more.items():
+        if value is not None:
+            (params if name in parameters else extra)[name] = value
+    extra.update(extra_body or {})
+    params.update({name: value for name, value in call.items() if value is not None})
+    own = params.get("extra_body")
+    if extra and (own is None or isinstance(own, Mapping)):  # the client refuses anything else
+        params["extra_body"] = {**extra, **(own or {})}
+    return params

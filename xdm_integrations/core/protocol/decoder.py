@@ -1,20 +1,19 @@
-"""A streamed answer: events in, chunks out, and the judgement whether the answer is whole.
+"""A streamed answer: events in, chunks out, and the judgement whether the answer is complete.
 
-An answer is whole when every choice has had a finish_reason. `[DONE]` proves nothing, because
+An answer is complete when every choice has had a finish_reason. `[DONE]` proves nothing, because
 the gateway sends it after an upstream failure too (One API relay/adaptor/openai/main.go); it
 ends the reading, and it counts where `require_finish_reason` is off.
 
 Read here what servers really send: usage in a chunk of its own, on the last or on every chunk;
-chat-shaped chunks on this endpoint; a plain JSON body instead of events; an error as a bare
-line; finish reasons sent twice; an index that is off where there is only one choice.
+a plain JSON body instead of events; an error as a bare line; finish reasons sent twice. What an
+event means is the endpoint's: its accumulator is handed in.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.completions.text_so_far import AnswerSoFar
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, StreamInterruptedError, XDMError
@@ -24,17 +23,50 @@ from .sse import BARE, SSEDecoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xdm_integrations.core.completions.results import Completion, CompletionChunk
-
     from .sse import ServerEvent
     from .wire import Limits
 
 
-class StreamDecoder:
+Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class SoFar(Protocol[Chunk, Answer_co]):
+    """An answer as far as it has come: what an endpoint brings for its streams.
+
+    Attributes:
+        expected: How many choices were asked for.
+        unfinished: How many of them have had no finish_reason yet.
+        has_output: True if anything of the answer has come.
+    """
+
+    expected: int
+    unfinished: int
+
+    @property
+    def has_output(self) -> bool:
+        """See above."""
+
+    def add(self, event: dict[str, Any], chunks: list[Chunk]) -> None:
+        """Take an event that is no error, and add its chunks to `chunks`.
+
+        Raises:
+            XDMError: It says that the answer failed, or can't be part of it.
+        """
+
+    def end(self, chunks: list[Chunk]) -> None:
+        """Add what was held back: the answer is complete. Called once."""
+
+    def result(self, headers: Mapping[str, str]) -> Answer_co:
+        """Return the answer as far as it has come."""
+
+
+class StreamDecoder(Generic[Chunk, Answer]):
     """Bytes in, chunks out.
 
-    `feed` and `close` return the chunks that the bytes complete. Neither raises: an error goes
-    into `failure`, to be raised after those chunks have been handed out.
+    `feed`, `close` and `interrupt` return the chunks that are ready. None raises: an error goes
+    into `failure`, to be raised after those chunks have been delivered.
 
     Attributes:
         failure: What went wrong, with the answer so far as its `.partial`; None if nothing did.
@@ -44,8 +76,7 @@ class StreamDecoder:
 
     def __init__(
         self,
-        expected: int,
-        n: int,
+        answer: SoFar[Chunk, Answer],
         headers: Mapping[str, str],
         limits: Limits,
         *,
@@ -58,19 +89,19 @@ class StreamDecoder:
         self._limits = limits
         self._require_finish_reason = require_finish_reason
         self._sse = SSEDecoder(limits)
-        self._answer = AnswerSoFar(expected, n)
+        self._answer = answer
         self._done = False
         self._bare: list[bytes] = []
         self._bare_size = 0
 
     @property
     def finished(self) -> bool:
-        """True if every choice has had its finish_reason: the answer is whole."""
+        """True if every choice has had its finish_reason: the answer is complete."""
         return self._answer.unfinished == 0
 
-    def feed(self, block: bytes) -> list[CompletionChunk]:
+    def feed(self, block: bytes) -> list[Chunk]:
         """Take the next bytes of the body."""
-        chunks: list[CompletionChunk] = []
+        chunks: list[Chunk] = []
         events = [] if self.ended else self._sse.feed(block)
         try:
             for event in events:
@@ -78,15 +109,15 @@ class StreamDecoder:
                 if self.ended:
                     return chunks
         except XDMError as error:
-            self._fail(error)
+            self._fail(error, chunks)
         else:
             if self._sse.failure is not None and not self.ended:
-                self._fail(self._sse.failure)
+                self._fail(self._sse.failure, chunks)
         return chunks
 
-    def close(self) -> list[CompletionChunk]:
-        """Take the end of the body, and judge whether the answer is whole."""
-        chunks: list[CompletionChunk] = []
+    def close(self) -> list[Chunk]:
+        """Take the end of the body, and judge whether the answer is complete."""
+        chunks: list[Chunk] = []
         events = [] if self.ended else self._sse.close()
         try:
             for event in events:
@@ -96,30 +127,32 @@ class StreamDecoder:
                     self._take(event, chunks)
             if not self.ended:
                 self._take_bare(chunks)
-                self._end()
+                self._end(chunks)
         except XDMError as error:
-            self._fail(error)
+            self._fail(error, chunks)
         return chunks
 
-    def interrupt(self, cause: XDMError) -> None:
-        """Take note that the connection failed. If the answer is whole, nothing is lost."""
-        if self.finished:
-            self.ended = True
-        elif self._answer.has_output:
+    def interrupt(self, cause: XDMError) -> list[Chunk]:
+        """Take note that the connection failed. If the answer is complete, nothing is lost."""
+        chunks: list[Chunk] = []
+        if self.ended:
+            return chunks
+        if not self.finished and self._answer.has_output:
             error = StreamInterruptedError(
                 f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`.",
                 request_id=cause.request_id,
             )
             error.__cause__ = cause
-            self._fail(error)
+            self._fail(error, chunks)
         else:
-            self._fail(cause)
+            self._fail(cause, chunks)
+        return chunks
 
-    def result(self) -> Completion:
+    def result(self) -> Answer:
         """Return the answer as far as it has come."""
         return self._answer.result(self._headers)
 
-    def _take(self, event: ServerEvent, chunks: list[CompletionChunk]) -> None:
+    def _take(self, event: ServerEvent, chunks: list[Chunk]) -> None:
         kind, data = event
         self.events += 1
         if kind == BARE:
@@ -127,25 +160,25 @@ class StreamDecoder:
             return
         if data[:1] != b"{" and data.strip() == b"[DONE]":
             self._done = True
-            self._end()
+            self._end(chunks)
             return
         try:
             value = jsontext.loads(data)
         except (ValueError, RecursionError):
-            self._take_text(kind, data)
+            self._take_text(kind, data, chunks)
             return
         if value is None and kind != "error":
             return  # llama.cpp opens the stream of several prompts with `data: null`
         self._take_value(value, kind, data, chunks)
 
-    def _take_text(self, kind: str, data: bytes) -> None:
+    def _take_text(self, kind: str, data: bytes, chunks: list[Chunk]) -> None:
         """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""
         error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers)
         if kind != "error" or error is None:
             error = not_an_answer(200, self._headers, data)
-        self._fail(error)
+        self._fail(error, chunks)
 
-    def _keep_bare(self, line: bytes, chunks: list[CompletionChunk]) -> None:
+    def _keep_bare(self, line: bytes, chunks: list[Chunk]) -> None:
         """Take a line outside any event: JSON of one line at once, anything else at the end."""
         self._bare_size += len(line)
         if self._bare_size > self._limits.body:
@@ -160,7 +193,7 @@ class StreamDecoder:
                 return
         self._bare.append(line)
 
-    def _take_bare(self, chunks: list[CompletionChunk]) -> None:
+    def _take_bare(self, chunks: list[Chunk]) -> None:
         if not self._bare:
             return
         body = b"\n".join(self._bare)
@@ -168,56 +201,52 @@ class StreamDecoder:
             value = jsontext.loads(body)
         except (ValueError, RecursionError):
             if not self._answer.has_output:
-                self._fail(not_an_answer(200, self._headers, body))
+                self._fail(not_an_answer(200, self._headers, body), chunks)
             return
         self._take_value(value, "", body, chunks)
 
-    def _take_value(self, value: Any, kind: str, data: bytes, chunks: list[CompletionChunk]) -> None:  # noqa: ANN401 - JSON
+    def _take_value(self, value: Any, kind: str, data: bytes, chunks: list[Chunk]) -> None:  # noqa: ANN401 - JSON
         choices = value.get("choices") if isinstance(value, dict) else None
         if kind == "error" or not choices or "error" in value:
             error = error_in(value, kind=kind, headers=self._headers, body=data)
             if error is not None:
-                self._fail(error)
+                self._fail(error, chunks)
                 return
             if not isinstance(value, dict):
-                self._fail(not_an_answer(200, self._headers, data))
+                self._fail(not_an_answer(200, self._headers, data), chunks)
                 return
-        self._answer.take(value, chunks)
+        self._answer.add(value, chunks)
 
-    def _end(self) -> None:
+    def _end(self, chunks: list[Chunk]) -> None:
         """Judge at `[DONE]` or at the end of the body."""
         if self.ended:
             return
-        if self.finished or (self._done and not self._require_finish_reason and self._answer.has_output):
+        answer = self._answer
+        if self.finished or (self._done and not self._require_finish_reason and answer.has_output):
             self.ended = True
+            answer.end(chunks)
             return
         how = "with [DONE] but " if self._done else ""
-        if self._answer.has_output:
-            missing = (
-                f"{self._answer.unfinished} of {self._answer.expected} choices"
-                if self._answer.expected > 1
-                else "the answer"
-            )
-            self._fail(
-                StreamInterruptedError(
-                    f"The stream ended {how}without a finish_reason for {missing}: it was cut off upstream. The text "
-                    f"so far is in `.partial`. If this server never sends a finish_reason, pass "
-                    f"`require_finish_reason=False`: then [DONE] is taken as the end."
-                )
+        if answer.has_output:
+            missing = f"{answer.unfinished} of {answer.expected} choices" if answer.expected > 1 else "the answer"
+            error: XDMError = StreamInterruptedError(
+                f"The stream ended {how}without a finish_reason for {missing}: it was cut off upstream. The text "
+                f"so far is in `.partial`. If this server never sends a finish_reason, pass "
+                f"`require_finish_reason=False`: then [DONE] is taken as the end."
             )
         else:
-            self._fail(
-                APIResponseError(
-                    f"The stream ended {how}without any text or finish_reason.", headers=self._headers, retry="backoff"
-                )
+            error = APIResponseError(
+                f"The stream ended {how}without any text or finish_reason.", headers=self._headers, retry="backoff"
             )
+        self._fail(error, chunks)
 
-    def _fail(self, error: XDMError) -> None:
+    def _fail(self, error: XDMError, chunks: list[Chunk]) -> None:
         self.ended = True
         if self.finished:
-            return  # the answer is whole, whatever comes after it
+            self._answer.end(chunks)  # the answer is complete, whatever comes after it
+            return
         if self._answer.has_output:
-            error.partial = self.result()
+            error.partial = self.result()  # type: ignore[assignment] # of whatever endpoint
             error.retry = "never"
         if error.request_id is None:
             error.request_id = request_id_of(self._headers)

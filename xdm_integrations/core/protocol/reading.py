@@ -1,27 +1,29 @@
-"""Opening a stream, and reading it: when to read on, when to give up, when the end has come."""
+"""Opening a stream, and reading it: when to read on, when to stop waiting, when the end has come."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdm_integrations.core.errors.tree import BadRequestError, XDMError
-from xdm_integrations.core.gateway.nearest import with_model_suggestions
 
-from .decoder import StreamDecoder
+from .decoder import SoFar, StreamDecoder
 from .flow import Flow, deadline_of, send_flow, timeout_error
 from .wire import Read, Reply, secret_of
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.completions.results import CompletionChunk
+    from collections.abc import Callable
 
     from .call import Call, ServerFacts
     from .retry import Runtime
 
 GRACE_AFTER_FINISH = 5.0
-"""Seconds to wait for usage and `[DONE]` once the answer is whole."""
+"""Seconds to wait for usage and `[DONE]` once the answer is complete."""
+
+Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer")
 
 
-class Streaming:
+class Streaming(Generic[Chunk, Answer]):
     """A stream that is being read, and what its reader has to decide after each read.
 
     Attributes:
@@ -30,17 +32,13 @@ class Streaming:
         chunks: The chunks that the opening has already brought.
     """
 
-    def __init__(self, call: Call, reply: Reply, runtime: Runtime) -> None:
+    def __init__(self, call: Call, reply: Reply, answer: SoFar[Chunk, Answer], runtime: Runtime) -> None:
         self.body = reply.stream
         self.decoder = StreamDecoder(
-            len(call.prompts) * call.n,
-            call.n,
-            reply.headers,
-            call.limits,
-            require_finish_reason=call.require_finish_reason,
+            answer, reply.headers, call.limits, require_finish_reason=call.require_finish_reason
         )
-        self.chunks: list[CompletionChunk] = []
-        self._secret = secret_of(call.headers)
+        self.chunks: list[Chunk] = []
+        self._headers = call.headers
         self._monotonic = runtime.monotonic
         self._patience = call.timeout.read
         self._last_event = runtime.monotonic()
@@ -51,13 +49,14 @@ class Streaming:
         """How long the next read may take, beyond the request's own limits."""
         return GRACE_AFTER_FINISH if self.decoder.finished else None
 
-    def interrupt(self, cause: XDMError) -> None:
-        """Take note that reading failed: afterwards as after `take`."""
-        self.decoder.interrupt(cause)
+    def interrupt(self, cause: XDMError) -> list[Chunk]:
+        """Take note that reading failed: afterwards as after `feed`."""
+        chunks = self.decoder.interrupt(cause)
         if self.decoder.failure is not None:
-            self.decoder.failure.hide(self._secret)
+            self.decoder.failure.hide(secret_of(self._headers))
+        return chunks
 
-    def take(self, block: bytes) -> list[CompletionChunk]:
+    def feed(self, block: bytes) -> list[Chunk]:
         """Take what a read brought (b"" at the end) and return the chunks it completes.
 
         Afterwards `decoder.ended` says whether to stop, and `decoder.failure` why.
@@ -65,7 +64,7 @@ class Streaming:
         decoder = self.decoder
         chunks = decoder.feed(block) if block else decoder.close()
         if decoder.failure is not None:
-            decoder.failure.hide(self._secret)
+            decoder.failure.hide(secret_of(self._headers))
         if chunks:
             return chunks  # the clock is read only when nothing comes
         now = self._monotonic()
@@ -75,57 +74,74 @@ class Streaming:
         elif not decoder.ended:
             patience = GRACE_AFTER_FINISH if decoder.finished else self._patience
             if patience is not None and now - self._last_event > patience:
-                decoder.interrupt(timeout_error("read", patience))
+                return decoder.interrupt(timeout_error("read", patience))
         return chunks
 
 
-@with_model_suggestions
-def stream_flow(call: Call, facts: ServerFacts, runtime: Runtime) -> Flow[Streaming]:
-    """Open a stream, and read it up to its first word: until then everything can be retried.
+def stream_flow(  # noqa: PLR0913, PLR0917 - all that opening a stream needs
+    call: Call,
+    body: dict[str, Any],
+    so_far: Callable[[], SoFar[Chunk, Answer]],
+    facts: ServerFacts,
+    runtime: Runtime,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
+) -> Flow[Streaming[Chunk, Answer]]:
+    """Open a stream, and read it up to its first chunk: until then everything can be retried.
 
     A server that refuses `stream_options` is asked again without, at the price of the counts.
+
+    Args:
+        call: The call.
+        body: The complete body of its request.
+        so_far: Makes an accumulator, for each attempt a new one.
+        facts: What was learnt about the server.
+        runtime: Randomness and clocks.
+        handled_by_caller: See `send_flow`.
     """
 
-    def receive(reply: Reply) -> Flow[Streaming]:
-        return _read_first_chunk(Streaming(call, reply, runtime))
+    def receive(reply: Reply) -> Flow[Streaming[Chunk, Answer]]:
+        return _read_first_chunk(Streaming(call, reply, so_far(), runtime))
 
     def refuses_options(error: XDMError) -> bool:
         return (
-            "stream_options" in call.body
+            "stream_options" in body
             and isinstance(error, BadRequestError)
             and "stream_options" in error.body + error.message
         )
 
+    def handled(error: XDMError) -> bool:
+        return refuses_options(error) or (handled_by_caller is not None and handled_by_caller(error))
+
     if call.model in facts.refuses_stream_options:
-        call.body.pop("stream_options", None)
+        body = {name: value for name, value in body.items() if name != "stream_options"}
     deadline = deadline_of(call.timeout, runtime)
-    request = call.request(call.prompts, deadline, streaming=True)
+    request = call.request(body, deadline, streaming=True)
     try:
-        return (yield from send_flow(request, receive, call.policy, runtime, refuses_options))
+        return (yield from send_flow(request, receive, call.policy, runtime, handled))
     except XDMError as error:
         if not refuses_options(error):
             raise
     facts.refuses_stream_options.add(call.model)
-    del call.body["stream_options"]
-    request = call.request(call.prompts, deadline, streaming=True)
-    return (yield from send_flow(request, receive, call.policy, runtime))
+    body = {name: value for name, value in body.items() if name != "stream_options"}
+    request = call.request(body, deadline, streaming=True)
+    return (yield from send_flow(request, receive, call.policy, runtime, handled))
 
 
-def _read_first_chunk(streaming: Streaming) -> Flow[Streaming]:
+def _read_first_chunk(streaming: Streaming[Chunk, Answer]) -> Flow[Streaming[Chunk, Answer]]:
     decoder = streaming.decoder
-    whole = False
+    opened = False
     try:
         while not (streaming.chunks or decoder.ended):
             try:
                 block = yield Read(streaming.body)
             except XDMError as error:
-                streaming.interrupt(error)
+                streaming.chunks = streaming.interrupt(error)
             else:
-                streaming.chunks = streaming.take(block)
+                streaming.chunks = streaming.feed(block)
         if decoder.failure is not None and not streaming.chunks:
             raise decoder.failure
-        whole = True
+        opened = True
     finally:
-        if not whole:
+        if not opened:
             streaming.body.close()
     return streaming

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core.errors.reply_text import request_id_of
+
+from .lenient import label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +172,59 @@ def _token(value: object) -> str:
 
 def _number(value: object) -> float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What every answer says about itself, of whatever endpoint.
+
+    Attributes:
+        usage: Token counts, or None if the server gave none.
+        model: The model that served, as the server names it; "" if it doesn't.
+        id: The server's id of the answer; "" if it gave none.
+        created: Seconds since 1970, or None.
+        system_fingerprint: The backend's configuration, or None.
+        request_id: The gateway's id of the request, or None.
+        headers: The reply's headers, names in lower case.
+        raw: The body as it was parsed; for a stream, its last event.
+        extra: What the server added to the answer (`timings`, ...), as it was sent.
+    """
+
+    usage: Usage | None = None
+    model: str = ""
+    id: str = ""
+    created: int | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_ANSWER_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
+
+
+def answer_fields(
+    value: Mapping[str, Any], headers: Mapping[str, str], usage: Usage | None, last: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the fields of an `Answer`.
+
+    Args:
+        value: The body; for a stream, the event that says who served it.
+        headers: The reply's headers.
+        usage: Token counts, read.
+        last: For a stream, its last event.
+    """
+    created = value.get("created")
+    everything = value if last is None else {**value, **last}
+    return {
+        "usage": usage,
+        "model": label(value.get("model")),
+        "id": label(value.get("id")),
+        "created": created if isinstance(created, int) else None,
+        "system_fingerprint": label(value.get("system_fingerprint")) or None,
+        "request_id": request_id_of(headers),
+        "headers": dict(headers),
+        "raw": dict(value if last is None else last),
+        "extra": {k: v for k, v in everything.items() if k not in _ANSWER_FIELDS and v is not None},
+    }

@@ -1,8 +1,9 @@
-"""What crosses the border between decisions and plumbing.
+"""What crosses the border between decisions (core) and transports.
 
-A flow (see `flow`) is a generator. It yields a command, the driver in `transports.base`
+A flow (see `flow`) is a generator. It yields a command, the driver in `transports.drivers`
 carries it out on a transport, and sends the outcome back in:
 
+    Key()          -> str | None    the key; the first command of a call
     Send(request)  -> Reply         or an XDMError is thrown in
     Read(body)     -> bytes         b"" at the end of the body; or an XDMError is thrown in
     Sleep(...)     -> None
@@ -119,6 +120,18 @@ class Reply(NamedTuple):
     """An open `Body` or `AsyncBody`, for a 2xx reply to a streaming request; else None."""
 
 
+class RequestHeaders(dict[str, str]):
+    """The headers of a request, the key among them, which `repr` doesn't show. Not to be changed once made."""
+
+    def __repr__(self) -> str:
+        """Name the headers, without their values."""
+        return f"<headers: {', '.join(self)}>"
+
+
+class Key(NamedTuple):
+    """Report the key to call with, or None if there is none."""
+
+
 class Send(NamedTuple):
     """Send this request and report the reply."""
 
@@ -140,4 +153,4 @@ class Sleep(NamedTuple):
     error: XDMError
 
 
-Command: TypeAlias = "Send | Read | Sleep"
+Command: TypeAlias = "Key | Send | Read | Sleep"

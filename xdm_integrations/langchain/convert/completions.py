@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
+    from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-    from xdm_integrations.core.protocol.batching import Outcome
     from xdm_integrations.core.protocol.results import Logprobs, Usage
     from xdm_integrations.core.protocol.wire import Sleep
 

@@ -136,7 +136,7 @@ def raw_of(completion: Completion) -> dict[str, Any]:
                 "finish_reason": finish_reason,
                 "logprobs": None if logprobs is None else logprobs.as_dict(),
             }
-            for text, index, finish_reason, logprobs in completion.choices
+            for text, index, finish_reason, logprobs, _ in completion.choices
         ],
         "usage": None if completion.usage is None else completion.usage.as_dict(),
     }
