@@ -93,7 +93,7 @@ def test_a_stop_iteration_of_a_hook_is_not_the_end_of_the_flow():
         return "never"
 
     with pytest.raises(RuntimeError, match="StopIteration"):
-        drive(flow(), RequestsTransport(Limits()), Hooks(on_request=lambda _: next(iter(()))))
+        drive(flow(), RequestsTransport(Limits()), Hooks(on_request=lambda _: next(iter(()))), lambda: None)
 
 
 @pytest.mark.parametrize("usage", [[1], "many", 3, None, {"total_tokens": "x"}])
