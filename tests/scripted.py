@@ -278,7 +278,12 @@ def echoing(seen: Seen) -> list[Step]:
     prompt = body["prompt"]
     prompts = prompt if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else [prompt]
     n = body.get("n", 1)
-    texts = [f"<{p}>" if n == 1 else f"<{p}#{j}>" for p in prompts for j in range(n)]
+    echoed = [str(p) if body.get("echo") else "" for p in prompts]
+    texts = [
+        start + (f"<{p}>" if n == 1 else f"<{p}#{j}>")
+        for p, start in zip(prompts, echoed, strict=True)
+        for j in range(n)
+    ]
     asked = sum(len(str(p).split()) for p in prompts)
     usage = {"prompt_tokens": asked, "completion_tokens": len(texts), "total_tokens": asked + len(texts)}
     if not body.get("stream"):

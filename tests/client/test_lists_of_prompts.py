@@ -57,12 +57,39 @@ def test_n_of_each(surface, server):
     assert [c.index for c in answer.choices] == [0, 1, 2, 3]
 
 
-def test_a_server_that_ignores_n_is_a_typed_error(surface, server):
-    server.script = [http(completion("<a>"))]
-    with pytest.raises(APIResponseError, match="ask for 2") as caught:
+def test_where_a_server_ignores_n_the_missing_choices_are_asked_for(surface, server):
+    server.script = lambda seen: http(completion(f"answer {len(server.requests)}"))
+    answer = surface.complete(surface.client(base_url=server.url), "a", n=3)
+    assert [(choice.text, choice.index) for choice in answer.choices] == [
+        ("answer 1", 0),
+        ("answer 2", 1),
+        ("answer 3", 2),
+    ]
+    assert answer.usage.total_tokens == 3 * USAGE["total_tokens"]
+    assert [seen.json.get("n") for seen in server.requests] == [3, None, None]
+    assert [len(group) for group in answer.by_prompt()] == [3]
+
+
+def test_a_missing_choice_that_fails_is_the_error_with_those_that_came(surface, server):
+    refusal = http({"error": {"message": "not again", "type": "invalid_request_error"}}, 400)
+    server.script = [http(completion("<a>")), refusal]
+    with pytest.raises(BadRequestError, match="not again") as caught:
         surface.complete(surface.client(base_url=server.url), "a", n=2)
+    assert caught.value.partial.text == "<a>"
+    assert len(server.requests) == 2
+
+
+def test_more_choices_than_were_asked_for_are_a_typed_error(surface, server):
+    server.script = [http(completion("<a>", "<b>"))]
+    with pytest.raises(APIResponseError, match="asked for: 1") as caught:
+        surface.complete(surface.client(base_url=server.url, max_retries=0), "a")
     assert caught.value.text == "<a>"
-    assert len(server.requests) == 1
+
+
+def test_a_stream_of_n_choices_where_one_comes_says_what_to_do(surface, server):
+    server.script = [stream(chunk("<a>", 0), chunk("", 0, "stop"), usage_chunk(), "data: [DONE]\n\n")]
+    with pytest.raises(StreamInterruptedError, match="one answer per request"):
+        surface.stream(surface.client(base_url=server.url), "a", n=2)
 
 
 def test_a_prompt_that_fails_alone_is_the_error_with_the_answers_before_it(surface, server):

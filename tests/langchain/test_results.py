@@ -59,7 +59,7 @@ def test_too_few_choices_are_a_typed_error_and_never_the_wrong_pairing(world, se
     server.script = [http(completion())]
     with pytest.raises(APIResponseError):
         world.invoke(world.llm(server, max_retries=0), "hi")
-    server.script = [http(completion("a"))]
+    server.script = [http(completion("a", "b", "c"))]
     with pytest.raises(APIResponseError):
         world.invoke(world.llm(server, max_retries=0), "hi", n=2)
 

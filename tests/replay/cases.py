@@ -66,7 +66,6 @@ CASES = {
     "best_of": Case(TEST, {"best_of": 2}, streams=False),
     "best_of_n": Case(TEST, {"best_of": 2, "n": 2}, streams=False),
     "best_of_one": Case(TEST, {"best_of": 1}),
-    "echo": Case(FRANCE, {"echo": True}),
     "frequency_penalty": Case("Count to ten:", {"frequency_penalty": 1.5, "max_tokens": 20}),
     "presence_penalty": Case("Count to ten:", {"presence_penalty": -1, "max_tokens": 20}),
     "logit_bias": Case(TEST, {"logit_bias": {13: -100}, "max_tokens": 6}),
@@ -122,4 +121,6 @@ def client_cassettes() -> set[str]:
     """Return the names of the cassettes that `test_client` plays."""
     names = {f"complete_{name}" for name in CASES}
     names |= {f"stream_{name}" for name, case in CASES.items() if case.streams}
-    return {f"client/{name}" for name in names | {"batch_apart", "batch_packed", "models"}}
+    return {
+        f"client/{name}" for name in names | {"batch_apart", "batch_packed", "complete_echo", "models", "stream_echo"}
+    }

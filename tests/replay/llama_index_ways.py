@@ -236,7 +236,6 @@ LLAMA_INDEX = {
     "complete_stop": _both(_complete, _acomplete, {"stop": ["ind"]}),
     "complete_n": _both(_complete, _acomplete, {"n": 2}),
     "complete_logprobs": _both(_complete, _acomplete, {"logprobs": 2}),
-    "complete_echo": _both(_complete, _acomplete, {"echo": True}, FRANCE),
     "complete_model": _both(_complete, _acomplete, {"model": "another-name"}),
     "complete_every_parameter_as_argument": _both(_complete, _acomplete, PARAMETERS),
     "complete_every_parameter_as_field": _both(_complete, _acomplete, {}, settings=PARAMETERS, parameters=PARAMETERS),

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.replay.cases import BATCH, CASES, Case
+from tests.replay.cases import BATCH, CASES, FRANCE, Case
 from tests.replay.recorded import Told, bodies, json_of, replies
 from tests.replay.ways import positions
-from xdm_integrations import APIStatusError
+from xdm_integrations import APIStatusError, UnsupportedParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,17 @@ def test_a_stream_gives_what_the_server_said(
             assert mine[-1].finish_reason
     body = expected_body(case, recorded_from.model) | {"stream": True, "stream_options": {"include_usage": True}}
     assert bodies(vcr) == [body]
+
+
+@pytest.mark.parametrize(("ask", "cassette"), [("complete", "client/complete_echo"), ("stream", "client/stream_echo")])
+def test_an_echo_that_the_server_drops_is_refused_by_name(
+    ask: str, cassette: str, recorded_from: Any, surface: Any, vcr: Any
+) -> None:
+    client = surface.client(**recorded_from.settings())
+    with pytest.raises(UnsupportedParameterError) as caught:
+        getattr(surface, ask)(client, FRANCE, echo=True, temperature=0)
+    assert caught.value.param == "echo"
+    assert [body["echo"] for body in bodies(vcr)] == [True]
 
 
 @pytest.mark.parametrize("cassette", ["client/batch_apart"])

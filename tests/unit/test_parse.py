@@ -122,7 +122,7 @@ def test_choices_that_cannot_be_paired_are_a_typed_error(prompts, n, sent):
     assert error.headers == HEADERS
     assert error.request_id == "r-1"
     assert [c.text for c in error.partial.choices] == [f"t{i}" for i in sent]
-    assert f"{prompts} prompts x n={n}" in error.message
+    assert f"asked for: {prompts * n}" in error.message
 
 
 def test_things_among_the_choices_that_are_none():

@@ -53,8 +53,9 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     completion = Completion(tuple(parsed), n, **about)
     if [choice.index for choice in parsed] != indices:
         raise WrongChoicesError(
-            f"The server returned {len(parsed)} choices with the indices {[c.index for c in parsed][:20]} where "
-            f"{prompts} prompts x n={n} ask for {expected}. What it sent is in `.partial`.",
+            f"The server returned {len(parsed)} choices with the indices {[c.index for c in parsed][:20]}. Choices "
+            f"asked for: {expected}{f' (n={n} for each of {prompts} prompts)' if prompts > 1 else ''}. What it sent "
+            f"is in `.partial`.",
             status_code=status,
             headers=headers,
             request_id=completion.request_id,

@@ -27,12 +27,13 @@ from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
 from xdm_integrations.core.protocol.reading import Streaming, stream_flow
 from xdm_integrations.core.protocol.results import total_usage
 
+from .echo import check_echo
 from .parameters import check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
 from .text_so_far import TextSoFar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
     from xdm_integrations.core.protocol.config import Config
@@ -72,9 +73,9 @@ def stream_completion(
     """Ask for the answer as a stream; see `ask_completion`."""
     headers = yield from setup.headers()
     call, prompts = prepare_completion(setup.config, headers, prompt, params, streaming=True)
-    flow = stream_flow(
-        call, with_prompts(call, prompts), partial(TextSoFar, len(prompts), call.n), setup.facts, setup.runtime
-    )
+    echoed = prompts if call.body.get("echo") else []
+    so_far = partial(TextSoFar, len(prompts), call.n, echoed)
+    flow = stream_flow(call, with_prompts(call, prompts), so_far, setup.facts, setup.runtime)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
 
 
@@ -108,12 +109,14 @@ def complete_flow(
     """
     count = len(prompts)
     deadline = deadline_of(call.timeout, runtime)
-    if count == 1 or not one_by_one:
-        return (yield from _complete(call, prompts, runtime, deadline, packed=count > 1))
+    if count == 1:
+        return (yield from _complete_one(call, prompts[0], runtime, deadline))
+    if not one_by_one:
+        return (yield from _complete(call, prompts, runtime, deadline, refuses_lists))
     refusal: XDMError | None = None
     if call.model not in facts.single_prompt_models:
         try:
-            return (yield from _complete(call, prompts, runtime, deadline, packed=True))
+            return (yield from _complete(call, prompts, runtime, deadline, refuses_lists))
         except XDMError as error:
             if not refuses_lists(error):
                 raise
@@ -121,7 +124,7 @@ def complete_flow(
     parts: list[Completion] = []
     for prompt in prompts:
         try:
-            parts.append((yield from _complete(call, [prompt], runtime, deadline)))
+            parts.append((yield from _complete_one(call, prompt, runtime, deadline)))
         except XDMError as error:
             error.partial = merge(parts, call.n) if parts else error.partial
             error.__cause__ = error.__cause__ or refusal
@@ -131,15 +134,54 @@ def complete_flow(
     return replace(merged, usage=total_usage([merged.usage, usage_of_unusable_answer(refusal)]))
 
 
+def _complete_one(call: Call, prompt: OnePrompt, runtime: Runtime, deadline: float | None) -> Flow[Completion]:
+    """Ask for the choices of one prompt; where the server makes fewer than `n`, for the missing ones one by one.
+
+    Seen: `transformers serve`, and gateways whose channel knows no `n` (Claude, Gemini, Ollama, Zhipu): one choice.
+    """
+
+    def makes_fewer(error: XDMError) -> bool:
+        return isinstance(error, WrongChoicesError) and 0 < len(error.partial.choices) < call.n
+
+    try:
+        return (yield from _complete(call, [prompt], runtime, deadline, makes_fewer))
+    except XDMError as error:
+        if not makes_fewer(error):
+            raise
+        parts: list[Completion] = [error.partial]
+    single = replace(call, body={name: value for name, value in call.body.items() if name != "n"}, n=1)
+    while (count := sum(len(part.choices) for part in parts)) < call.n:
+        try:
+            parts.append((yield from _complete(single, [prompt], runtime, deadline)))
+        except XDMError as error:
+            error.partial = _joined(parts, count)
+            raise
+    return _joined(parts, call.n)
+
+
+def _joined(parts: list[Completion], n: int) -> Completion:
+    """Join choices of one prompt that came from several requests; each was billed, so that counts are summed."""
+    choices = [choice for part in parts for choice in part.choices]
+    numbered = tuple(choice._replace(index=i) for i, choice in enumerate(choices))
+    return replace(parts[0], choices=numbered, n=n, usage=total_usage([part.usage for part in parts]))
+
+
 def _complete(
-    call: Call, prompts: list[OnePrompt], runtime: Runtime, deadline: float | None, *, packed: bool = False
+    call: Call,
+    prompts: list[OnePrompt],
+    runtime: Runtime,
+    deadline: float | None,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[Completion]:
     def receive(reply: Reply) -> Flow[Completion]:
         yield from ()  # a flow like any other, with nothing left to wait for
-        return parse_completion(reply, len(prompts), call.n)
+        completion = parse_completion(reply, len(prompts), call.n)
+        if call.body.get("echo"):
+            check_echo(completion, prompts)
+        return completion
 
     request = call.request(with_prompts(call, prompts), deadline)
-    return (yield from send_flow(request, receive, call.policy, runtime, refuses_lists if packed else None))
+    return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
 
 
 def refuses_lists(error: XDMError) -> bool:

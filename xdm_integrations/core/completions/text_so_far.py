@@ -8,11 +8,14 @@ from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
+from .echo import cannot_echo
 from .parse import choice_text, extra_of
 from .results import Choice, Completion, CompletionChunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from .parameters import OnePrompt
 
 
 _PLAIN = 4
@@ -27,10 +30,13 @@ class TextSoFar:
         unfinished: How many of them have had no finish_reason yet.
     """
 
-    def __init__(self, prompts: int, n: int) -> None:
+    def __init__(self, prompts: int, n: int, echoed: Sequence[OnePrompt] = ()) -> None:
         self.expected = expected = prompts * n
         self.unfinished = expected
         self._n = n
+        self._echoed = {
+            i * n + j: prompt for i, prompt in enumerate(echoed) for j in range(n) if isinstance(prompt, str)
+        }
         self._texts: list[list[str]] = [[] for _ in range(expected)]
         self._finish: list[str | None] = [None] * expected
         self._pending_surrogates: dict[int, str] = {}
@@ -77,7 +83,9 @@ class TextSoFar:
         )
         return Completion(choices, self._n, **answer_fields(self._first, headers, self._counts(), self._last))
 
-    def _add_choice(self, choice: dict[str, Any], chunks: list[CompletionChunk]) -> None:
+    def _add_choice(  # noqa: C901 - one pass over a choice
+        self, choice: dict[str, Any], chunks: list[CompletionChunk]
+    ) -> None:
         text = choice.get("text")
         if not isinstance(text, str):
             text = choice_text(choice)
@@ -98,9 +106,19 @@ class TextSoFar:
             self._add_extra(extra_of(choice), index)
         if text:
             self._texts[index].append(text)
+            if index in self._echoed:
+                self._check_echo(index)
         elif finish is None and logprobs is None:
             return
         chunks.append(CompletionChunk(text, index, finish, logprobs))
+
+    def _check_echo(self, index: int) -> None:
+        """Refuse a text as soon as it can't begin with the prompt any more."""
+        prompt, text = self._echoed[index].strip(), "".join(self._texts[index]).lstrip()
+        if not prompt.startswith(text[: len(prompt)]):
+            raise cannot_echo()
+        if len(text) >= len(prompt):
+            del self._echoed[index]
 
     def _add_extra(self, extra: dict[str, Any], index: int) -> None:
         known = self._extra.setdefault(index, {})

@@ -1,1 +1,45 @@
-"""What can go wrong: the tree, the gateway's catalogue, and what a reply says."""
+"""What can go wrong: the tree of errors, the gateway's catalogue, and what a reply says."""
+
+from .tree import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthExceededError,
+    GatewayTimeoutError,
+    InsufficientQuotaError,
+    ModelUnavailableError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    StreamInterruptedError,
+    UnsupportedParameterError,
+    XDMError,
+)
+
+__all__ = [
+    "APIConnectionError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthExceededError",
+    "GatewayTimeoutError",
+    "InsufficientQuotaError",
+    "ModelUnavailableError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ServerError",
+    "StreamInterruptedError",
+    "UnsupportedParameterError",
+    "XDMError",
+]

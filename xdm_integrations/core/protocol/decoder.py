@@ -62,6 +62,12 @@ class SoFar(Protocol[Chunk, Answer_co]):
         """Return the answer as far as it has come."""
 
 
+_ONE_BY_ONE = (
+    " This server may make one answer per request, whatever `n` and however many prompts: stream them one by one, or "
+    "don't stream, and the missing ones are asked for."
+)
+
+
 class StreamDecoder(Generic[Chunk, Answer]):
     """Bytes in, chunks out.
 
@@ -233,6 +239,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
                 f"The stream ended {how}without a finish_reason for {missing}: it was cut off upstream. The text "
                 f"so far is in `.partial`. If this server never sends a finish_reason, pass "
                 f"`require_finish_reason=False`: then [DONE] is taken as the end."
+                + (_ONE_BY_ONE if 0 < answer.unfinished < answer.expected else "")
             )
         else:
             error = APIResponseError(

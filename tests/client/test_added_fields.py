@@ -1,0 +1,28 @@
+"""Fields that servers add to an answer or a choice are kept, complete and streamed."""
+
+from __future__ import annotations
+
+from tests.scripted import DONE, chunk, completion, http, stream
+
+TIMINGS = {"predicted_ms": 12.5}
+
+
+def test_of_an_answer(surface, server):
+    body = completion("a", timings=TIMINGS)
+    body["choices"][0] |= {"stop_reason": 5, "token_ids": [1, 2], "matched_stop": None}
+    server.script = [http(body)]
+    answer = surface.complete(surface.client(base_url=server.url), "x")
+    assert answer.choices[0].extra == {"stop_reason": 5, "token_ids": [1, 2]}
+    assert answer.extra == {"timings": TIMINGS}
+    assert answer.raw["timings"] == TIMINGS
+
+
+def test_of_a_stream(surface, server):
+    first, second, last = chunk("a"), chunk("b"), chunk("", finish="stop", timings=TIMINGS)
+    first["choices"][0]["token_ids"] = [1]
+    second["choices"][0]["token_ids"] = [2]
+    last["choices"][0]["stop_reason"] = "END"
+    server.script = [stream(first, second, last, DONE)]
+    _, answer = surface.stream(surface.client(base_url=server.url), "x")
+    assert answer.choices[0].extra == {"token_ids": [1, 2], "stop_reason": "END"}
+    assert answer.extra == {"timings": TIMINGS}

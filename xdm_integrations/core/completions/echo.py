@@ -1,0 +1,53 @@
+"""Whether an answer that should begin with its prompt does. Many servers drop `echo` in silence.
+
+With `logprobs` the prompt's score would then be that of the new tokens: a wrong number that looks right
+(llama.cpp's server, One API and New API drop the field).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xdm_integrations.core.errors.tree import UnsupportedParameterError
+
+if TYPE_CHECKING:
+    from .parameters import OnePrompt
+    from .results import Choice, Completion
+
+
+def check_echo(completion: Completion, prompts: list[OnePrompt]) -> None:
+    """Refuse an answer that doesn't begin with its prompt.
+
+    Raises:
+        UnsupportedParameterError: The server can't echo; `.partial` has what it sent.
+    """
+    for choices, prompt in zip(completion.by_prompt(), prompts, strict=True):
+        for choice in choices:
+            if not _begins_with(choice, prompt):
+                raise cannot_echo(completion)
+
+
+def cannot_echo(completion: Completion | None = None) -> UnsupportedParameterError:
+    """Return the error for a server that drops `echo`."""
+    return UnsupportedParameterError(
+        "echo: the answer doesn't begin with the prompt, so this server can't echo, and its log probabilities aren't "
+        "the prompt's. Leave `echo` out, or ask a server that has it (vLLM, for instance).",
+        status_code=200,
+        param="echo",
+        scope="model",
+        headers=completion.headers if completion is not None else None,
+        partial=completion,
+        request_id=completion.request_id if completion is not None else None,
+        retry="never",
+    )
+
+
+def _begins_with(choice: Choice, prompt: OnePrompt) -> bool:
+    if not isinstance(prompt, str):  # ids can't be compared with text, but there must be a token for each
+        return choice.logprobs is None or len(choice.logprobs.tokens) >= len(prompt)
+    return begins(choice.text, prompt)
+
+
+def begins(text: str, prompt: str) -> bool:
+    """Tell whether a text begins with a prompt, but for the space around both, which tokenizers drop or add."""
+    return text.lstrip().startswith(prompt.strip())
