@@ -209,7 +209,7 @@ def test_a_used_client_can_be_copied_and_the_copy_used(surface, server, again):
     client = surface.client(base_url=server.url, api_key=KEY, model="m", timeout=5, extra_body={"a": 1})
     surface.complete(client, "x")
     twin = again(client)
-    surface._clients.append(twin)
+    surface.keep(twin)
     assert type(twin) is type(client)
     assert twin.config == client.config
     assert surface.complete(twin, "y").text == "<y>"
@@ -243,11 +243,11 @@ def test_a_client_shows_no_secret(surface, server):
 def test_a_closed_client_may_be_used_again(surface, server):
     client = surface.client(base_url=server.url)
     surface.complete(client, "x")
-    surface._run(client.aclose()) if surface.is_async else client.close()
+    surface.run(client.aclose()) if surface.is_async else client.close()
     assert server.wait_until(lambda: server.open_connections == 0)
     assert surface.complete(client, "y").text == "<y>"
     unused = surface.client(base_url=server.url)
-    surface._run(unused.aclose()) if surface.is_async else unused.close()
+    surface.run(unused.aclose()) if surface.is_async else unused.close()
 
 
 def test_context_managers_close(server):

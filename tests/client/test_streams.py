@@ -17,11 +17,11 @@ class Reader:
 
     def __init__(self, surface, client, prompt="x", **params):
         self._surface = surface
-        self.stream = surface._run(client.stream(prompt, **params))
+        self.stream = surface.run(client.stream(prompt, **params))
 
     def next(self):
         if self._surface.is_async:
-            return self._surface._run(anext(self.stream))
+            return self._surface.run(anext(self.stream))
         return next(self.stream)
 
     def rest(self):
@@ -31,10 +31,10 @@ class Reader:
         async def read():
             return [c async for c in self.stream]
 
-        return self._surface._run(read())
+        return self._surface.run(read())
 
     def close(self):
-        self._surface._run(self.stream.aclose()) if self._surface.is_async else self.stream.close()
+        self._surface.run(self.stream.aclose()) if self._surface.is_async else self.stream.close()
 
 
 def gone(server):
@@ -93,7 +93,7 @@ def test_what_nobody_reads_is_not_fetched(surface, server):
     reader = Reader(surface, surface.client(base_url=server.url))
     assert reader.next().text == "first"
     if surface.is_async:
-        assert not surface._run(asyncio.to_thread(all_sent.wait, 1))
+        assert not surface.run(asyncio.to_thread(all_sent.wait, 1))
     else:
         assert not all_sent.wait(1)
     assert sum(len(piece.text) for piece in reader.rest()) == 60_000_000
@@ -156,7 +156,7 @@ def test_dropping_it_ends_the_connection_without_the_garbage_collector(surface, 
         reader.next()
         del reader
         if surface.is_async:
-            surface._run(asyncio.sleep(0))  # the loop closes sockets in its next round
+            surface.run(asyncio.sleep(0))  # the loop closes sockets in its next round
         assert gone(server)
     finally:
         gc.enable()
@@ -303,7 +303,7 @@ def test_an_interrupt_after_the_end_closes_the_connection_too(surface, server, e
         reader.rest()
     assert body.closed
     if surface.is_async:
-        surface._run(asyncio.sleep(0))
+        surface.run(asyncio.sleep(0))
     assert gone(server)
 
 

@@ -126,5 +126,5 @@ def killed_in_mid_stream(client: Any, engine: Any, surface: Any) -> tuple[str, S
                 heard(chunk.text)
 
     with pytest.raises(StreamInterruptedError) as caught:
-        surface._run(ahear_all()) if surface.is_async else hear_all()
+        surface.run(ahear_all()) if surface.is_async else hear_all()
     return "".join(texts), caught.value

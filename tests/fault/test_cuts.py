@@ -33,7 +33,7 @@ def test_a_stream_cut_at_every_byte(surface, server, how):
         assert "Grüße an 你".startswith(text)
         if how == CLOSE and at > WHOLE.index(b"}]}\n\n") + 5:
             assert text.startswith("Grüße ")
-    surface.close_clients()
+    surface.close_kept()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 

@@ -186,7 +186,7 @@ def run(surface, server: ScriptedServer, fault: Fault, *, streamed: bool) -> Non
     expected = fault.requests or 0
     # A server may still be reading a request that was given up.
     assert server.wait_until(lambda: len(server.requests) >= expected)
-    surface.close_clients()
+    surface.close_kept()
     assert server.wait_until(lambda: server.open_connections == 0)
     if fault.requests is not None:
         assert len(server.requests) == expected

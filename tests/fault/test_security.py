@@ -163,7 +163,7 @@ def test_a_reply_is_bounded(surface, server, what):
     with pytest.raises(APIResponseError, match="more than"):
         (surface.stream if streamed else surface.complete)(client, "x")
     assert len(server.requests) == 1
-    surface.close_clients()
+    surface.close_kept()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 

@@ -1,8 +1,7 @@
-"""The two worlds of LangChain, and a handler that writes down what callbacks are told."""
+"""LangChain, sync and async, and a handler that writes down what callbacks are told."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,34 +9,21 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 
 from tests.scripted import ScriptedServer
+from tests.worlds import KINDS, World, worlds
 from xdm_integrations.langchain import XDMLLM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class World:
-    """One way to use an LLM: the same calls, blocking or awaited, on one event loop."""
-
-    def __init__(self, *, is_async: bool) -> None:
-        self.is_async = is_async
-        self._llms: list[Any] = []
-        self._loop = asyncio.new_event_loop() if is_async else None
+class LangChainWorld(World):
+    """LLMs of LangChain, sync and async."""
 
     def llm(self, server: Any = None, cls: type[Any] = XDMLLM, **settings: Any) -> Any:
         """Make an LLM that asks `server`; it is closed after the test."""
         if server is not None:
             settings.setdefault("base_url", server.url if isinstance(server, ScriptedServer) else server.base_url)
-        llm = cls(**settings)
-        self._llms.append(llm)
-        return llm
-
-    def run(self, outcome: Any) -> Any:
-        return self._loop.run_until_complete(outcome) if self._loop is not None else outcome
-
-    def call(self, target: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Call `target.method` or `target.amethod`."""
-        return self.run(getattr(target, "a" + method if self.is_async else method)(*args, **kwargs))
+        return self.keep(cls(**settings))
 
     def invoke(self, llm: Any, *args: Any, **kwargs: Any) -> Any:
         return self.call(llm, "invoke", *args, **kwargs)
@@ -49,34 +35,13 @@ class World:
         return self.call(llm, "generate", *args, **kwargs)
 
     def stream(self, llm: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        return self.each(llm, "stream", *args, **kwargs)
-
-    def each(self, target: Any, method: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Collect what an iterating method yields."""
-        if not self.is_async:
-            return list(getattr(target, method)(*args, **kwargs))
-        name = "_a" + method[1:] if method.startswith("_") else "a" + method
-
-        async def collect() -> list[Any]:
-            return [one async for one in getattr(target, name)(*args, **kwargs)]
-
-        return self.run(collect())
-
-    def close(self) -> None:
-        for llm in self._llms:
-            self.call(llm, "close")
-        if self._loop is not None:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+        return self.items(llm, "stream", *args, **kwargs)
 
 
-@pytest.fixture(params=["sync", "async"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """Both worlds: a test that uses this runs in each."""
-    made = World(is_async=request.param == "async")
-    yield made
-    made.close()
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> Iterator[LangChainWorld]:
+    """LangChain's methods, sync and async: a test that uses this runs with each."""
+    yield from worlds(LangChainWorld, request.param)
 
 
 @dataclass

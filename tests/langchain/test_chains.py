@@ -94,7 +94,7 @@ def test_bind_and_with_config(world, server, recorder):
 
 
 def test_batch_as_completed(world, server):
-    assert sorted(world.each(world.llm(server), "batch_as_completed", ["a", "b", "c"])) == [
+    assert sorted(world.items(world.llm(server), "batch_as_completed", ["a", "b", "c"])) == [
         (0, "<a>"),
         (1, "<b>"),
         (2, "<c>"),

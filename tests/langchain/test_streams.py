@@ -100,7 +100,7 @@ def test_the_usage_event_makes_no_piece(world, server, recorder):
     world.stream(world.llm(server), "x", {"callbacks": [recorder]})
     assert recorder.run.tokens == ["a", "b", ""]  # the last is the server's own piece with the finish reason
     server.script = [stream(chunk("a"), chunk("b", finish="stop"), usage_chunk(), DONE)]
-    assert [one.text for one in world.each(world.llm(server), "_stream", "x")] == ["a", "b"]
+    assert [one.text for one in world.items(world.llm(server), "_stream", "x")] == ["a", "b"]
 
 
 def test_cumulative_usage_counts_once(world, server, recorder):
@@ -142,7 +142,7 @@ def test_text_after_the_finish_reason_keeps_its_place(world, server, recorder, l
     assert "".join(world.stream(llm, "x", {"callbacks": [recorder]})) == "ab" + late
     assert "".join(recorder.run.tokens) == recorder.run.generation.text == "ab" + late
     assert [info["finish_reason"] for info in infos(recorder.run)] == ["stop"]
-    pieces = world.each(llm, "_stream", "x")
+    pieces = world.items(llm, "_stream", "x")
     total = pieces[0]
     for one in pieces[1:]:
         total += one
@@ -156,7 +156,7 @@ def test_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder):
     ]
     events = [chunk(text, logprobs=value) for text, value in zip("ab", logprobs, strict=True)]
     server.script = [stream(*events, chunk("", finish="stop"), usage_chunk(), DONE)]
-    pieces = world.each(world.llm(server), "_stream", "x", logprobs=1)
+    pieces = world.items(world.llm(server), "_stream", "x", logprobs=1)
     world.stream(world.llm(server), "x", {"callbacks": [recorder]}, logprobs=1)
     total = pieces[0]
     for one in pieces[1:]:

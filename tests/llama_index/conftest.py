@@ -1,4 +1,4 @@
-"""Both worlds of LlamaIndex: each test that uses `world` runs with the blocking and the awaited methods."""
+"""LlamaIndex, sync and async."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage
 from pydantic import Field
 
+from tests.worlds import KINDS, worlds
+from tests.worlds import World as Base
 from xdm_integrations.llama_index import XDM
 
 if TYPE_CHECKING:
@@ -22,27 +24,8 @@ if TYPE_CHECKING:
     from tests.scripted import ScriptedServer
 
 
-class World:
-    """Calls a method of an LLM, or the method with an "a" in front from an event loop."""
-
-    def __init__(self, *, is_async: bool) -> None:
-        self.is_async = is_async
-        self.loop = asyncio.new_event_loop()
-
-    def call(self, target: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if not self.is_async:
-            return getattr(target, name)(*args, **kwargs)
-        return self.loop.run_until_complete(getattr(target, "a" + name)(*args, **kwargs))
-
-    def items(self, target: Any, name: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Return all items of a stream."""
-        if not self.is_async:
-            return list(getattr(target, name)(*args, **kwargs))
-
-        async def consume() -> list[Any]:
-            return [item async for item in await getattr(target, "a" + name)(*args, **kwargs)]
-
-        return self.loop.run_until_complete(consume())
+class World(Base):
+    """LLMs of LlamaIndex, sync and async."""
 
     def ask(self, llm: Any, method: str, text: str = "hi", **kwargs: Any) -> Any:
         """Ask by any of the eight methods (named without their "a"); return the last response."""
@@ -54,20 +37,15 @@ class World:
             return self.items(llm, method, asked, **kwargs)[-1]
         return self.call(llm, method, asked, **kwargs)
 
-    def close(self) -> None:
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-
 
 METHODS = ["complete", "stream_complete", "chat", "stream_chat"]
 STREAMS = ["stream_complete", "stream_chat"]
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=KINDS)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(is_async=request.param == "async")
-    yield made
-    made.close()
+    """LlamaIndex's methods, sync and async: a test that uses this runs with each."""
+    yield from worlds(World, request.param)
 
 
 @pytest.fixture

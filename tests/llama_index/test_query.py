@@ -267,9 +267,7 @@ def test_an_evaluator(server: ScriptedServer, world: World, llm: XDM, answer: st
 
     server.script = saying(answer)
     evaluator = FaithfulnessEvaluator(llm=llm)
-    result = world.loop.run_until_complete(
-        evaluator.aevaluate(response="Bees make honey.", contexts=["Bees make honey."])
-    )
+    result = world.call(evaluator, "evaluate", response="Bees make honey.", contexts=["Bees make honey."])
     assert result.passing is (answer == "YES")
 
 

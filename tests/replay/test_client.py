@@ -143,7 +143,7 @@ def test_a_batch_packs_its_prompts(cassette: str, recorded_from: Any, surface: A
 @pytest.mark.parametrize("cassette", ["client/models"])
 def test_the_models_are_those_of_the_server(cassette: str, recorded_from: Any, surface: Any, vcr: Any) -> None:
     client = surface.client(**recorded_from.settings())
-    models = surface._run(client.models())
+    models = surface.run(client.models())
     listed = json_of(vcr.responses[0])["data"]
     assert [(model.id, model.created) for model in models] == [(entry["id"], entry.get("created")) for entry in listed]
     assert [(request.method, request.path) for request in vcr.requests] == [("GET", "/v1/models")]

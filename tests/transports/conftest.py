@@ -11,6 +11,7 @@ import trustme
 
 from tests.programs import Programs
 from tests.scripted import ScriptedServer, echoing
+from tests.worlds import KINDS, World, worlds
 from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Timeout
 from xdm_integrations.transports.aio.transport import AiohttpTransport
 from xdm_integrations.transports.blocking.transport import RequestsTransport
@@ -22,20 +23,16 @@ if TYPE_CHECKING:
 KEY = "Bearer the-key"
 
 
-class World:
+class TransportWorld(World):
     """One transport, driven by blocking calls whichever it is."""
 
     def __init__(self, *, is_async: bool) -> None:
-        self.is_async = is_async
-        self._loop = asyncio.new_event_loop() if is_async else None
+        super().__init__(is_async=is_async)
         self.transport: Any = self.new_transport()
 
     def new_transport(self, limits: Limits = Limits()) -> Any:
         self.transport = (AiohttpTransport if self.is_async else RequestsTransport)(limits)
         return self.transport
-
-    def run(self, outcome: Any) -> Any:
-        return self._loop.run_until_complete(outcome) if self._loop else outcome
 
     def send(self, request: Request) -> Reply:
         return self.run(self.transport.send(request))
@@ -52,30 +49,27 @@ class World:
     def drain(self, reply: Reply) -> None:
         self.run(reply.stream.drain())
 
-    def close(self, reply: Reply) -> None:
+    def close_reply(self, reply: Reply) -> None:
         reply.stream.close()
         self.settle()
 
     def settle(self) -> None:
         """Let a loop do what it has been told to do."""
-        if self._loop:
-            self._loop.run_until_complete(asyncio.sleep(0))
+        if self.loop is not None:
+            self.loop.run_until_complete(asyncio.sleep(0))
 
     def close_transport(self) -> None:
         self.run(self.transport.close())
 
-    def end(self) -> None:
+    def close(self) -> None:
         self.close_transport()
-        if self._loop:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+        super().close()
 
 
-@pytest.fixture(params=["sync", "async"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(is_async=request.param == "async")
-    yield made
-    made.end()
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> Iterator[TransportWorld]:
+    """The transports, sync and async: a test that uses this runs with each."""
+    yield from worlds(TransportWorld, request.param)
 
 
 def ask(

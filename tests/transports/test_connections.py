@@ -154,7 +154,7 @@ def test_five_streams_in_a_row_use_one_connection(world, server):
         while b"[DONE]" not in text:
             text += world.read(reply)
         world.drain(reply)
-        world.close(reply)
+        world.close_reply(reply)
     assert server.connections == 1
 
 
@@ -165,7 +165,7 @@ def test_a_drain_never_touches_a_connection_that_serves_another_request(world, s
     world.read_all(first)
     second = world.send(ask(server, streaming=True))
     world.drain(first)
-    world.close(first)
+    world.close_reply(first)
     assert b"[DONE]" in world.read_all(second)
     assert server.connections == 1
 

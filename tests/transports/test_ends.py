@@ -65,8 +65,8 @@ def test_close_ends_a_body_at_once_and_may_be_called_twice(world, server):
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
     reply = world.send(ask(server, streaming=True))
     world.read(reply)
-    world.close(reply)
-    world.close(reply)
+    world.close_reply(reply)
+    world.close_reply(reply)
     assert server.wait_until(lambda: server.open_connections == 0)  # the server itself would hold on for longer
     assert server.disconnects
 
@@ -75,7 +75,7 @@ def test_closing_the_transport_while_a_body_is_open_is_safe(world, server):
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
     reply = world.send(ask(server, streaming=True))
     world.close_transport()
-    world.close(reply)
+    world.close_reply(reply)
     assert server.wait_until(lambda: server.open_connections == 0)
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.http_exceptions import LineTooLong
 
 from tests.scripted import CLOSE, HANG, RESET, http
-from tests.transports.conftest import World, ask, head
+from tests.transports.conftest import TransportWorld, ask, head
 from xdm_integrations.core.errors.tree import XDMError
 
 LONG = b"x" * 200_000
@@ -69,7 +69,7 @@ def test_a_reply_or_an_error_of_ours(world, server, name, streaming, caplog):
         reply = world.send(ask(server, streaming=streaming))
         if reply.stream is not None:
             world.read_all(reply)
-            world.close(reply)
+            world.close_reply(reply)
     except XDMError as error:
         check_no_key(error)
     world.settle()
@@ -130,7 +130,7 @@ def test_what_aiohttp_raises_beside_its_own_errors(server, monkeypatch, foreign)
 
     monkeypatch.setattr(aiohttp.StreamReader, "readany", fail)
     server.script = [[head(Transfer_Encoding="chunked"), HANG]]
-    world = World(is_async=True)
+    world = TransportWorld(is_async=True)
     with pytest.raises(XDMError, match="broke off"):
         world.send(ask(server))
-    world.end()
+    world.close()

@@ -42,7 +42,7 @@ def test_a_hook_that_raises_closes_the_open_stream(surface, server, error):
     with pytest.raises(error, match="mine") as caught:
         surface.stream(client, "x")
     if surface.is_async:
-        surface._run(asyncio.sleep(0))
+        surface.run(asyncio.sleep(0))
     assert server.wait_until(lambda: server.open_connections == 0)
     assert caught.value  # it holds the frames of the call: closing doesn't wait for it to be dropped
 

@@ -74,7 +74,7 @@ def test_a_token_is_delivered_before_the_next_is_sent(world, server, framing):
         received.set()
     assert world.read(reply) == b""
     assert world.read(reply) == b""  # and so it stays
-    world.close(reply)
+    world.close_reply(reply)
     keeps = "close" not in framing
     assert server.wait_until(lambda: server.open_connections == int(keeps))
 
@@ -182,7 +182,7 @@ def test_a_bomb_is_unpacked_in_pieces(world, server):
     server.script = [http(bomb(200), headers={"Content-Encoding": "gzip"})]
     reply = world.send(ask(server, streaming=True))
     assert max(len(world.read(reply)) for _ in range(5)) <= 2**24
-    world.close(reply)
+    world.close_reply(reply)
 
 
 def test_a_compressed_body_cut_short_is_an_error(world, server):
@@ -226,7 +226,7 @@ def test_framing_that_breaks_while_somebody_waits_is_an_error(world, server, wir
     waits = threading.Event()
     server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), waits, wire, end]]
     if world.is_async:
-        world._loop.call_later(0.1, waits.set)
+        world.loop.call_later(0.1, waits.set)
     else:
         threading.Timer(0.1, waits.set).start()
     with pytest.raises(APIConnectionError, match=r"nswer from 127[^\n]*$"):

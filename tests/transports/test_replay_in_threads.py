@@ -95,6 +95,6 @@ def test_a_stream_is_replayed_to_its_end(world, server, tmp_path, framing):
             reply = world.send(ask(server, streaming=True))
             bodies.append(world.read_all(reply))
             world.drain(reply)
-            world.close(reply)
+            world.close_reply(reply)
     assert bodies[0] == bodies[1] != b""
     assert len(server.requests) == 1

@@ -61,7 +61,7 @@ FAMILIES = [
 
 
 def models(surface, client):
-    return surface._run(client.models())
+    return surface.run(client.models())
 
 
 @pytest.mark.parametrize(("body", "expected"), FAMILIES)

@@ -56,7 +56,7 @@ def serve(token=None, subscription=None, usage=None, status=None):
 
 
 def quota(surface, server, **settings):
-    return surface._run(surface.client(base_url=server.url, api_key="k", **settings).quota())
+    return surface.run(surface.client(base_url=server.url, api_key="k", **settings).quota())
 
 
 def paths(server):
@@ -156,7 +156,7 @@ def test_a_server_that_tells_nothing_says_so(surface, server):
 
 def test_the_real_engine_tells_nothing(surface, engine):
     with pytest.raises(NotFoundError, match="doesn't tell"):
-        surface._run(surface.client(base_url=engine.base_url).quota())
+        surface.run(surface.client(base_url=engine.base_url).quota())
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_mount_under_a_path_keeps_the_api_at_the_root(surface, server):
 
     server.script = script
     with pytest.raises(NotFoundError):
-        surface._run(surface.client(base_url=server.origin + "/openai/v1").quota())
+        surface.run(surface.client(base_url=server.origin + "/openai/v1").quota())
     assert seen == ["/api/usage/token/", "/openai/v1/dashboard/billing/subscription"]
 
 

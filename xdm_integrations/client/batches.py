@@ -88,7 +88,8 @@ class _Progress:
     def done(self, pack: Pack, result: PackResult) -> None:
         """Take note of a pack's result."""
         self.busy -= 1
-        self.todo.extendleft(reversed(result.retry))
+        if not self.stopped:
+            self.todo.extendleft(reversed(result.retry))
         self._usages.append(result.usage)
         for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where `retry` has them
             self._outcomes[position] = outcome
