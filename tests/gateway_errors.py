@@ -16,7 +16,7 @@ streams: tests/unit/test_stream.py proves them.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
@@ -35,6 +35,9 @@ from xdm_integrations.core.errors.tree import (
     UnsupportedParameterError,
     XDMError,
 )
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.errors.endpoints import Endpoint
 
 ID = "20261124120000123456789abcdEFGH"
 KEY = "sk-Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56Qr78St90Uv12Wx34"
@@ -65,6 +68,10 @@ class Case(NamedTuple):
     retry_after: float | None = None
     says: str = ""
     """Found in the message: the gateway's own words, or part of the hint."""
+    endpoint: Endpoint = "completions"
+    """What was asked."""
+    instead: str | None = None
+    """The name that the server wants in place of `param`."""
     stream: bool = False
     """The body is an event stream that answers a streaming request."""
 
@@ -116,6 +123,28 @@ def _raw(  # noqa: PLR0913, PLR0917 - a row of a table
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     expected.setdefault("request_id", headers.get("x-oneapi-request-id"))
     CASES.append(Case(id, status, headers, raw, error, retry, scope, **expected))
+
+
+def _said(  # noqa: PLR0913, PLR0917 - a row of a table
+    id: str,  # noqa: A002 - the field's name
+    status: int,
+    message: str,
+    error: type[XDMError],
+    retry: str = "never",
+    scope: str = "request",
+    *,
+    sent: Any = None,
+    code: Any = None,
+    type: str | None = "invalid_request_error",  # noqa: A002 - the field's name
+    endpoint: Endpoint = "chat",
+    headers: dict[str, str] = GATEWAY,
+    **expected: Any,
+) -> None:
+    """Add an error in OpenAI's shape, without the gateway's brand and suffix; `sent` is the reply's own `param`."""
+    body = {"error": {"message": message, "type": type, "param": sent, "code": code}}
+    expected.setdefault("says", message[:200])
+    expected.setdefault("code", code)
+    _raw(id, status, headers, body, error, retry, scope, type=type, endpoint=endpoint, **expected)
 
 
 _BRANDS = ("one_api_error", "new_api_error", "one_hub_error", "shell_api_error", "rix_api_error", "v_api_error")
@@ -510,6 +539,319 @@ _raw("other: wait", 429, PLAIN, {"error": {"message": "Rate limit reached. Pleas
      code="rate_limit_exceeded", retry_after=1.5)
 _raw("other: keys", 500, PLAIN, {"error": {"message": f"Traceback:\n{KEY} Authorization: Bearer {KEY[3:]}\n{KEY}"}},
      ServerError, "backoff", "upstream", says="sk-*** Authorization: Bearer *** sk-***")
+
+# C: chat.
+for _where, _text in (("", "{}"), (" wrapped", "litellm.BadRequestError: OpenAIException - {}"),
+    (" in JSON", 'Error from provider: {{"error": {{"message": "{}"}}}}')):
+    _said(f"C1{_where}", 400, _text.format("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+          "'max_completion_tokens' instead."), UnsupportedParameterError, param="max_tokens",
+          instead="max_completion_tokens")
+    _said(f"C7{_where}", 400, _text.format("registry.ollama.ai/library/x does not support tools"),
+          UnsupportedParameterError, param="tools", type="api_error")
+    _said(f"C8{_where}", 400, _text.format("This response_format type is unavailable now"), UnsupportedParameterError,
+          param="response_format")
+    _said(f"C12{_where}", 400, _text.format("prompt is too long: 212000 tokens > 200000 maximum"),
+          ContextLengthExceededError)
+_said("C1 code", 400, "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+      "'max_completion_tokens' instead.", UnsupportedParameterError, sent="max_tokens", code="unsupported_parameter",
+      param="max_tokens", instead="max_completion_tokens")
+_said("C1 deprecated", 400, "`max_tokens` is deprecated for this model, use `max_completion_tokens` instead",
+      UnsupportedParameterError, param="max_tokens", instead="max_completion_tokens")
+_said("C1 the other way", 400, "max_completion_tokens is not supported. Please use max_tokens instead.",
+      UnsupportedParameterError, param="max_completion_tokens", instead="max_tokens")
+_said("C2", 400, "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is "
+      "supported.", UnsupportedParameterError, sent="temperature", code="unsupported_value", param="temperature",
+      says="just one value of `temperature`")
+_said("C2 kimi", 400, "invalid temperature: only 1 is allowed for this model", UnsupportedParameterError,
+      param="temperature", says="just one value of `temperature`")
+for _n, _text in enumerate(("The `reasoning_content` in the thinking mode must be passed back to the API.",
+    "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+    "The `content[].thinking` in the thinking mode must be passed back to the API.",
+    "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.")):
+    _said(f"C3 text {_n}", 400, _text, BadRequestError, says="with their reasoning")
+_said("C4", 400, "Function call is missing a thought_signature in functionCall parts.", BadRequestError,
+      type="INVALID_ARGUMENT", says="with their reasoning")
+for _n, _text in enumerate((
+    "messages.3: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_01",
+    "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_01")):
+    _said(f"C5 text {_n}", 400, _text, BadRequestError, says="its result right after it")
+for _n, _text in enumerate((
+    "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
+    "(insufficient tool messages following tool_calls message)",
+    "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")):
+    _said(f"C6 text {_n}", 400, _text, BadRequestError, says="its result right after it")
+for _n, (_status, _text) in enumerate(((404, "No endpoints found that support tool use."),
+    (400, "this model does not support function calling"),
+    (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+    (500, "tools param requires --jinja flag"), (400, "Function calling is not enabled for this model"),
+    (400, "Tool calling is not supported with this model"), (400, "该模型不支持工具调用"))):
+    _said(f"C7 text {_n}", _status, _text, UnsupportedParameterError, param="tools")
+for _n, (_status, _text) in enumerate((
+    (400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."),
+    (422, "response_format is unsupported"), (400, "This model does not support json_schema."),
+    (400, "Structured outputs are not supported by this model"), (400, "JSON mode is not supported for this model."),
+    (400, "该模型不支持 response_format"))):
+    _said(f"C8 text {_n}", _status, _text, UnsupportedParameterError, param="response_format")
+_said("C8 the schema's fault", 400, "Invalid schema for response_format 'Answer': 'oneOf' is not supported.",
+      BadRequestError)
+for _n, (_status, _text) in enumerate((
+    (400, ("Failed to deserialize the JSON body into the target type: messages[7]: unknown variant `image_url`, "
+    "expected `text`")), (400, "image_url is only supported by certain models"),
+    (404, "No endpoints found that support image input"), (500, "image input is not supported - hint: see --mmproj"),
+    (400, "tiny is not a multimodal model"), (400, "该模型不支持图片输入"))):
+    _said(f"C9 text {_n}", _status, _text, UnsupportedParameterError, param="image", says="takes no images")
+_add("C10", 500, "new_api_error", "convert_request_failed",
+     "get file data failed: failed to download image: HTTP 404", BadRequestError, "never", "request", endpoint="chat")
+_add("C10 kind", 500, "new_api_error", "convert_request_failed",
+     "mime type is not supported by Gemini: 'image/gif'", BadRequestError, "never", "request", endpoint="chat")
+_add("C10 arguments", 500, "new_api_error", "convert_request_failed", "invalid arguments for function now, args: x",
+     BadRequestError, "never", "request", endpoint="chat", says="mend what it names")
+_add("C10 one_hub", 400, "one_hub_error", "image_url_invalid", "image url is invalid", BadRequestError, "never",
+     "request", endpoint="chat", says="mend what it names")
+for _n, (_status, _text) in enumerate(((400, "messages.0.content.1.image.source.base64: image exceeds 5 MB maximum"),
+    (413, "request body too large (128 MB)"), (400, "Request too large"), (413, "Payload Too Large"))):
+    _said(f"C11 text {_n}", _status, _text, BadRequestError, says="smaller images")
+_said("C11 a limit of tokens", 429,
+     "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 40000",
+      RateLimitError, "backoff", "upstream", type="tokens", code="rate_limit_exceeded")
+_said("C12 zhipu code", 400, "Prompt 超长", ContextLengthExceededError, code="1261", type=None)
+_said("C13", 400, "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+      ContentFilterError, type=None, code="content_filter", sent="prompt", param="prompt")
+_said("C14", 400, "<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content.",
+      ContentFilterError, type="data_inspection_failed", code="data_inspection_failed")
+_said("C14 words", 400, "Input data may contain inappropriate content.", ContentFilterError)
+_said("C15 zhipu", 400, "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入易产生敏感内容的提示语",
+      ContentFilterError, type=None, code="1301")
+for _n, _text in enumerate(("Content Exists Risk", "The request was rejected because it was considered high risk",
+    "The request failed because the input text may contain sensitive content: SensitiveContentDetected")):
+    _said(f"C15 text {_n}", 400, _text, ContentFilterError)
+_said("C15 ark", 400, "refused", ContentFilterError, type="BadRequest", code="InputTextSensitiveContentDetected")
+_add("C16", 400, "new_api_error", "prompt_blocked", "request blocked by Gemini API: PROHIBITED_CONTENT",
+     ContentFilterError, "never", "request", endpoint="chat")
+_said("C16 xai", 403, "Content violates usage guidelines.", ContentFilterError, code="violation_fee.grok.csam")
+_add("C17", 500, "new_api_error", "empty_response", "empty response from Gemini API", ServerError, "once", "upstream",
+     endpoint="chat")
+_AWS = "InvokeModel: operation error Bedrock Runtime: InvokeModel, https response error StatusCode: {}, RequestID: 1, "
+_add("C18", 400, "new_api_error", "aws_invoke_error", _AWS.format(400) + "ValidationException: malformed input",
+     BadRequestError, "never", "request", endpoint="chat")
+_add("C18 as 500", 500, "new_api_error", "aws_invoke_error", _AWS.format(400) + "ValidationException: malformed input",
+     BadRequestError, "never", "request", endpoint="chat")
+_add("C18 length", 400, "new_api_error", "aws_invoke_error",
+     _AWS.format(400) + "ValidationException: Input is too long for requested model.", ContextLengthExceededError,
+     "never",
+     "request", endpoint="chat")
+_add("C18 key", 403, "new_api_error", "aws_invoke_error", _AWS.format(403) + "AccessDeniedException", ServerError,
+     "once", "upstream", endpoint="chat")
+_add("C18 throttled", 429, "new_api_error", "aws_invoke_error",
+     _AWS.format(429) + "ThrottlingException: Too many tokens, "
+     "please wait", RateLimitError, "backoff", "upstream", endpoint="chat")
+_add("C18 busy", 503, "new_api_error", "aws_invoke_error", _AWS.format(503) + "ServiceUnavailableException",
+     ServerError,
+     "backoff", "upstream", endpoint="chat")
+_said("C19", 400, "parameter.enable_thinking must be set to false for non-streaming calls", UnsupportedParameterError,
+      code="invalid_parameter_error", param="enable_thinking", says="Stream the answer")
+_said("C20", 400, "messages 参数非法。请检查文档。", BadRequestError, type=None, code="1214")
+_said("C20 en", 400, "Invalid API parameter, please check the documentation.", BadRequestError, type=None, code="1210")
+for _code, _text in (("1302", "您当前使用该API的并发数过高，请降低并发"), ("1303", "您当前使用该API的频率过高"),
+    ("1305", "该模型当前访问量过大，请您稍后再试"), ("1308", "已达到 5 小时的使用上限")):
+    _said(f"C21 zhipu {_code}", 429, _text, RateLimitError, "backoff", "upstream", type=None, code=_code)
+_said("C21 ali", 429, "Requests rate limit exceeded, please try again later.", RateLimitError, "backoff", "upstream",
+      type="limit_requests", code="limit_requests")
+_said("C21 ali quota", 429, "Free allocated quota exceeded.", RateLimitError, "backoff", "upstream",
+      type="insufficient_quota", code="insufficient_quota", says="for this minute")
+_said("C21 kimi", 429, "Your account reached max request limit", RateLimitError, "backoff", "upstream",
+      type="rate_limit_reached_error")
+for _n, (_status, _type, _text) in enumerate(((529, "overloaded_error", "Overloaded"),
+    (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
+    (503, "insufficient_system_resource", "no capacity"), (500, "x", "The engine is currently overloaded"),
+    (503, "x", "no slot available"), (503, "x", "服务器繁忙，请稍后再试"),
+    (503, "api_error", "server busy, please try again.  maximum pending requests exceeded"))):
+    _said(f"C22 text {_n}", _status, _text, ServerError, "backoff", "upstream", type=_type, says="server is busy")
+_add("C23", 400, "new_api_error", "bad_response_status_code", "bad response status code 400", BadRequestError, "never",
+     "request", endpoint="chat")
+_raw("C23 list", 400, PLAIN, [{"error": {"code": 400, "message": "Request contains an invalid argument.",
+     "status": "INVALID_ARGUMENT"}}], BadRequestError, "never", type="INVALID_ARGUMENT", code="400", endpoint="chat")
+_said("C24", 400, "Invalid value: 'developer'. Supported values are: 'system', 'assistant', 'user'.", BadRequestError,
+      sent="messages[0].role", param="messages[0].role", says="send `system`")
+_said("C24 words", 400, 'messages: Unexpected role "developer"', BadRequestError, says="send `system`")
+for _n, _text in enumerate(("Invalid schema for function 'f': None is not of type 'object'.",
+    "tools.0.custom.input_schema: JSON schema is invalid.",
+    "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches the pattern.")):
+    _said(f"C25 text {_n}", 400, _text, BadRequestError, says="this tool")
+_add("C26", 500, "new_api_error", "bad_response", "responses stream error: response.failed", ServerError, "once",
+     "upstream", endpoint="chat")
+
+# E: embeddings.
+_EMBED: dict[str, Any] = {"endpoint": "embeddings"}
+for _n, (_status, _text) in enumerate((
+    (400, ("<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger "
+    "than 10.: input.contents")), (422, "batch size 128 > maximum allowed batch size 32"),
+    (400, "Too many inputs. The max number of inputs is 16."),
+    (400, "Invalid 'input': array too long. Expected an array with maximum length 2048, but got length 3000 instead."),
+    (422, "List should have at most 2048 items after validation, not 3000"), (400, "input数组最大不得超过64条"),
+    (400, "at most 100 requests can be in one batch"), (400, "The batch size exceeds the limit"),
+    (400, "Requested 350000 tokens, max 300000 tokens per request"),
+    (400, "Too many inputs in request, split into more batches."))):
+    _said(f"E1 text {_n}", _status, _text, BadRequestError, says="fewer or shorter texts", **_EMBED)
+_raw("E1 siliconflow", 400, GATEWAY, {"code": 20042, "message": "input batch size 136 > maximum allowed batch size 64",
+     "data": None}, BadRequestError, "never", code="20042", says="fewer or shorter texts", **_EMBED)
+_raw("E1 siliconflow 200", 200, GATEWAY, {"code": 20042,
+     "message": "input batch size 136 > maximum allowed batch size 64", "data": None}, BadRequestError, "never",
+     code="20042", status_code=400, says="fewer or shorter texts", **_EMBED)
+_said("E1 code", 400, "too much", BadRequestError, code="array_above_max_length", says="fewer or shorter texts",
+     **_EMBED)
+for _n, (_status, _text) in enumerate((
+    (400, ("This model's maximum context length is 8192 tokens, however you requested 9000 tokens (9000 in your "
+    "prompt; 0 for the completion).")), (400, "input must have less than 8192 tokens"),
+    (400, "Range of input length should be [1, 2048]"), (413, "`inputs` must have less than 512 tokens. Given: 1024"),
+    (500, "input (27002 tokens) is too large to process. increase the physical batch size (current batch size: 512)"),
+    (400, "the input length exceeds the context length"), (400, "Input text exceeds the maximum length"))):
+    _said(f"E2 text {_n}", _status, _text, ContextLengthExceededError, says="Shorten the text:", **_EMBED)
+for _n, (_text, _param) in enumerate((("This model does not support specifying dimensions.", "dimensions"),
+    ('Model "bge-m3" does not support matryoshka representation, changing output dimensions will lead to poor results.',
+    "dimensions"), ("dimensions is currently not supported", "dimensions"),
+    ('Invalid JSON payload received. Unknown name "encoding_format": Cannot find field.', "encoding_format"),
+    ("'encoding_format' only support with [float, base64]", "encoding_format"),
+    ("litellm.UnsupportedParamsError: gemini does not support parameters: {'encoding_format': 'base64'}",
+    "encoding_format"))):
+    _said(f"E3 text {_n}", 400, _text, UnsupportedParameterError, param=_param, **_EMBED)
+_add("E3 base64 in one_hub", 500, "one_hub_error", "unmarshal_response_body_failed",
+     "json: cannot unmarshal string into Go struct field Embedding.data.embedding of type []float64",
+     UnsupportedParameterError, "never", "request", endpoint="embeddings")
+CASES[-1] = CASES[-1]._replace(param="encoding_format")
+for _n, (_status, _text, _param) in enumerate(((500, "input is empty", None), (400, "field input is required", None),
+    (400, "'$.input' is invalid", None), (400, "input cannot be an empty string", None),
+    (422, "`inputs` cannot be empty", None), (400, "input 不能为空", None))):
+    _said(f"E4 text {_n}", _status, _text, BadRequestError, param=_param, says="no empty text", **_EMBED)
+for _text in ("not available", "not implemented"):
+    _add(f"E5 {_text}", 500, "new_api_error", "convert_request_failed", _text, ModelUnavailableError, "never", "model",
+         endpoint="embeddings")
+_add("E5 one_hub", 503, "one_hub_error", "channel_error", "channel not implemented", ModelUnavailableError, "never",
+     "model", endpoint="embeddings")
+CASES[-1] = CASES[-1]._replace(says="can't do embeddings: name an embedding model")
+_said("E6", 404, "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
+      ModelUnavailableError, "never", "model", says="can't do chat: name a chat model")
+_said("E6 embeddings", 400, "The model `gpt-4o` doesn't support embeddings", ModelUnavailableError, "never", "model",
+      says="can't do embeddings", **_EMBED)
+_said("E6 not allowed", 403, "You are not allowed to generate embeddings from this model", PermissionDeniedError,
+     "never",
+      "token", **_EMBED)
+_raw("other: NaN", 500, PLAIN, {"error": {"message": "failed to encode response: json: unsupported value: NaN",
+     "type": "api_error"}}, BadRequestError, "never", type="api_error", says="no numbers for one of the texts",
+     **_EMBED)
+
+# Other servers, by meaning, at every endpoint. First: too long.
+_LONG = (
+    (422, ("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048. Given: 1244 `inputs` tokens "
+    "and 1000 `max_new_tokens`")),
+    (422, "Input validation error: `inputs` must have less than 1024 tokens. Given: 1168"),
+    (400, "The input (61709 tokens) is longer than the model's context length (40960 tokens)."),
+    (400, "Requested token count exceeds the model's maximum context length of 4096 tokens."),
+    (400, "Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens)."),
+    (400, ("Trying to keep the first 111490 tokens when context the overflows. However, the model is loaded with "
+    "context length of only 32768 tokens, which is not enough.")),
+    (400, "The number of tokens to keep from the initial prompt is greater than the context length."),
+    (400, "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"),
+    (400, "Request length 71599 + 2048 is greater than max_seq_len 65536"),
+    (400, "length of prompt_tokens (57535) must be less than max_seq_len (32768)"),
+    (400, "litellm.ContextWindowExceededError: OpenAIException - too long"),
+    (400, "Input tokens exceed the configured limit of 272000 tokens."),
+    (400, "Your input exceeds the context window of this model. Please adjust your input and try again."),
+    (500, "Requested tokens exceed context window of 512"),
+    (400, "input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000"),
+    (400, ("You passed 5000 input tokens and requested 16 output tokens. However, the model's context length is only "
+    "4096 tokens, resulting in a maximum input length of 4080 tokens.")),
+    (400, "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it"),
+    (400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+    (400, "Invalid request: Your request exceeded model token limit: 8192"), (400, "Prompt exceeds max length"),
+    (400, "generating 1 tokens requires a sequence length of 4310, but the maximum supported sequence length is 4096!"),
+    (400, "too many tokens: total number of tokens in the prompt cannot exceed 4081"),
+    (400, "Range of input length should be [1, 98304]"), (400, "输入内容过长，超过模型的上下文长度"),
+)
+for _n, (_status, _text) in enumerate(_LONG):
+    for _endpoint, _advice in (("completions", "Shorten the prompt or use a smaller max_tokens"),
+        ("chat", "Shorten the messages or allow a shorter answer"), ("embeddings", "Shorten the text:")):
+        _said(f"other: too long {_n} {_endpoint}", _status, _text, ContextLengthExceededError, endpoint=_endpoint,
+              says=_advice, headers=PLAIN, type=None)
+for _n, (_status, _type, _code, _text) in enumerate((
+    (400, "budget_exceeded", "400", "Budget has been exceeded! Current cost: 10.02, Max budget: 10.0"),
+    (429, "budget_exceeded", "429", "LiteLLM Virtual Key: 2d0c, exceeded budget for model=x"),
+    (400, "auth_error", "400", "ExceededBudget: End User=u over budget. Spend=0.0009, Budget=0.0001"),
+    (400, "None", "400",
+     "ExceededTokenBudget: Current spend for token: 7e-05; Max Budget for Token: 2e-07. Over budget"),
+    (429, "budget_exceeded", "429", "no words that anybody knows"))):
+    _said(f"other: a budget {_n}", _status, _text, InsufficientQuotaError, "never", "token", code=_code, type=None,
+          headers=PLAIN)
+    CASES[-1] = CASES[-1]._replace(body=CASES[-1].body.replace(b'"type": null', f'"type": "{_type}"'.encode()),
+                                   type=None if _type == "None" else _type)
+for _n, (_status, _code, _text) in enumerate((
+    (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
+    (403, None, "Access denied due to overdue account"), (429, "1113", "您的账户已欠费，请充值后重试。"),
+    (429, "1113", "余额不足或无可用资源包,请充值。"), (403, "30001", "Sorry, your account balance is insufficient"),
+    (403, "30011", "The selected model requires paid balance. Your paid balance is insufficient."),
+    (400, None, "Your credit balance is too low to access the Anthropic API."), (402, "402", "Insufficient credits"),
+    (402, "402", "This request requires more credits, or fewer max_tokens."), (429, "exceeded_current_quota_error",
+     "x"))):
+    _said(f"other: arrears {_n}", _status, _text, InsufficientQuotaError, "once", "upstream", code=_code, type=None,
+          headers=PLAIN)
+for _n, (_status, _type, _text) in enumerate((
+    (401, "key_model_access_denied",
+     ("key not allowed to access model. This key can only access models=['a']. Tried to "
+    "access b")), (403, "team_model_access_denied", "team not allowed to access model. Tried to access b"),
+    (401, "auth_error", "API Key not allowed to access model. This token can only access models=['a']"),
+    (403, "x", "Your key can only access models a, b"), (403, "user_model_access_denied", "no"))):
+    _said(f"other: not this key's model {_n}", _status, _text, PermissionDeniedError, "never", "token", type=_type,
+          headers=PLAIN)
+for _n, (_status, _code, _text) in enumerate(((404, None, 'model "foo" not found, try pulling it first'),
+    (404, "DeploymentNotFound", "The API deployment for this resource does not exist."), (400, None, "Model Not Exist"),
+    (400, None, "Only vicuna-7b allowed now, your model gpt-x"), (400, None, "模型 glm-x 不存在，请检查模型代码。"),
+    (400, None, "/completions: Invalid model name passed in model=x. Call `/v1/models` to view available models"),
+    (400, None, "Server is pinned to 'tiny', but 'x' was requested"), (404, None, "No such model: x"))):
+    _said(f"other: no such model {_n}", _status, _text, ModelUnavailableError, "never", "model", code=_code,
+          headers=PLAIN, says="see GET /v1/models")
+for _n, (_status, _text) in enumerate((
+    (404, "No models loaded. Please load a model in the developer page or use the 'lms load' command."),
+    (503, "No models are currently loaded."), (400, "Model x is not loaded"), (400, "Model unloaded."),
+    (400, 'Failed to load model "x". Error: not enough memory'))):
+    _said(f"other: not loaded {_n}", _status, _text, ModelUnavailableError, "never", "model", headers=PLAIN,
+          says="Load the model")
+_raw("other: no worker", 503, PLAIN, {"object": "error", "message": "No available worker for x", "code": 40301},
+     ModelUnavailableError, "never", "model", code="40301")
+for _n, (_status, _code, _endpoint, _text) in enumerate((
+    (400, "OperationNotSupported", "completions",
+     "The completion operation does not work with the specified model, x."),
+    (400, None, "embeddings", "The embeddings operation does not work with the specified model, gpt-x."),
+    (400, None, "completions", '"nomic-embed-text" does not support generate'),
+    (400, None, "chat", '"nomic-embed-text" does not support chat'),
+    (400, None, "embeddings", "this model does not support embeddings"),
+    (400, None, "completions", "completions api is only available when using beta api"),
+    (400, None, "completions", "The model does not support Completions API"),
+    (400, None, "completions", ("Model x is not supported for task text-generation and provider y. Supported task: "
+    "conversational.")), (404, "operationnotsupported", "chat", "no"))):
+    _task = "text completions" if _endpoint == "completions" else _endpoint
+    _said(f"other: the model can't {_n}", _status, _text, ModelUnavailableError, "never", "model", code=_code,
+          endpoint=_endpoint, headers=PLAIN, says=f"can't do {_task}")
+_said("other: no insert", 400, "registry.ollama.ai/library/qwen3:latest does not support insert",
+      UnsupportedParameterError, endpoint="completions", param="suffix", type="api_error", headers=PLAIN)
+_said("other: 501 embeddings", 501, "This server does not support embeddings. Start it with `--embeddings`",
+     ServerError,
+      "never", "gateway", type="not_supported_error", headers=PLAIN, **_EMBED)
+_raw("other: lm studio path", 200, PLAIN, {"error": "Unexpected endpoint or method. (POST /completions)"},
+     NotFoundError,
+     "never", status_code=404, says="ending in /v1")
+_raw("other: koboldcpp", 503, PLAIN, {"detail": {"msg": "Server is busy; please try again later.",
+     "type": "service_unavailable"}}, ServerError, "backoff", "upstream", type="service_unavailable",
+     says="The server is busy.")
+_said("Q2 chat", 403, "用户额度不足", InsufficientQuotaError, "never", "account", type="new_api_error",
+      says="or allow a shorter answer: the gateway reserves the messages")
+_said("Q2 embeddings", 403, "用户额度不足", InsufficientQuotaError, "never", "account", type="new_api_error",
+      says="or send fewer texts at once: the gateway reserves the tokens of all texts", **_EMBED)
+_raw("G2 embeddings", 504, WEB, b"<html><head><title>504 Gateway Time-out</title></head></html>", GatewayTimeoutError,
+     "once", "gateway", says="send fewer texts in one request", **_EMBED)
+_raw("S6 embeddings", 200, GATEWAY, {"object": "list", "data": [], "model": "x"}, APIResponseError, "once",
+     says="has no vectors", **_EMBED)
+_raw("S6 chat", 200, GATEWAY, {"object": "chat.completion", "choices": []}, APIResponseError, "once",
+     says="no choices", endpoint="chat")
 
 # What only the status tells.
 for _status, _error, _retry, _scope in ((400, BadRequestError, "never", "request"), (401, AuthenticationError, "never",

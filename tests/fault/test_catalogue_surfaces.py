@@ -1,4 +1,8 @@
-"""Every row of the catalogue, through every way to ask: the same error comes out of each."""
+"""A reply of each kind, through every way to ask: the same error comes out of each.
+
+That each row of the catalogue is right, tests/unit/test_catalogue.py proves. Here: a JSON error, a web page, an
+error inside a 200, and inside a stream, and a 200 that is no answer.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +73,10 @@ def stage():
         ways.loop.close()
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{i}-{case.id}" for i, case in enumerate(CASES)])
+KINDS = ("A7 named", "G1 502", "S5", "S1 data", "S6")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.id in KINDS], ids=lambda case: case.id)
 def test_the_same_error_comes_out_of_every_way_to_ask(stage, case):
     server, ways = stage
     reply = http(case.body, case.status, case.headers)
@@ -80,7 +87,7 @@ def test_the_same_error_comes_out_of_every_way_to_ask(stage, case):
         error = caught.value
         assert type(error) is case.error, name
         retry, says = case.retry, case.says
-        if case.id.startswith("S6") and name in STREAMED:
+        if case.id == "S6" and name in STREAMED:
             # In a stream an event without choices carries counts; if nothing else comes, that is row S4.
             retry, says = "backoff", "without any text"
         assert error.retry == retry, name

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.gateway_errors import CASES
 from xdm_integrations.core.errors.catalogue import error_for, error_in, not_an_answer
+from xdm_integrations.core.errors.endpoints import WORDS
 from xdm_integrations.core.errors.tree import XDMError
 
 KEY = re.compile(r"sk-[A-Za-z0-9_-]{8,}", re.IGNORECASE)
@@ -57,19 +58,22 @@ def is_sound(error: object) -> None:
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)  # noqa: S301 - our own bytes
 
 
-@given(statuses, headers, bodies)
-def test_any_reply_becomes_an_error(status, headers, body):
-    is_sound(error_for(status, headers, body))
+endpoints = st.sampled_from(list(WORDS))
 
 
-@given(statuses, headers, bodies)
-def test_anything_may_be_no_answer(status, headers, body):
-    is_sound(not_an_answer(status, headers, body))
+@given(statuses, headers, bodies, endpoints)
+def test_any_reply_becomes_an_error(status, headers, body, endpoint):
+    is_sound(error_for(status, headers, body, endpoint))
 
 
-@given(values, statuses, headers, bodies, st.sampled_from(["", "error", "bare"]))
-def test_any_payload_is_an_error_or_not(payload, status, headers, body, kind):
-    error = error_in(payload, status=status, headers=headers, body=body, kind=kind)
+@given(statuses, headers, bodies, endpoints)
+def test_anything_may_be_no_answer(status, headers, body, endpoint):
+    is_sound(not_an_answer(status, headers, body, endpoint))
+
+
+@given(values, statuses, headers, bodies, st.sampled_from(["", "error", "bare"]), endpoints)
+def test_any_payload_is_an_error_or_not(payload, status, headers, body, kind, endpoint):  # noqa: PLR0913, PLR0917 - drawn
+    error = error_in(payload, status=status, headers=headers, body=body, kind=kind, endpoint=endpoint)
     if error is not None:
         is_sound(error)
     else:

@@ -7,13 +7,15 @@ import json
 import pickle
 import re
 import time
+from datetime import datetime, timezone
+from string import Formatter
 
 import pytest
 
 from tests.gateway_errors import CASES, ID, KEY, WEB, Case
-from xdm_integrations.core.completions.results import Choice, Completion
 from xdm_integrations.core.errors.catalogue import error_for, error_in, not_an_answer
 from xdm_integrations.core.errors.catalogue_rows import ROWS
+from xdm_integrations.core.errors.endpoints import Words, endpoint_of
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
     APIStatusError,
@@ -29,7 +31,7 @@ from xdm_integrations.core.errors.tree import (
     XDMError,
 )
 
-COUNTS = {"A": 8, "P": 7, "Q": 6, "M": 8, "L": 6, "B": 11, "N": 4, "U": 7, "G": 6, "S": 6}
+COUNTS = {"A": 8, "P": 7, "Q": 6, "M": 8, "L": 6, "B": 11, "N": 4, "U": 7, "G": 6, "S": 6, "C": 26, "E": 6}
 IN_STREAM_TESTS = {"S2", "S3", "S4"}  # tests/unit/test_stream.py
 CATALOGUE = {f"{letter}{number}" for letter, count in COUNTS.items() for number in range(1, count + 1)}
 KEY_LIKE = re.compile(r"sk-[A-Za-z0-9_-]{8,}|Bearer [^*]")
@@ -37,10 +39,12 @@ KEY_LIKE = re.compile(r"sk-[A-Za-z0-9_-]{8,}|Bearer [^*]")
 
 def error_of(case: Case) -> XDMError:
     if not case.stream:
-        return error_for(case.status, case.headers, case.body)
+        return error_for(case.status, case.headers, case.body, case.endpoint)
     (line,) = [line for line in case.body.splitlines() if b"{" in line]
     kind = "error" if b"event: error" in case.body else ""
-    error = error_in(json.loads(line.removeprefix(b"data: ")), headers=case.headers, body=line, kind=kind)
+    error = error_in(
+        json.loads(line.removeprefix(b"data: ")), headers=case.headers, body=line, kind=kind, endpoint=case.endpoint
+    )
     assert error is not None
     return error
 
@@ -57,6 +61,7 @@ def test_a_reply_becomes_the_error_that_the_catalogue_names(case):
         assert error.scope == case.scope
         assert (error.type, error.code, error.param) == (case.type, case.code, case.param)
         assert error.retry_after == case.retry_after
+        assert getattr(error, "instead", None) == case.instead
     assert error.status_code == (case.status_code or case.status)
 
 
@@ -98,19 +103,35 @@ def test_the_table_names_only_rows_of_the_catalogue():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.ids or "other")
 def test_a_row_is_well_made(row):
     re.compile(row.text)
-    assert row.signs == row.signs.lower()
-    assert row.hint == "" or row.hint.endswith(".")
-    assert row.signs or row.text or row.status, "it would fit everything"
+    assert row.codes == row.codes.lower()
+    assert row.hint.endswith((".", "{shorten}")) or not row.hint
+    named = {name for _, name, _, _ in Formatter().parse(row.hint) if name}
+    assert named <= {"param", *Words._fields}
+    assert row.codes or row.text or row.status, "it would fit everything"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.ids or "other")
-def test_no_row_is_dead(row, monkeypatch):
+TABLE = "xdm_integrations.core.errors.catalogue.ROWS"
+
+
+@pytest.fixture(scope="module")
+def decided_by():
+    """The cases that each row decides: told by hints that number the rows."""
+    cases = {number: [] for number in range(len(ROWS))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TABLE, tuple(row._replace(hint=f"row {number}:") for number, row in enumerate(ROWS)))
+        for case in CASES + EXTRA:
+            found = re.match(r"row (\d+):", error_of(case).message)
+            if found:
+                cases[int(found[1])].append(case)
+    return cases
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: f"{number} {ROWS[number].ids or 'other'}")
+def test_no_row_is_dead(number, decided_by, monkeypatch):
     """Without the row, some case ends elsewhere: in another class, scope, retry or hint."""
-    before = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
-    monkeypatch.setattr(
-        "xdm_integrations.core.errors.catalogue.ROWS", tuple(other for other in ROWS if other is not row)
-    )
-    after = [vars(error_of(case)) | {"class": type(error_of(case))} for case in CASES + EXTRA]
+    before = [vars(error_of(case)) | {"class": type(error_of(case))} for case in decided_by[number]]
+    monkeypatch.setattr(TABLE, ROWS[:number] + ROWS[number + 1 :])
+    after = [vars(error_of(case)) | {"class": type(error_of(case))} for case in decided_by[number]]
     assert before != after
 
 
@@ -223,9 +244,8 @@ class TestErrorIn:
         assert "the provider's status" not in error.message
 
     def test_it_keeps_everything(self):
-        partial = Completion((Choice("so far"),))
-        error = error_in({"error": {"message": "m"}}, headers={"X-Request-Id": ID}, body=b"raw", partial=partial)
-        assert (error.request_id, error.body, error.partial, error.text) == (ID, "raw", partial, "so far")
+        error = error_in({"error": {"message": "m"}}, headers={"X-Request-Id": ID}, body=b"raw")
+        assert (error.request_id, error.body, error.partial, error.text) == (ID, "raw", None, "")
         assert error.headers == {"x-request-id": ID}
         assert json.loads(error_in({"error": "m"}).body) == {"error": "m"}
 
@@ -248,13 +268,11 @@ class TestNotAnAnswer:
         ],
     )
     def test_what_came_and_whether_to_try_again(self, body, retry, says):
-        partial = Completion((Choice("x"),))
-        error = not_an_answer(200, {"content-type": "text/x", "x-oneapi-request-id": ID}, body, partial)
+        error = not_an_answer(200, {"content-type": "text/x", "x-oneapi-request-id": ID}, body)
         assert type(error) is APIResponseError
         assert error.retry == retry
         assert says in error.message
         assert f"(HTTP 200, text/x, request id {ID})" in error.message
-        assert error.partial is partial
         assert (error.status_code, error.body) == (200, body.decode())
         assert error.headers == {"content-type": "text/x", "x-oneapi-request-id": ID}
 
@@ -266,11 +284,10 @@ class TestNotAnAnswer:
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_a_2xx_is_taken_too(status):
-    partial = Completion((Choice("so far"),))
-    error = error_for(status, {}, b'{"error":  "m"}', partial)
+    error = error_for(status, {}, b'{"error":  "m"}')
     assert type(error) is ServerError
     assert f"(HTTP {status}" in error.message
-    assert (error.body, error.partial) == ('{"error":  "m"}', partial)
+    assert error.body == '{"error":  "m"}'
     assert type(error_for(status, {}, b"")) is APIResponseError
 
 
@@ -469,14 +486,56 @@ def test_redirects_say_where_to_without_secrets(location):
     ],
 )
 def test_redirects_propose_a_base_url_where_it_can_be_told(headers, says):
-    partial = Completion((Choice("so far"),))
-    error = error_for(302, headers, b"moved", partial)
+    error = error_for(302, headers, b"moved")
     assert says in error.message
     assert "secret" not in error.message
-    assert (error.body, error.headers, error.partial) == ("moved", headers, partial)
+    assert (error.body, error.headers) == ("moved", headers)
     error = error_for(302, {"x-request-id": "r-1"}, b"")
     assert error.request_id == "r-1"
     assert error.message.endswith("(HTTP 302, request id r-1)")
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://x.example/v1/completions", "completions"),
+        ("https://x.example/v1/chat/completions", "chat"),
+        ("https://x.example/openai/v1/chat/completions?api-version=1", "chat"),
+        ("https://x.example/v1/embeddings/", "embeddings"),
+        ("https://x.example/v1/models", "completions"),
+    ],
+)
+def test_the_url_tells_the_endpoint(url, endpoint):
+    assert endpoint_of(url) == endpoint
+
+
+OTHER_WORDS = {
+    "chat": r"max_tokens|text completion|\bprompts?\b|a completion\b",
+    "embeddings": r"max_tokens|completion|\bprompts?\b|\bchat\b|\bmessages?\b|\bstream|\bchoices\b",
+}
+
+
+@pytest.mark.parametrize("endpoint", OTHER_WORDS)
+def test_no_advice_is_another_endpoints(endpoint):
+    for case in CASES:
+        advice = re.sub(r'said: ".*|`[^`]*`|https?://\S+', "", error_of(case._replace(endpoint=endpoint)).message)
+        if case.id[:2] not in ("C3", "C4", "C5", "C6"):  # about messages, which chat alone has
+            assert not re.search(OTHER_WORDS[endpoint], advice), (case.id, advice)
+
+
+def test_a_retry_after_that_is_a_date_is_read_against_the_clock():
+    headers = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    moment = datetime(2026, 10, 21, 7, 27, 30, tzinfo=timezone.utc).timestamp()
+    assert error_for(429, headers, b"", now=moment).retry_after == 30.0
+    assert error_for(429, {**headers, "Date": "Wed, 21 Oct 2026 07:27:50 GMT"}, b"", now=moment).retry_after == 10.0
+    assert error_for(429, headers, b"").retry_after is None
+
+
+@pytest.mark.parametrize("body", [b"{not JSON KEY", b'{"error": KEY', b"<html>KEY", b"data: KEY"])
+def test_nothing_behind_an_error_holds_the_reply(body):
+    for error in (error_for(500, {}, body), error_for(200, {}, body), not_an_answer(200, {}, body)):
+        assert error.__cause__ is None
+        assert error.__context__ is None
 
 
 @pytest.mark.parametrize("status", [-1, 0, 100, 199, 600, 999])
@@ -505,11 +564,18 @@ def test_no_status_at_all(status):
         b"unknown parameter ",
         b"data:",
         b"{",
+        b"exceeds your ",
+        b"use ",
+        b"is not supported ",
+        b"response_format ",
+        b"batch size ",
+        b"input tokens ",
+        b"tool_use ",
     ],
 )
 def test_time_is_linear(piece):
     body = piece * (2_000_000 // len(piece))
     start = time.thread_time()
     for reply in (body, b'{"error":{"message":"' + body.replace(b'"', b"") + b'"}}'):
-        error_for(500, {}, reply)
+        error_for(400, {}, reply)
     assert time.thread_time() - start < 2

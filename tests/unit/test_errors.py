@@ -156,9 +156,38 @@ def test_hiding_a_secret_reaches_every_corner():
     assert error.text == "fine"
     assert (error.message, error.code, error.headers, error.body) == ("it was ***", "***", {"x": "***"}, "<***>")
     assert (error.partial.headers, error.partial.raw) == ({"x-echo": "***"}, {"a": [{"b": "***"}]})
+    assert error.partial.choices == (Choice("fine"),)
     before = dict(vars(error))
     error.hide(None)
     assert vars(error) == before
+
+
+def test_hiding_a_secret_reaches_the_errors_behind_and_the_text():
+    secret = "abcdefgh-secret"
+    cause = errors.APIConnectionError(f"it was {secret}")
+    error = errors.StreamInterruptedError("cut", partial=Completion((Choice(f"the key: {secret}"),)))
+    error.__cause__ = cause
+    error.hide(secret)
+    assert (cause.message, str(cause)) == ("it was ***", "it was ***")
+    assert error.text == "the key: ***"
+
+
+def test_hiding_a_secret_in_what_is_nested_too_deep_for_python():
+    deep = "secret"
+    for _ in range(100_000):
+        deep = [deep]
+    error = errors.APIResponseError("x", partial=Completion((), raw={"deep": deep}))
+    error.hide("secret")
+    assert error.partial.raw.keys() == {"deep"}
+    while isinstance(deep, list) and deep:
+        deep = deep.pop()  # freed level by level
+
+
+def test_an_error_may_hold_any_answer_that_has_a_text():
+    class Other:
+        text = "so far"
+
+    assert errors.XDMError("x", partial=Other()).text == "so far"
 
 
 def test_pydantics_error_in_one_line():

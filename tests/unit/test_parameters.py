@@ -201,8 +201,17 @@ def test_refused_with_name_value_and_range(name, value, says):
         ({"user": 5}, "user: 5 must be a string."),
         ({"echo": 1}, "echo: 1 must be True or False."),
         ({"stop": 5}, "stop: 5 must be a string or a sequence of up to 4 strings."),
-        ({"max_tokens": -1}, "max_tokens: -1 must be an integer of at least 0."),
-        ({"top_p": 2}, "top_p: 2 must be a number from 0 to 1."),
+        (
+            {"max_tokens": -1},
+            (
+                "max_tokens: -1 must be an integer of at least 0. For a server that takes it, pass it as "
+                "extra_body={'max_tokens': ...}."
+            ),
+        ),
+        (
+            {"top_p": 2},
+            "top_p: 2 must be a number from 0 to 1. For a server that takes it, pass it as extra_body={'top_p': ...}.",
+        ),
         ({"n": "x" * 58}, f"n: '{'x' * 58}' must be an integer from 1 to 128."),
         ({"n": "x" * 59}, f"n: '{'x' * 59}... must be an integer from 1 to 128."),
     ],

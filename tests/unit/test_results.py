@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
+from xdm_integrations.core.protocol.lenient import ENDS, finish_reason_of, is_failed_end
 from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
 
@@ -19,8 +20,18 @@ from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
         ({"prompt_tokens": 5}, Usage(5, 0, 5)),
         ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 9}, Usage(1, 2, 9)),
         ({"input_tokens": 1, "output_tokens": 2}, Usage(1, 2, 3, {"input_tokens": 1, "output_tokens": 2})),
-        ({"prompt_tokens": 1.0, "completion_tokens": None, "total_tokens": "3"}, Usage(1, 0, 1)),
-        ({"prompt_tokens": -1, "completion_tokens": float("inf"), "total_tokens": float("nan")}, Usage()),
+        ({"prompt_tokens": 1.0, "completion_tokens": None, "total_tokens": "3"}, Usage(1, 0, 3)),
+        ({"prompt_tokens": "1", "completion_tokens": " 2.0", "total_tokens": "3"}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 0, "completion_tokens": "0", "total_tokens": 0}, Usage()),
+        ({"prompt_tokens": "?", "completion_tokens": 2, "total_tokens": 3}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 1, "completion_tokens": "n/a", "total_tokens": 3}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": "n/a"}, Usage(1, 2, 3)),
+        ({"total_tokens": 7}, Usage(0, 0, 7)),
+        ({"prompt_tokens": -1, "completion_tokens": float("inf"), "total_tokens": float("nan")}, None),
+        ({"prompt_tokens": 1, "completion_tokens": "n/a"}, None),
+        ({"prompt_tokens": "many", "completion_tokens": 5, "total_tokens": 3}, None),
+        ({"prompt_tokens": True, "completion_tokens": [2]}, None),
+        ({"prompt_tokens": "1e999", "completion_tokens": {}}, None),
         (
             {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 1}, "cost": 0.5, "x": None},
             Usage(1, 0, 1, {"prompt_tokens_details": {"cached_tokens": 1}, "cost": 0.5}),
@@ -33,6 +44,30 @@ from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 )
 def test_usage_of_any_server(sent, read):
     assert Usage.parse(sent) == read
+
+
+@pytest.mark.parametrize("sent", [None, "", "null", "none", "None", "NULL", {}, [], 0])
+def test_finish_reasons_that_are_none(sent):
+    assert finish_reason_of(sent) is None
+
+
+@pytest.mark.parametrize("sent", ["stop", "Length", "nonesuch", "abort"])
+def test_a_finish_reason_is_kept_as_it_was_sent(sent):
+    assert finish_reason_of(sent) == sent
+
+
+@pytest.mark.parametrize("reason", ["abort", "Aborted", "error", "cancelled", "insufficient_system_resource"])
+def test_reasons_that_say_that_the_answer_was_stopped(reason):
+    assert is_failed_end(reason)
+
+
+@pytest.mark.parametrize("reason", [None, "stop", "length", "content_filter", "TOOL_CALLS", "eos_token", "new in 2030"])
+def test_reasons_that_end_an_answer_and_those_that_nobody_knows(reason):
+    assert not is_failed_end(reason)
+
+
+def test_the_table_of_ends_can_be_looked_up():
+    assert all(reason == reason.lower() and finish_reason_of(reason) for reason in ENDS)
 
 
 def test_usage_in_the_form_of_the_api():

@@ -4,50 +4,54 @@
     error_in(payload)                    the error that a 2xx body or a stream event holds, if any
     not_an_answer(status, headers, body) a 2xx that holds neither an answer nor an error
 
-What decides is the table in `catalogue_rows`, asked with what `said` has read out of the reply.
-None of the three ever raises, whatever the bytes, and each takes time linear in them. A message
-is one line: a hint, the server's own words, and status, code and request id. No message and no
-`.body` holds anything that looks like a key.
+What decides is the table in `catalogue_rows`, asked with what `reply_text` has read out of the
+reply. Each is told the `endpoint` that was asked, whose words the advice uses (`endpoint_of` reads
+it from the request's URL). None of the three ever raises, whatever the bytes, and each takes time
+linear in them. A message is one line: a hint, the server's own words, and status, code and request
+id. No message and no `.body` holds anything that looks like a key.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from xdm_integrations.core.protocol.config import normalize_base_url
-
 from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS, STATUS_OF, UPSTREAM, Row
+from .endpoints import WORDS
 from .reply_text import (
-    Said,
-    clean,
-    cut,
-    dump,
+    ErrorBody,
+    error_excerpt,
     excerpt,
-    kept,
-    lower,
+    lower_names,
     parsed,
     read,
     read_payload,
     request_id_of,
     retry_after,
+    sanitize,
+    to_json,
+    truncate,
 )
-from .tree import APIResponseError, APIStatusError, Retry
+from .tree import APIResponseError, APIStatusError, Retry, UnsupportedParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xdm_integrations.core.completions.results import Completion
+    from .endpoints import Endpoint
 
 _SHOWN = 300  # characters of the server's words in the message
 _PASSED_ON = ("upstream_error", "bad_response_status_code")
 _USER = r"//[^/@]*@"
-_ENDPOINT = r"/(?:chat/)?completions/?$|^/?$"
+_ENDPOINT = r"/(?:(?:chat/)?completions|embeddings)/?$|^/?$"
 
 
 def error_for(
-    status: int, headers: Mapping[str, str], body: bytes, partial: Completion | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    endpoint: Endpoint = "completions",
+    now: float | None = None,
 ) -> APIStatusError | APIResponseError:
     """Return the error that a reply other than 2xx stands for.
 
@@ -55,18 +59,19 @@ def error_for(
         status: The HTTP status.
         headers: The reply's headers.
         body: The reply's body, of any kind.
-        partial: What had arrived of the answer.
+        endpoint: What was asked.
+        now: Seconds since 1970, to read a `Retry-After` that is a date where the reply has none of its own.
     """
-    headers = lower(headers)
+    headers = lower_names(headers)
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers, here and below
-        error = error_in(parsed(body), status=status, headers=headers, body=body, partial=partial)
-        return error or not_an_answer(status, headers, body, partial)
+        error = error_in(parsed(body), status=status, headers=headers, body=body, endpoint=endpoint)
+        return error or not_an_answer(status, headers, body, endpoint)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own
-        return _redirect(status, headers, body, partial)
-    said = read(headers, body)
-    passed_on = said.type in _PASSED_ON or said.code in _PASSED_ON
-    upstream = said.status if passed_on and said.param == str(said.status) else None
-    return _error(upstream or status, status, said, headers, body, partial)
+        return _redirect(status, headers, body)
+    reply = read(headers, body)
+    passed_on = reply.type in _PASSED_ON or reply.code in _PASSED_ON
+    upstream = reply.status if passed_on and reply.param == str(reply.status) else None
+    return _error(upstream or status, status, reply, headers, body, endpoint, now)
 
 
 def error_in(  # noqa: PLR0913 - all that an error keeps
@@ -76,7 +81,7 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     kind: str = "",
-    partial: Completion | None = None,
+    endpoint: Endpoint = "completions",
 ) -> APIStatusError | APIResponseError | None:
     """Return the error that a 2xx body or the event of a stream holds, or None if it holds none.
 
@@ -86,53 +91,48 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
         headers: The reply's headers.
         body: The bytes of `payload`, to be kept on the error.
         kind: The `event` field of the event; "error" makes any payload an error.
-        partial: What had arrived of the answer.
+        endpoint: What was asked.
     """
     if kind != "error" and not _is_error(payload):
         return None
-    said = read_payload(payload, body)
-    return _error(said.status, status, said, lower(headers or {}), body or dump(payload), partial)
+    reply = read_payload(payload, body)
+    return _error(reply.status, status, reply, lower_names(headers or {}), body or to_json(payload), endpoint)
 
 
 def not_an_answer(
-    status: int, headers: Mapping[str, str], body: bytes, partial: Completion | None = None
+    status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint = "completions"
 ) -> APIResponseError:
-    """Return the error for a 2xx body that is no completion: a web page, text, nothing, other JSON.
+    """Return the error for a 2xx body that is no answer: a web page, text, nothing, other JSON.
 
     Args:
         status: The HTTP status.
         headers: The reply's headers.
-        body: The whole body, or the piece of a stream that can't be understood.
-        partial: What had arrived of the answer.
+        body: The complete body, or the piece of a stream that can't be understood.
+        endpoint: What was asked.
     """
-    headers = lower(headers)
-    said = read(headers, body)
+    headers = lower_names(headers)
+    reply = read(headers, body)
     payload = parsed(body)
+    words = WORDS[endpoint]
     retry: Retry = "once"
-    if said.form == EMPTY:
+    if reply.format == EMPTY:
         what, retry = "The server sent an empty body", "backoff"
-    elif said.form == HTML:
+    elif reply.format == HTML:
         what, retry = "The server sent a web page, not an answer: did you forget /v1 at the end of base_url?", "never"
-    elif isinstance(payload, dict) and not payload.get("choices"):
-        what = "The answer has no choices: the provider filtered it, or failed"
+    elif isinstance(payload, dict) and not payload.get("data" if endpoint == "embeddings" else "choices"):
+        what = f"The answer has no {words.parts}: the provider filtered it, or failed"
     elif payload is not None:
-        what = "The server sent JSON that isn't a completion"
+        what = f"The server sent JSON that isn't {words.one}"
     elif body.lstrip()[:1] in (b"{", b"["):
         what = "The server sent broken JSON"
     else:
         what = "The server sent text that isn't JSON"
-    request_id = request_id_of(headers) or said.request_id
-    words = said.words if said.form else clean(excerpt(body))
-    kind = cut(clean(headers.get("content-type", "")), 80)
-    message = _message(what, words, "It said", status, kind, request_id=request_id)
+    request_id = request_id_of(headers) or reply.request_id
+    shown = reply.message if reply.format else sanitize(excerpt(body))
+    kind = truncate(sanitize(headers.get("content-type", "")), 80)
+    message = _message(what, shown, "It said", status, kind, request_id=request_id)
     return APIResponseError(
-        message,
-        status_code=status,
-        headers=headers,
-        body=kept(body),
-        partial=partial,
-        request_id=request_id,
-        retry=retry,
+        message, status_code=status, headers=headers, body=error_excerpt(body), request_id=request_id, retry=retry
     )
 
 
@@ -144,10 +144,10 @@ def _is_error(payload: object) -> bool:
         return False
     if payload.get("error"):
         return True
-    if payload.get("choices") or payload.get("success") is True:
-        return False
     if payload.get("success") is False or payload.get("object") == "error":
-        return True
+        return not payload.get("choices")
+    if payload.get("choices") or isinstance(payload.get("data"), list) or payload.get("success") is True:
+        return False
     # A `message` that is an object is a chat answer (Ollama's own shape).
     texts = [payload.get(name) for name in ("message", "msg")]
     return bool(payload.get("detail")) or any(text and isinstance(text, str) for text in texts)
@@ -156,92 +156,104 @@ def _is_error(payload: object) -> bool:
 def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
     status: int | None,
     http_status: int,
-    said: Said,
+    reply: ErrorBody,
     headers: dict[str, str],
     body: bytes,
-    partial: Completion | None,
+    endpoint: Endpoint,
+    now: float | None = None,
 ) -> APIStatusError:
     """Look the reply up in the table; `status` is the one that counts, None if nobody named one."""
-    speaker = _speaker(headers, said)
-    row, found = _find(status, said, speaker, headers)
+    row, found = _find(status, reply, _source(headers, reply), headers)
     if status is None:
         status = next(number for error, number in STATUS_OF if issubclass(row.error, error))
     groups = {name: text for name, text in (found.groupdict() if found else {}).items() if text}
-    param = groups.get("param") or said.param
-    wait = retry_after(headers)
+    param = groups.get("param") or row.param or reply.param
+    wait = retry_after(headers, now)
     if wait is None and "minutes" in groups:
         wait = 60.0 * int(groups["minutes"])
     elif wait is None and "seconds" in groups:
         wait = float(groups["seconds"])
-    request_id = request_id_of(headers) or said.request_id
-    hint = row.hint.replace("{param}", f"`{param}`" if param else "a parameter")
+    request_id = request_id_of(headers) or reply.request_id
+    hint = row.hint.format(param=f"`{param}`" if param else "a parameter", **WORDS[endpoint]._asdict())
     inner = f"the provider's status {status}" if http_status not in (status, 200) else None
-    label = said.code or said.type or {HTML: "a web page", EMPTY: "an empty body"}.get(said.form)
-    message = _message(hint, said.words, "The gateway said", http_status, inner, label, request_id=request_id)
-    return row.error(
+    label = reply.code or reply.type or {HTML: "a web page", EMPTY: "an empty body"}.get(reply.format)
+    message = _message(hint, reply.message, "The gateway said", http_status, inner, label, request_id=request_id)
+    error = row.error(
         message,
         status_code=status,
-        type=said.type,
-        code=said.code,
+        type=reply.type,
+        code=reply.code,
         param=param,
         scope=row.scope,
         headers=headers,
-        body=kept(body),
+        body=error_excerpt(body),
         retry_after=wait,
-        partial=partial,
         request_id=request_id,
         retry=row.retry,
     )
+    if isinstance(error, UnsupportedParameterError):
+        error.instead = groups.get("instead")
+    return error
 
 
-def _find(status: int | None, said: Said, speaker: str, headers: Mapping[str, str]) -> tuple[Row, re.Match[str] | None]:
+def _find(
+    status: int | None, reply: ErrorBody, source: str, headers: Mapping[str, str]
+) -> tuple[Row, re.Match[str] | None]:
     """Return the first row that fits, by the rules that `catalogue_rows` begins with."""
-    signs = {sign.lower() for sign in (said.type, said.code, said.form) if sign}
+    codes = {code.lower() for code in (reply.type, reply.code, reply.format) if code}
     if "cf-mitigated" in headers:
-        signs.add(CHALLENGE)
+        codes.add(CHALLENGE)
     for row in ROWS:
-        if row.by and speaker not in row.by.split():
+        if row.sources and source not in row.sources.split():
             continue
         if status is None:
-            if not (row.signs or row.text):
+            if not (row.codes or row.text):
                 continue
         elif row.status != () and status not in row.status:
             continue
-        found = re.search(row.text, said.words, re.IGNORECASE) if row.text else None
-        if found or not (row.signs or row.text) or not signs.isdisjoint(row.signs.split()):
+        found = re.search(row.text, reply.message, re.IGNORECASE) if row.text else None
+        if found or not (row.codes or row.text) or not codes.isdisjoint(row.codes.split()):
             return row, found
-    return _find(500, said, speaker, headers) if status is None else (OTHER, None)
+    return _find(500, reply, source, headers) if status is None else (OTHER, None)
 
 
-def _speaker(headers: Mapping[str, str], said: Said) -> str:
-    """Tell who speaks: brands of gateways end in `_api_error` (`new_api_error`, `rix_api_error`, ...)."""
-    kind = (said.type or "").lower()
+def _source(headers: Mapping[str, str], reply: ErrorBody) -> str:
+    """Tell whose words these are: brands of gateways end in `_api_error` (`new_api_error`, `rix_api_error`, ...)."""
+    kind = (reply.type or "").lower()
     if kind.endswith(("_api_error", "_api_panic")) or kind == "one_hub_error":
         return GATEWAY
-    relayed = "x-oneapi-request-id" in headers or said.request_id or said.type in _PASSED_ON
+    relayed = "x-oneapi-request-id" in headers or reply.request_id or reply.type in _PASSED_ON
     return UPSTREAM if relayed else DIRECT
 
 
-def _redirect(status: int, headers: dict[str, str], body: bytes, partial: Completion | None) -> APIStatusError:
+def _redirect(status: int, headers: dict[str, str], body: bytes) -> APIStatusError:
     """Return the error for a redirect that must not be followed: it would lose the body, or carry the key away."""
-    target = re.sub(_USER, "//", clean(headers.get("location", "").partition("?")[0].partition("#")[0]))
+    target = re.sub(_USER, "//", sanitize(headers.get("location", "").partition("?")[0].partition("#")[0]))
     what = "The gateway redirects, without saying where: check base_url"
     if target:
-        what = f"The gateway redirects to {cut(target, _SHOWN)}, and a POST doesn't survive that: check base_url"
-        try:
-            if re.search(_ENDPOINT, urlsplit(target).path) and urlsplit(target).netloc:
-                what = f"{what}, perhaps it must be {normalize_base_url(target, allow_http=True)}"
-        except ValueError:
-            pass  # not a URL to propose
+        what = f"The gateway redirects to {truncate(target, _SHOWN)}, and a POST doesn't survive that: check base_url"
+        root = _root_of(target)
+        if root:
+            what = f"{what}, perhaps it must be {root}"
     request_id = request_id_of(headers)
     return APIStatusError(
         _message(what, "", "", status, request_id=request_id),
         status_code=status,
         headers=headers,
-        body=kept(body),
-        partial=partial,
+        body=error_excerpt(body),
         request_id=request_id,
     )
+
+
+def _root_of(target: str) -> str | None:
+    """Return the base_url whose endpoint `target` is, or None if it is none that can be told."""
+    try:
+        url = urlsplit(target)
+        ending = re.search(_ENDPOINT, url.path)
+        known: Any = ending and url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0)
+    except ValueError:  # no URL
+        return None
+    return f"{url.scheme}://{url.netloc}{url.path[: ending.start()] or '/v1'}" if ending and known else None
 
 
 def _message(what: str, words: str, says: str, status: int, *details: str | None, request_id: str | None) -> str:
@@ -251,5 +263,5 @@ def _message(what: str, words: str, says: str, status: int, *details: str | None
     ending = f"({', '.join(about)})"
     if words:
         stop = " " if what[-1:] in (".", "?") else ". "
-        return f'{what}{stop if what else ""}{says}: "{cut(words, _SHOWN)}" {ending}'
+        return f'{what}{stop if what else ""}{says}: "{truncate(words, _SHOWN)}" {ending}'
     return f"{what.rstrip('.') or 'The gateway gave no reason'} {ending}"

@@ -1,9 +1,9 @@
 """What a reply says, whatever its form.
 
 JSON of every shape that gateways and servers send (whatever the content type claims), web
-pages, text, nothing: all become a `Said`. Nothing here raises, whatever the bytes; patterns run
+pages, text, nothing: all become a `ErrorBody`. Nothing here raises, whatever the bytes; patterns run
 over a bounded start of a text, and each takes linear time. What comes out is masked: nothing
-that looks like a key gets past `clean` and `excerpt`.
+that looks like a key gets past `sanitize` and `excerpt`.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ _KEY = r"(?i)sk-(?:[A-Za-z0-9*_-]{8,}|[A-Za-z0-9*_-]*\Z)|\b(bearer)\s+[^\s\"'<>\
 """A key, or the start of one where the text was cut. Matches inside words too: a key may follow a `\\n` of JSON."""
 _REQUEST_ID = r"(?i) ?\(request id: ?([^()]{1,200})\)"
 _STATUS = r"[45]\d\d"
-_WORDS = ("message", "localized_message", "message_zh", "msg", "detail", "error_description")
+_MESSAGES = ("message", "localized_message", "message_zh", "msg", "detail", "error_description")
 
 
-class Said(NamedTuple):
+class ErrorBody(NamedTuple):
     """What a reply says, its form forgotten; clean, so that it may be shown."""
 
-    words: str = ""
+    message: str = ""
     type: str | None = None
     code: str | None = None
     param: str | None = None
     status: int | None = None
     """A status that the payload itself names."""
     request_id: str | None = None
-    form: str = ""
+    format: str = ""
     """A sign of `catalogue_rows` if it wasn't JSON."""
 
 
-def read(headers: Mapping[str, str], body: bytes) -> Said:
+def read(headers: Mapping[str, str], body: bytes) -> ErrorBody:
     """Read a body of any kind; JSON whatever the content type, since gateways label errors as event streams."""
     payload = parsed(body)
     if payload is not None:
         return read_payload(payload, body)
     text = excerpt(body).lstrip("\ufeff \t\r\n")
     if not text:
-        return Said(form=EMPTY)
+        return ErrorBody(format=EMPTY)
     start = text[:1_000].lower()
     if not start.startswith("<") or not ("html" in start or "html" in headers.get("content-type", "")):
         words, request_id = _split(text)
-        return Said(words, form=PLAIN, request_id=request_id)
+        return ErrorBody(words, format=PLAIN, request_id=request_id)
     title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
-    words = clean(title[1]) if title else ""
-    return Said(words or clean(re.sub(r"<[^<>]*>", " ", text)), form=HTML)
+    words = sanitize(title[1]) if title else ""
+    return ErrorBody(words or sanitize(re.sub(r"<[^<>]*>", " ", text)), format=HTML)
 
 
 def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
@@ -74,13 +74,13 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
         return None
 
 
-def read_payload(payload: object, body: bytes) -> Said:
+def read_payload(payload: object, body: bytes) -> ErrorBody:
     """Read parsed JSON of any shape."""
     if isinstance(payload, list) and payload and isinstance(payload[0], dict):
         payload = payload[0]  # Google wraps its error objects in a list
     if not isinstance(payload, dict):
-        words, request_id = _split(payload if isinstance(payload, str) else excerpt(body or dump(payload)))
-        return Said(words, request_id=request_id)
+        words, request_id = _split(payload if isinstance(payload, str) else excerpt(body or to_json(payload)))
+        return ErrorBody(words, request_id=request_id)
     fields: dict[str, Any] = payload
     texts: list[str] = []
     for _ in range(4):  # FastAPI servers and chained relays wrap an error object in another
@@ -90,13 +90,13 @@ def read_payload(payload: object, body: bytes) -> Said:
         fields = inner
     if isinstance(fields.get("error"), str):
         texts.append(fields["error"])
-    texts += [_told(fields.get(name)) for name in _WORDS]
+    texts += [_text_of(fields.get(name)) for name in _MESSAGES]
     known = fields is not payload or any(texts) or fields.keys() & {"type", "code", "message", "success"}
     told = " | ".join(dict.fromkeys(text.strip() for text in texts if text.strip()))
-    words, request_id = _split(told if known else excerpt(body or dump(payload)))
+    words, request_id = _split(told if known else excerpt(body or to_json(payload)))
     labels = [_label(fields.get(name)) or "" for name in ("code", "param", "status", "status_code")]
     named = next((int(label) for label in labels if re.fullmatch(_STATUS, label)), None)
-    return Said(
+    return ErrorBody(
         words,
         type=_label(fields.get("type")) or _label(fields.get("status") if fields is not payload else None),
         code=_label(fields.get("code")),
@@ -106,14 +106,14 @@ def read_payload(payload: object, body: bytes) -> Said:
     )
 
 
-def _told(value: object) -> str:
+def _text_of(value: object) -> str:
     """Return the text of a message field: a string, or FastAPI's list of `{"loc": [...], "msg": "..."}`."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
         items = [item for item in value if isinstance(item, dict) and isinstance(item.get("msg"), str)]
         return "; ".join(f"{place}: {item['msg']}" if (place := _place([item])) else item["msg"] for item in items)
-    return dump(value).decode() if value and isinstance(value, dict) else ""
+    return to_json(value).decode() if value and isinstance(value, dict) else ""
 
 
 def _place(detail: object) -> str | None:
@@ -130,7 +130,7 @@ def _label(value: object) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return None
-    text = cut(clean(value), _LABEL)
+    text = truncate(sanitize(value), _LABEL)
     return None if text.lower() in ("", "<nil>", "nil", "null", "none") else text
 
 
@@ -142,12 +142,12 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def _split(text: str) -> tuple[str, str | None]:
     """Part the words from the request ids that relays append; the last one is the nearest gateway's."""
-    words = clean(text)
+    words = sanitize(text)
     ids = re.findall(_REQUEST_ID, words)
-    return clean(re.sub(_REQUEST_ID, " ", words)), _label(ids[-1]) if ids else None
+    return sanitize(re.sub(_REQUEST_ID, " ", words)), _label(ids[-1]) if ids else None
 
 
-def lower(headers: Mapping[str, str]) -> dict[str, str]:
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of `headers` with names in lower case and values without keys."""
     return {name.lower(): _mask(value) for name, value in headers.items()}
 
@@ -156,13 +156,13 @@ def _mask(text: str) -> str:
     return re.sub(_KEY, lambda found: f"{found[1]} ***" if found[1] else "sk-***", text)
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return the start of `text` as one printable line without keys."""
     text = _mask(text[:_READ]).encode("utf-8", "replace").decode()  # a lone surrogate can't be printed
     return " ".join(re.sub(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", " ", text).split())
 
 
-def cut(text: str, length: int) -> str:
+def truncate(text: str, length: int) -> str:
     """Return `text`, or its start and an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -172,12 +172,12 @@ def excerpt(body: bytes) -> str:
     return _mask(body[:_READ].decode("utf-8", "replace"))
 
 
-def kept(body: bytes) -> str:
+def error_excerpt(body: bytes) -> str:
     """Return what an error keeps of a body: text without keys, of at most 4 kB."""
     return excerpt(body).encode()[:_KEPT].decode("utf-8", "ignore")
 
 
-def dump(payload: object) -> bytes:
+def to_json(payload: object) -> bytes:
     """Return a payload as JSON, or text as it is; b"" for what JSON can't express."""
     if isinstance(payload, str):
         return payload.encode("utf-8", "replace")

@@ -26,13 +26,11 @@ Every error survives pickling and copying (its `__cause__` doesn't), and none ho
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from xdm_integrations.core.completions.results import Completion
 
 Retry: TypeAlias = Literal["never", "once", "backoff"]
 """May the same request be sent again? "once" is for what probably won't heal, or may be billed."""
@@ -42,12 +40,23 @@ Scope: TypeAlias = Literal["request", "token", "account", "model", "upstream", "
 model, the provider behind the gateway, or the gateway itself."""
 
 
+_DEEPEST = 100  # levels of an answer that are searched for a secret; what lies deeper is left out
+
+
+class Partial(Protocol):
+    """What an endpoint's answer has in common with every other: its text, as far as it had arrived."""
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" for what has none."""
+
+
 class XDMError(Exception):
     """Base of every error that this package raises.
 
     Attributes:
         message: What happened and, where it is known, what to do. Never holds a key.
-        partial: What had arrived of the answer, or None.
+        partial: What had arrived of the answer (a `Completion`, a `ChatCompletion`, ...), or None.
         request_id: The gateway's id of the request, to quote in a support request, or None.
         retry: Whether the same request may be sent again: "never", "once" or "backoff".
     """
@@ -58,13 +67,13 @@ class XDMError(Exception):
         self,
         message: str,
         *,
-        partial: Completion | None = None,
+        partial: Partial | None = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.partial = partial
+        self.partial: Any = partial  # whoever asked knows of which endpoint it is
         self.request_id = request_id
         self.retry: Retry = retry or self.default_retry
 
@@ -76,29 +85,34 @@ class XDMError(Exception):
     @property
     def text(self) -> str:
         """The text of the first choice as far as it had arrived; "" if none had."""
-        return self.partial.text if self.partial else ""
+        return self.partial.text if self.partial is not None else ""
 
     def hide(self, secret: str | None) -> None:
-        """Replace `secret` wherever this error shows it: a server may echo the key it was sent."""
-        if secret:
-            self.args = tuple(_hidden(value, secret) for value in self.args)
-            self.__dict__.update({name: _hidden(value, secret) for name, value in self.__dict__.items()})
-            if self.partial is not None:
-                headers, raw = _hidden(self.partial.headers, secret), _hidden(self.partial.raw, secret)
-                self.partial = replace(self.partial, headers=headers, raw=raw)
+        """Replace `secret` wherever this error and the errors behind it show it: a server may echo the key."""
+        error: BaseException | None = self
+        while secret and isinstance(error, XDMError):
+            error.args = tuple(_hidden(value, secret) for value in error.args)
+            error.__dict__.update({name: _hidden(value, secret) for name, value in error.__dict__.items()})
+            error = error.__cause__
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, since `Exception` would call the constructor with `args` alone."""
         return _restore, (type(self), self.args, self.__dict__.copy())
 
 
-def _hidden(value: Any, secret: str) -> Any:  # noqa: ANN401 - any attribute
+def _hidden(value: Any, secret: str, depth: int = _DEEPEST) -> Any:  # noqa: ANN401 - any attribute
     if isinstance(value, str):
         return value.replace(secret, "***")
+    if isinstance(value, (dict, list, tuple)) and not depth:
+        return None  # a server may nest more deeply than Python can recurse
     if isinstance(value, dict):
-        return {name: _hidden(inner, secret) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_hidden(inner, secret) for inner in value]
+        return {name: _hidden(inner, secret, depth - 1) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_hidden(inner, secret, depth - 1) for inner in value]
+        return items if isinstance(value, list) else value._make(items) if hasattr(value, "_make") else tuple(items)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value) if field.init]
+        return replace(value, **{name: _hidden(getattr(value, name), secret, depth - 1) for name in names})
     return value
 
 
@@ -137,7 +151,7 @@ class APITimeoutError(APIConnectionError, TimeoutError):
 
 
 class StreamInterruptedError(APIConnectionError):
-    """A stream broke off after it began. Never retried: its text has been spoken.
+    """A stream broke off after it began. Never retried: its text has already been delivered.
 
     `.partial` and `.text` hold what had arrived.
     """
@@ -171,7 +185,7 @@ class APIStatusError(XDMError):
         headers: Mapping[str, str] | None = None,
         body: str = "",
         retry_after: float | None = None,
-        partial: Completion | None = None,
+        partial: Partial | None = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:
@@ -191,7 +205,7 @@ class BadRequestError(APIStatusError):
 
 
 class ContextLengthExceededError(BadRequestError):
-    """Prompt and `max_tokens` together don't fit into the model's context."""
+    """The request, with the answer that it allows, doesn't fit into the model's context."""
 
 
 class ContentFilterError(BadRequestError):
@@ -199,7 +213,13 @@ class ContentFilterError(BadRequestError):
 
 
 class UnsupportedParameterError(BadRequestError):
-    """The server can't take a parameter; `.param` names it where it is known."""
+    """The server can't take a parameter; `.param` names it where it is known.
+
+    Attributes:
+        instead: The name that the server wants in its place ("max_completion_tokens"), or None if it names none.
+    """
+
+    instead: str | None = None
 
 
 class AuthenticationError(APIStatusError):
@@ -269,7 +289,7 @@ class APIResponseError(XDMError):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         body: str = "",
-        partial: Completion | None = None,
+        partial: Partial | None = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:

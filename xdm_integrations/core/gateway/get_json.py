@@ -46,9 +46,12 @@ def get_json(  # noqa: PLR0913 - all that a request needs
     def receive(reply: Reply) -> Flow[tuple[Any, Reply]]:
         yield from ()  # a flow like any other, with nothing left to wait for
         try:
-            return jsontext.loads(reply.body), reply
+            payload = jsontext.loads(reply.body)
         except (ValueError, RecursionError):
-            raise not_an_answer(reply.status, reply.headers, reply.body) from None
+            payload = None
+        if payload is None:  # raised here, not in the handler: a JSON decoder's error holds the document
+            raise not_an_answer(reply.status, reply.headers, reply.body)
+        return payload, reply
 
     bare = {name: value for name, value in headers.items() if name.lower() != "content-type"}
     request = Request(url, bare, method="GET", timeout=timeout, deadline=deadline)

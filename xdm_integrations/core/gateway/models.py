@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from xdm_integrations.core.errors.catalogue import error_in
-from xdm_integrations.core.errors.reply_text import kept, request_id_of
+from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, ModelUnavailableError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
@@ -88,7 +88,7 @@ def parse_models(payload: Any, reply: Reply) -> list[Model]:  # noqa: ANN401 - J
             "GET /models: the server sent JSON that isn't a list of models.",
             status_code=reply.status,
             headers=reply.headers,
-            body=kept(reply.body),
+            body=error_excerpt(reply.body),
             request_id=request_id_of(reply.headers),
         )
     models = (_model(entry) for entry in entries)

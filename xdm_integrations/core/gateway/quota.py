@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from xdm_integrations.core.errors.catalogue import error_in
-from xdm_integrations.core.errors.reply_text import kept, request_id_of
+from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
     APIResponseError,
@@ -194,7 +194,7 @@ def _not_a_budget(payload: object, reply: Reply) -> XDMError:
         "The server sent JSON that isn't a key's budget.",
         status_code=reply.status,
         headers=reply.headers,
-        body=kept(reply.body),
+        body=error_excerpt(reply.body),
         request_id=request_id_of(reply.headers),
     )
 

@@ -54,7 +54,13 @@ def _check_float(name: str, value: object, parameter: Parameter) -> float:
 def _check_range(name: str, value: float, parameter: Parameter, kind: str) -> None:
     low, high = parameter.low, parameter.high
     if (low is not None and value < low) or (high is not None and value > high):
-        raise _wrong(name, value, kind, parameter)
+        error = _wrong(name, value, kind, parameter)
+        raise ConfigurationError(f"{error.message} {_wider(name)}")
+
+
+def _wider(name: str) -> str:
+    """Say how a value beyond the API's range reaches a server that takes it."""
+    return f"For a server that takes it, pass it as extra_body={{{name.partition('[')[0]!r}: ...}}."
 
 
 def _check_bool(name: str, value: object, parameter: Parameter) -> bool:
@@ -78,7 +84,9 @@ def _check_stop(name: str, value: object, parameter: Parameter) -> list[str] | N
     if not all(stops):
         raise ConfigurationError(f"stop: {value!r} holds an empty string, which would end every answer at once.")
     if parameter.high is not None and len(stops) > parameter.high:
-        raise ConfigurationError(f"stop: {len(stops)} sequences; the API takes at most {parameter.high:g}.")
+        raise ConfigurationError(
+            f"stop: {len(stops)} sequences; the API takes at most {parameter.high:g}. {_wider(name)}"
+        )
     return list(stops) or None
 
 

@@ -253,7 +253,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
             self._answer.end(chunks)  # the answer is complete, whatever comes after it
             return
         if self._answer.has_output:
-            error.partial = self.result()  # type: ignore[assignment] # of whatever endpoint
+            error.partial = self.result()
             error.retry = "never"
         if error.request_id is None:
             error.request_id = request_id_of(self._headers)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from xdm_integrations.core.errors.catalogue import error_for
+from xdm_integrations.core.errors.endpoints import endpoint_of
 from xdm_integrations.core.errors.tree import APITimeoutError, XDMError
 
 from .wire import Command, Reply, Send, Sleep
@@ -58,7 +59,7 @@ def send_flow(
             if reply.status in _REDIRECTS:
                 reply = yield from _follow(request, reply)
             if reply.status not in _OK:
-                raise error_for(reply.status, reply.headers, reply.body)
+                raise error_for(reply.status, reply.headers, reply.body, endpoint_of(request.url), now=runtime.time())
             return (yield from receive(reply))
         except XDMError as error:
             error.hide(request.secret)

@@ -33,14 +33,24 @@ class Usage:
 
     @classmethod
     def parse(cls, value: object) -> Usage | None:
-        """Read a `usage` object of any server; None if it isn't one or is empty."""
+        """Read a `usage` object of any server; None if it isn't one, is empty or can't be read.
+
+        A count that is left out is 0 (embeddings have no completion_tokens), and one in a string is read. One
+        that is there and no count is unknown: it follows from the two others, or nothing is known.
+        """
         if not isinstance(value, dict) or not value:
             return None
-        prompt = _count(value.get("prompt_tokens")) or _count(value.get("input_tokens"))
-        completion = _count(value.get("completion_tokens")) or _count(value.get("output_tokens"))
-        total = _count(value.get("total_tokens")) or prompt + completion
+        prompt = _first_count(value, "prompt_tokens", "input_tokens")
+        completion = _first_count(value, "completion_tokens", "output_tokens")
+        total = _count(value.get("total_tokens"))
+        if prompt is None:
+            prompt = _difference(total, completion)
+        elif completion is None:
+            completion = _difference(total, prompt)
+        if prompt is None or completion is None:
+            return None
         details = {name: v for name, v in value.items() if name not in _COUNTS and v is not None}
-        return cls(prompt, completion, total, details)
+        return cls(prompt, completion, total or prompt + completion, details)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the usage in the API's own form, as a new dictionary."""
@@ -64,8 +74,26 @@ class Usage:
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-def _count(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
+def _count(value: object) -> int | None:
+    """Return a count, 0 for null, or None for what is none."""
+    if value is None:
+        return 0
+    try:
+        number = float(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(number, (int, float)) or isinstance(number, bool) or not 0 <= number < math.inf:
+        return None
+    return int(number)
+
+
+def _first_count(value: dict[str, Any], *names: str) -> int | None:
+    counts = [_count(value.get(name)) for name in names]
+    return next((count for count in counts if count), None if None in counts else 0)
+
+
+def _difference(total: int | None, other: int | None) -> int | None:
+    return total - other if total and other is not None and total >= other else None
 
 
 def _sum(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
