@@ -17,6 +17,12 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def whole_characters(text: str) -> tuple[str, str]:
+    """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    return join_surrogates(text[:-1] if half else text), half
+
+
 def finish_reason_of(value: object) -> str | None:
     """Return a finish reason, None for null and for the "" of running chunks."""
     return label(value) or None
