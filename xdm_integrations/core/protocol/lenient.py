@@ -17,6 +17,11 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def has_surrogates(text: str) -> bool:
+    """True if `text` holds a half of a surrogate pair."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def whole_characters(text: str) -> tuple[str, str]:
     """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
