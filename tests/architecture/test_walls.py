@@ -24,7 +24,7 @@ LONG = {
     "langchain/answering.py": "overrides of the base class",
     "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
-    "core/completions/results.py": "values with their documentation, and how each is read",
+    "core/protocol/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",
     "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }

@@ -114,7 +114,7 @@ def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> 
     texts = described(ROOT / "xdm_integrations" / file)
     assert set(texts) >= set(PARAMETERS) - {"model"}
     stated = 0
-    for parameter, (_, low, high) in PARAMETERS.items():
+    for parameter, (_, low, high, _) in PARAMETERS.items():
         found = re.match(r"(-?\d+) to (-?\d+)", texts[parameter]) if parameter in texts else None
         if found:
             stated += 1

@@ -8,7 +8,8 @@ import pickle
 import pytest
 
 from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-from xdm_integrations.core.protocol.lenient import ENDS, finish_reason_of, is_failed_end
+from xdm_integrations.core.protocol.ends import ENDS, is_failed_end
+from xdm_integrations.core.protocol.lenient import finish_reason_of
 from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
 

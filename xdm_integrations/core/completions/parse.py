@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.tree import APIResponseError
+from xdm_integrations.core.protocol.ends import stopped
 from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
@@ -42,7 +43,8 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     if not choices or not isinstance(choices, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)
     expected = prompts * n
-    parsed = [parse_choice(choice) for choice in choices if isinstance(choice, dict)]
+    choices = [choice for choice in choices if isinstance(choice, dict)]
+    parsed = [parse_choice(choice) for choice in choices]
     if not any(choice.text or choice.finish_reason or choice.logprobs for choice in parsed):
         raise _no_choices(value, reply)
     indices = list(range(expected))
@@ -63,7 +65,19 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
             request_id=completion.request_id,
             partial=completion,
         )
+    _refuse_stopped(choices, completion)
     return completion
+
+
+def _refuse_stopped(choices: list[dict[str, Any]], completion: Completion) -> None:
+    for choice in choices:
+        reason = finish_reason_of(choice.get("finish_reason"))
+        error = stopped(choice, reason, "completions", streaming=False)
+        if error is not None:
+            error.partial = completion
+            if any(parsed.text for parsed in completion.choices):
+                error.retry = "never"  # it is paid for
+            raise error
 
 
 def _no_choices(value: object, reply: Reply) -> APIResponseError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
+from xdm_integrations.core.protocol.ends import stopped
 from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
@@ -93,8 +94,11 @@ class TextSoFar:
         if choice.get("index") != self._first_index:
             index = self._index_of(choice.get("index"), text)
         finish = choice.get("finish_reason")
-        if finish is not None:
-            finish = self._finish_with(finish_reason_of(finish), index)
+        stop = None
+        if finish is not None or "error" in choice:
+            finish = finish_reason_of(finish)
+            stop = stopped(choice, finish, "completions", streaming=True)
+            finish = self._finish_with(finish, index) if stop is None else None
         if index in self._pending_surrogates or not text.isascii():
             text = self._joined(text, index, last=finish is not None)
         logprobs = choice.get("logprobs")
@@ -108,9 +112,12 @@ class TextSoFar:
             self._texts[index].append(text)
             if index in self._echoed:
                 self._check_echo(index)
-        elif finish is None and logprobs is None:
-            return
-        chunks.append(CompletionChunk(text, index, finish, logprobs))
+        if stop is not None:
+            if text:
+                chunks.append(CompletionChunk(text, index, None, logprobs))
+            raise stop
+        if text or finish is not None or logprobs is not None:
+            chunks.append(CompletionChunk(text, index, finish, logprobs))
 
     def _check_echo(self, index: int) -> None:
         """Refuse a text as soon as it can't begin with the prompt any more."""

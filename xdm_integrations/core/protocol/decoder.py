@@ -23,6 +23,8 @@ from .sse import BARE, SSEDecoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from xdm_integrations.core.errors.endpoints import Endpoint
+
     from .sse import ServerEvent
     from .wire import Limits
 
@@ -86,6 +88,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         headers: Mapping[str, str],
         limits: Limits,
         *,
+        endpoint: Endpoint = "completions",
         require_finish_reason: bool = True,
     ) -> None:
         self.failure: XDMError | None = None
@@ -93,6 +96,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self.events = 0
         self._headers = headers
         self._limits = limits
+        self._endpoint = endpoint
         self._require_finish_reason = require_finish_reason
         self._sse = SSEDecoder(limits)
         self._answer = answer
@@ -179,9 +183,9 @@ class StreamDecoder(Generic[Chunk, Answer]):
 
     def _take_text(self, kind: str, data: bytes, chunks: list[Chunk]) -> None:
         """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""
-        error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers)
+        error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers, endpoint=self._endpoint)
         if kind != "error" or error is None:
-            error = not_an_answer(200, self._headers, data)
+            error = not_an_answer(200, self._headers, data, self._endpoint)
         self._fail(error, chunks)
 
     def _keep_bare(self, line: bytes, chunks: list[Chunk]) -> None:
@@ -207,19 +211,19 @@ class StreamDecoder(Generic[Chunk, Answer]):
             value = jsontext.loads(body)
         except (ValueError, RecursionError):
             if not self._answer.has_output:
-                self._fail(not_an_answer(200, self._headers, body), chunks)
+                self._fail(not_an_answer(200, self._headers, body, self._endpoint), chunks)
             return
         self._take_value(value, "", body, chunks)
 
     def _take_value(self, value: Any, kind: str, data: bytes, chunks: list[Chunk]) -> None:  # noqa: ANN401 - JSON
         choices = value.get("choices") if isinstance(value, dict) else None
         if kind == "error" or not choices or "error" in value:
-            error = error_in(value, kind=kind, headers=self._headers, body=data)
+            error = error_in(value, kind=kind, headers=self._headers, body=data, endpoint=self._endpoint)
             if error is not None:
                 self._fail(error, chunks)
                 return
             if not isinstance(value, dict):
-                self._fail(not_an_answer(200, self._headers, data), chunks)
+                self._fail(not_an_answer(200, self._headers, data, self._endpoint), chunks)
                 return
         self._answer.add(value, chunks)
 

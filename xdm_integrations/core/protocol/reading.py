@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from xdm_integrations.core.errors.endpoints import endpoint_of
 from xdm_integrations.core.errors.tree import BadRequestError, XDMError
 
 from .decoder import SoFar, StreamDecoder
@@ -35,7 +36,11 @@ class Streaming(Generic[Chunk, Answer]):
     def __init__(self, call: Call, reply: Reply, answer: SoFar[Chunk, Answer], runtime: Runtime) -> None:
         self.body = reply.stream
         self.decoder = StreamDecoder(
-            answer, reply.headers, call.limits, require_finish_reason=call.require_finish_reason
+            answer,
+            reply.headers,
+            call.limits,
+            endpoint=endpoint_of(call.path),
+            require_finish_reason=call.require_finish_reason,
         )
         self.chunks: list[Chunk] = []
         self._headers = call.headers
