@@ -49,6 +49,12 @@ ENDS: dict[str, Literal["complete", "failed"]] = {
 """What the finish reasons that servers are known to send say of the answer; any other is kept, and taken as an end."""
 
 
+def whole_characters(text: str) -> tuple[str, str]:
+    """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    return join_surrogates(text[:-1] if half else text), half
+
+
 def finish_reason_of(value: object) -> str | None:
     """Return a finish reason; None for null, and for the "", "null" and "None" of running chunks."""
     reason = label(value)

@@ -1,0 +1,228 @@
+"""Tool calls that grow out of deltas, whichever of the many ways a server numbers and names them.
+
+Which delta belongs to which call is a matter of experience; the rules below read every shape that
+was seen behind One API, New API and one-hub (channels of Claude, Gemini, Ollama, Fireworks, Mistral):
+
+1. An id that is known decides.
+2. Otherwise the index does (a number, or digits in a string), but a new id begins a call if it comes
+   with a name, or if the call of that index is complete already: some number all calls 0.
+3. Without index, entries of one event count by their position; a single one belongs to the last
+   call, unless it begins another.
+4. Name and id are taken once, a name also in pieces.
+5. Arguments are joined; a repeat of all that came is dropped; a lone `{}` waits, since some bridges
+   send it as a placeholder before the real ones.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.protocol.lenient import whole_characters
+
+from .results import ToolCall, ToolCallDelta, arguments_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PLACEHOLDERS = ("{}", "null")
+_KNOWN = ("index", "id", "type", "function")
+
+
+class _Growing:
+    """One call as far as it has come."""
+
+    __slots__ = ("extra", "half", "id", "index", "name", "number", "parts", "sent_id", "sent_name", "waiting")
+
+    def __init__(self, number: int, index: int | None) -> None:
+        self.number = number
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.parts: list[str] = []
+        self.half = ""
+        """The first half of a surrogate pair that was cut in two."""
+        self.waiting = ""
+        """A `{}` or `null` that may be a placeholder."""
+        self.sent_id = ""
+        self.sent_name = ""
+        self.extra: dict[str, Any] = {}
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.parts) + self.waiting
+
+    def is_object(self) -> bool:
+        return arguments_of(self.arguments) is not None
+
+    def take_arguments(self, piece: str) -> str:
+        """Take a piece, and return what of it is ready to be delivered."""
+        if not piece.isascii() or self.half:
+            piece, self.half = whole_characters(self.half + piece)
+        if self.waiting:
+            if piece == self.waiting:
+                return ""
+            before, self.waiting = ("" if piece.lstrip().startswith("{") else self.waiting), ""
+            piece = before + piece
+        elif not self.parts:
+            if piece.strip() in _PLACEHOLDERS:
+                self.waiting = piece
+                return ""
+        elif self.repeats(piece):
+            return ""
+        self.parts.append(piece)
+        return piece
+
+    def repeats(self, piece: str) -> bool:
+        """True if `piece` is all that came already, once more."""
+        if piece[:1] != "{" or piece[-1:] != "}":  # looked at once per token: the parsing below is for the rare one
+            return False
+        came = arguments_of(self.arguments)
+        return came is not None and came == arguments_of(piece)
+
+    def delta(self, arguments: str) -> ToolCallDelta | None:
+        """Return what has not been delivered yet, with these arguments."""
+        new_id = self.id if self.id and not self.sent_id else None
+        name = self.name[len(self.sent_name) :] or None
+        if not (new_id or name or arguments):
+            return None
+        self.sent_id, self.sent_name = new_id or self.sent_id, self.name
+        return ToolCallDelta(self.number, new_id, name, arguments)
+
+
+class CallsSoFar:
+    """The tool calls of one choice."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Growing] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, entries: Sequence[Any], *, each: bool = False) -> list[ToolCallDelta]:
+        """Take the entries of one event, and return the pieces that are ready.
+
+        Args:
+            entries: `tool_calls` of a delta or a message.
+            each: Every entry is a call of its own, as in a complete message.
+        """
+        deltas: list[ToolCallDelta] = []
+        several = len(entries) > 1
+        for position, entry in enumerate(entries):
+            if isinstance(entry, dict):
+                self._add(entry, position if several else None, deltas, each=each)
+        return deltas
+
+    def _add(self, entry: dict[str, Any], position: int | None, deltas: list[ToolCallDelta], *, each: bool) -> None:
+        function = entry.get("function")
+        if not isinstance(function, dict):
+            function = {}
+        new_id, name, piece = (
+            _id_of(entry.get("id")),
+            _text(function.get("name")),
+            _arguments(function.get("arguments")),
+        )
+        index = _index_of(entry.get("index"))
+        if not (new_id or name or piece or len(entry) > 1):
+            return
+        call = None if each else self._find(new_id, position if index is None else index, name, piece)
+        if call is None:
+            if self._calls and (delta := self._calls[-1].delta("")):
+                deltas.append(delta)  # a call without arguments was held back until its name was complete
+            call = _Growing(len(self._calls), position if index is None else index)
+            self._calls.append(call)
+        if new_id and not call.id:
+            call.id = new_id
+        if name and name != call.name:
+            call.name += name
+        for key, value in entry.items():
+            if key not in _KNOWN and value is not None:
+                call.extra[key] = value
+        ready = call.take_arguments(piece) if piece else ""
+        if (ready or call.sent_name) and (delta := call.delta(ready)):
+            deltas.append(delta)
+
+    def _find(self, new_id: str, index: int | None, name: str, piece: str) -> _Growing | None:
+        """Return the call that a delta belongs to; None if it begins one."""
+        if not self._calls:
+            return None
+        if new_id:
+            for call in reversed(self._calls):
+                if call.id == new_id:
+                    return call
+        latest: _Growing | None = self._calls[-1]
+        if index is not None:
+            latest = next((call for call in reversed(self._calls) if call.index == index), None)
+        if latest is None:
+            return None
+        if new_id and latest.id:
+            return None if name or latest.is_object() else latest
+        if not name or latest.waiting or not latest.is_object():
+            return latest
+        another = name != latest.name or (piece and not latest.repeats(piece))
+        return None if another else latest
+
+    def end(self, answer_id: str, *, cut: bool) -> list[ToolCallDelta]:
+        """Return what was held back, once the answer is complete.
+
+        Args:
+            answer_id: The server's id of the answer, for ids that have to be made up.
+            cut: The answer was cut by its limit: arguments that never came aren't empty ones.
+        """
+        deltas: list[ToolCallDelta] = []
+        for call in self._calls:
+            held = call.waiting
+            if call.arguments.strip() in ("", "null") and not (cut and call is self._calls[-1]):
+                held = "{}"
+            call.id = call.id or _made_id(answer_id, call)
+            if delta := call.delta(held):
+                deltas.append(delta)
+        return deltas
+
+    def result(self, answer_id: str, *, complete: bool, cut: bool) -> tuple[tuple[ToolCall, ...], tuple[ToolCall, ...]]:
+        """Return the calls that can be carried out, and those that can't.
+
+        Args:
+            answer_id: The server's id of the answer, for ids that have to be made up.
+            complete: The answer is complete; if it isn't, no call is taken for one.
+            cut: The answer was cut by its limit.
+        """
+        valid: list[ToolCall] = []
+        invalid: list[ToolCall] = []
+        for call in self._calls:
+            arguments = call.arguments
+            if arguments.strip() in ("", "null") and complete and not (cut and call is self._calls[-1]):
+                arguments = "{}"
+            made = ToolCall(call.id or _made_id(answer_id, call), call.name, arguments, call.extra or None)
+            good = complete and call.name and arguments_of(arguments) is not None
+            (valid if good else invalid).append(made)
+        return tuple(valid), tuple(invalid)
+
+
+def _made_id(answer_id: str, call: _Growing) -> str:
+    """Return an id that is the same each time, and another one for another call."""
+    parts = f"{answer_id}\n{call.number}\n{call.name}\n{call.arguments.strip() or '{}'}"
+    return f"call_{sha256(parts.encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
+def _id_of(value: object) -> str:
+    if isinstance(value, str):
+        return "" if value == "null" else value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _index_of(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004 - no index is longer
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _arguments(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else jsontext.dumps(value).decode("utf-8", "replace")

@@ -1,0 +1,124 @@
+"""What a message or a delta holds, read from every shape that servers give it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .results import REASONING_KEYS
+
+_READ = {
+    "role", "content", "text", *REASONING_KEYS, "tool_calls", "function_call", "refusal", "audio", "image", "images",
+    "annotations",
+}  # fmt: skip
+THINKING = "thinking"
+"""The name of reasoning that came as a part of the content (Mistral, Claude)."""
+
+
+class Pieces(NamedTuple):
+    """What one message or delta holds.
+
+    Attributes:
+        text: Its text.
+        reasoning: Its reasoning, once, whatever number of fields it came in.
+        reasoning_fields: Reasoning by the field it came in.
+        tool_calls: Its calls as they came; a `function_call` among them.
+        refusal: Its refusal.
+        audio: Its audio, or {}.
+        images: Its images.
+        annotations: Its annotations.
+        extra: Its other fields.
+    """
+
+    text: str
+    reasoning: str
+    reasoning_fields: dict[str, Any]
+    tool_calls: list[Any]
+    refusal: str
+    audio: dict[str, Any]
+    images: list[Any]
+    annotations: list[Any]
+    extra: dict[str, Any]
+
+
+def inner_of(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the delta or the message of a choice, `text` taken for its content; None if it has none."""
+    for name in ("delta", "message"):
+        inner = choice.get(name)
+        if isinstance(inner, dict) and inner:
+            return inner
+    if isinstance(choice.get("text"), str):
+        return {"content": choice["text"]}
+    return None
+
+
+def pieces_of(inner: dict[str, Any]) -> Pieces:
+    """Read a message or a delta."""
+    content = inner.get("content")
+    text, thoughts, images = content if isinstance(content, str) else "", "", _listed(inner.get("images"))
+    images = images or _listed(inner.get("image"))
+    if isinstance(content, list):
+        text, thoughts, more = _parts(content)
+        images = [*images, *more]
+    reasoning, fields = _reasoning(inner)
+    if thoughts and not reasoning:
+        reasoning, fields = thoughts, {THINKING: thoughts}
+    calls = _listed(inner.get("tool_calls"))
+    legacy = inner.get("function_call")
+    if not calls and isinstance(legacy, dict):
+        calls = [{"function": legacy}]
+    refusal, audio = inner.get("refusal"), inner.get("audio")
+    return Pieces(
+        text,
+        reasoning,
+        fields,
+        calls,
+        refusal if isinstance(refusal, str) else "",
+        audio if isinstance(audio, dict) else {},
+        images,
+        _listed(inner.get("annotations")),
+        {name: value for name, value in inner.items() if name not in _READ and value is not None},
+    )
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+
+
+def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:
+    """Return text, reasoning and images of a content that is a list of parts."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    images: list[Any] = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict):
+            kind = part.get("type")
+            if kind == "thinking":
+                inner = part.get("thinking")
+                thoughts.append(
+                    _parts(inner)[0] if isinstance(inner, list) else inner if isinstance(inner, str) else ""
+                )
+            elif kind in ("image_url", "image"):
+                images.append(part)
+            elif isinstance(part.get("text"), str):
+                texts.append(part["text"])
+    return "".join(texts), "".join(thoughts), images
+
+
+def _reasoning(inner: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return reasoning once, and the fields it came in: of two with the same words, the first."""
+    reasoning = ""
+    fields: dict[str, Any] = {}
+    for name in REASONING_KEYS[:2]:
+        value = inner.get(name)
+        if isinstance(value, str) and value and not reasoning:
+            reasoning = value
+            fields[name] = value
+    details = _listed(inner.get(REASONING_KEYS[2]))
+    if details:
+        fields[REASONING_KEYS[2]] = details
+        if not reasoning:
+            words = [detail.get("text") or detail.get("summary") for detail in details if isinstance(detail, dict)]
+            reasoning = "".join(word for word in words if isinstance(word, str))
+    return reasoning, fields

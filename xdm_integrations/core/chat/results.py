@@ -1,0 +1,280 @@
+"""What comes back: chat completions, chunks, messages, tool calls.
+
+Plain values. `ChatChunk` and `ToolCallDelta` are made once per token, so they are tuples: no
+validation, no dictionary. What goes back to the server in the next request is written by `to_wire`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xdm_integrations.core.errors.tree import APIResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.protocol.results import Logprobs, Usage
+
+_SHOWN = 300  # characters of the arguments in an error's message
+REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
+"""The fields of a message that servers put reasoning into, the preferred one first."""
+
+
+def arguments_of(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a tool call's arguments are, or None if they aren't one.
+
+    A line break inside a string is let pass: models write it, and it cuts nothing.
+    """
+    try:
+        value = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class ToolCall(NamedTuple):
+    """One call of a tool, as the model wrote it.
+
+    Attributes:
+        id: The call's id, which its result must name; made up, the same each time, where the server sent none.
+        name: The tool's name.
+        arguments: The arguments as JSON text, never repaired; "{}" where the server sent none.
+        extra: The server's other fields of the call (`extra_content`, ...), or None.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    extra: Mapping[str, Any] | None = None
+
+    def parsed(self) -> dict[str, Any]:
+        """Return the arguments as a dictionary.
+
+        Raises:
+            APIResponseError: They aren't a JSON object; the message shows them.
+        """
+        value = arguments_of(self.arguments)
+        if value is None:
+            shown = self.arguments if len(self.arguments) <= _SHOWN else self.arguments[:_SHOWN] + "…"
+            raise APIResponseError(
+                f"The arguments of the call of {self.name!r} aren't a JSON object; the model wrote: {shown!r}.",
+                body=self.arguments[:4096],
+            )
+        return value
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the call as it goes back in the next request.
+
+        Its arguments are always a JSON object in a string there, "{}" where they can't be read:
+        gateways convert them, and refuse or drop anything else.
+        """
+        arguments = self.arguments
+        try:
+            if not isinstance(json.loads(arguments), dict):
+                arguments = "{}"
+        except (ValueError, RecursionError):
+            arguments = json.dumps(arguments_of(arguments) or {}, ensure_ascii=False)
+        call = {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
+        return {**(self.extra or {}), **call}
+
+
+class ToolCallDelta(NamedTuple):
+    """A piece of a tool call.
+
+    Attributes:
+        index: The call's number within the answer: 0, 1, 2, ..., whatever the server numbers.
+        id: Given once per call, mostly on its first piece; else None.
+        name: Given once per call, on its first piece; else None.
+        arguments: The next piece of the arguments' JSON text; may be "".
+    """
+
+    index: int  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Message(NamedTuple):
+    """What the model answered.
+
+    Attributes:
+        text: The text; "" if there is none.
+        reasoning: The model's reasoning, where the server shows it.
+        tool_calls: Calls whose arguments are a JSON object.
+        invalid_tool_calls: Calls that can't be carried out: cut off, nameless, or with arguments that are no object.
+        refusal: Why the model refuses, where it says so in this field.
+        audio: Spoken answer (`id`, `data` in base64, `transcript`, `expires_at`), or None.
+        images: Image parts as the server sent them (`{"type": "image_url", "image_url": {"url": ...}}`).
+        annotations: Citations and the like, as the server sent them.
+        reasoning_fields: Reasoning as it goes back: by the name of the field that it came in.
+        extra: The server's other fields of the message.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    invalid_tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str = ""
+    audio: Mapping[str, Any] | None = None
+    images: tuple[Any, ...] = ()
+    annotations: tuple[Any, ...] = ()
+    reasoning_fields: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the message as it goes back in the next request, as a new dictionary.
+
+        Reasoning goes back only beside tool calls: DeepSeek and Kimi demand it there, and
+        DeepSeek's R1 refuses it elsewhere.
+        """
+        calls = [call.to_wire() for call in (*self.tool_calls, *self.invalid_tool_calls) if call.id and call.name]
+        wire: dict[str, Any] = {
+            **(self.extra or {}),
+            "role": "assistant",
+            "content": self.text or (None if calls else ""),
+        }
+        if calls:
+            wire["tool_calls"] = calls
+            wire.update(self.reasoning_fields or {})
+        if self.refusal:
+            wire["refusal"] = self.refusal
+        if self.audio and self.audio.get("id"):
+            wire["audio"] = {"id": self.audio["id"]}  # the API wants no more of it
+            wire["content"] = self.text or None
+        return wire
+
+
+class ChatChoice(NamedTuple):
+    """One answer.
+
+    Attributes:
+        message: What the model answered.
+        index: The choice's number, 0 unless `n` was more than 1.
+        finish_reason: "stop", "length", "tool_calls", "content_filter" or a server's own; None if not given.
+        logprobs: Log probabilities, if they were asked for and given.
+    """
+
+    message: Message
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class ChatChunk(NamedTuple):
+    """One piece of a stream, for one choice.
+
+    Attributes:
+        text: The new text; may be "".
+        index: The choice it belongs to, 0 unless `n` was more than 1.
+        finish_reason: Given once for each choice, on its last piece; else None.
+        reasoning: The new reasoning; may be "".
+        tool_calls: Pieces of tool calls.
+        refusal: The new text of a refusal; may be "".
+        logprobs: Log probabilities of the tokens in this piece, if asked for and given.
+    """
+
+    text: str
+    index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
+    finish_reason: str | None = None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    refusal: str = ""
+    logprobs: Logprobs | None = None
+
+
+_NOTHING = ChatChoice(Message())
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCompletion:
+    """A complete answer, of a call or of a stream that has ended.
+
+    `text`, `reasoning`, `tool_calls`, `invalid_tool_calls`, `refusal`, `audio`, `images`, `annotations`,
+    `finish_reason` and `logprobs` are those of the first choice.
+
+    Attributes:
+        choices: The answers, ordered by index. Many gateways send one whatever `n` was.
+        n: Choices asked for.
+        usage: Token counts, or None if the server gave none.
+        model: The model that served, as the server names it; "" if it doesn't.
+        id: The server's id of the answer; "" if it gave none.
+        created: Seconds since 1970, or None.
+        system_fingerprint: The backend's configuration, or None.
+        request_id: The gateway's id of the request, or None.
+        headers: The reply's headers, names in lower case.
+        raw: The body as it was parsed; for a stream, its last event.
+        parsed: The object that `response_format` asked for, or None.
+    """
+
+    choices: tuple[ChatChoice, ...]
+    n: int = 1
+    usage: Usage | None = None
+    model: str = ""
+    id: str = ""
+    created: int | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    parsed: Any = None
+
+    @property
+    def _choice(self) -> ChatChoice:
+        return self.choices[0] if self.choices else _NOTHING
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" if there is none (yet)."""
+        return self._choice.message.text
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of the first choice; "" if the server shows none."""
+        return self._choice.message.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of the first choice that can be carried out."""
+        return self._choice.message.tool_calls
+
+    @property
+    def invalid_tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of the first choice that can't: cut off, or with arguments that are no JSON object."""
+        return self._choice.message.invalid_tool_calls
+
+    @property
+    def refusal(self) -> str:
+        """Why the model refuses; "" if it doesn't say so."""
+        return self._choice.message.refusal
+
+    @property
+    def audio(self) -> Mapping[str, Any] | None:
+        """The spoken answer, or None."""
+        return self._choice.message.audio
+
+    @property
+    def images(self) -> tuple[Any, ...]:
+        """Images of the answer, as the server sent them."""
+        return self._choice.message.images
+
+    @property
+    def annotations(self) -> tuple[Any, ...]:
+        """Citations and the like, as the server sent them."""
+        return self._choice.message.annotations
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The finish reason of the first choice."""
+        return self._choice.finish_reason
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """The log probabilities of the first choice."""
+        return self._choice.logprobs
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The first choice's message as the next request takes it: `messages.append(completion.message)`."""
+        return self._choice.message.to_wire()

@@ -1,0 +1,64 @@
+r"""Reasoning in front of the answer, between `<think>` and `</think>`, told apart while it streams.
+
+New API's ThinkingToContent writes `<think>\n...\n</think>\n`; engines without a reasoning parser
+hand on what the model writes. Only a thought that leads the answer counts.
+"""
+
+from __future__ import annotations
+
+_OPEN = "<think>"
+_CLOSE = "</think>"
+
+
+class ThinkTags:
+    """Text in, text and reasoning out. What may be a part of a tag waits for the next piece."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "start"
+
+    def take(self, piece: str) -> tuple[str, str]:
+        """Return the text and the reasoning that `piece` completes."""
+        if self._state == "text":
+            return piece, ""
+        self._held += piece
+        reasoning = ""
+        if self._state == "start":
+            lead = self._held.lstrip()
+            if _OPEN.startswith(lead[: len(_OPEN)]) and len(lead) < len(_OPEN):
+                return "", ""
+            if not lead.startswith(_OPEN):
+                return self._all_text(), ""
+            self._held, self._state = lead[len(_OPEN) :].lstrip(), "thinking-begins"
+        if self._state == "thinking-begins":
+            self._held = self._held.lstrip()
+            self._state = "thinking" if self._held else self._state
+        if self._state == "thinking":
+            inner, tag, rest = self._held.partition(_CLOSE)
+            if tag:
+                reasoning, self._held, self._state = inner.rstrip(), rest, "after"
+            else:
+                keep = len(_sure(self._held))
+                reasoning, self._held = self._held[:keep], self._held[keep:]
+        if self._state == "after":
+            self._held = self._held.lstrip()
+            if self._held:
+                return self._all_text(), reasoning
+        return "", reasoning
+
+    def end(self) -> tuple[str, str]:
+        """Return what waited for a piece that never came."""
+        held, self._held = self._held, ""
+        return ("", held.rstrip()) if self._state.startswith("thinking") else (held, "")
+
+    def _all_text(self) -> str:
+        text, self._held, self._state = self._held, "", "text"
+        return text
+
+
+def _sure(text: str) -> str:
+    """Return `text` without an end that may be the beginning of the closing tag, and without white space before it."""
+    at = text.rfind("<", max(0, len(text) - len(_CLOSE) + 1))
+    if at >= 0 and _CLOSE.startswith(text[at:]):
+        text = text[:at]
+    return text.rstrip()
