@@ -107,12 +107,29 @@ class CallsSoFar:
             entries: `tool_calls` of a delta or a message.
             each: Every entry is a call of its own, as in a complete message.
         """
+        if len(entries) == 1 and not each and (next_piece := self._next_piece(entries[0])):
+            return [next_piece]
         deltas: list[ToolCallDelta] = []
         several = len(entries) > 1
         for position, entry in enumerate(entries):
             if isinstance(entry, dict):
                 self._add(entry, position if several else None, deltas, each=each)
         return deltas
+
+    def _next_piece(self, entry: Any) -> ToolCallDelta | None:  # noqa: ANN401 - JSON
+        """Take what most deltas are: the next piece of the last call's arguments and nothing else; None if it isn't."""
+        if entry.__class__ is not dict or not self._calls or entry.get("id"):
+            return None
+        call, function = self._calls[-1], entry.get("function")
+        if len(entry) != ("id" in entry) + 2 or entry.get("index") != call.index or not call.sent_name or call.waiting:
+            return None
+        if function.__class__ is not dict or len(function) != 1:
+            return None
+        piece = function.get("arguments")
+        if piece.__class__ is not str or not piece.isascii() or piece[:1] in ("", "{") or call.half:
+            return None
+        call.parts.append(piece)
+        return ToolCallDelta(call.number, None, None, piece)
 
     def _add(self, entry: dict[str, Any], position: int | None, deltas: list[ToolCallDelta], *, each: bool) -> None:
         function = entry.get("function")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, StreamInterruptedError
-from xdm_integrations.core.protocol.lenient import finish_reason_of, label, whole_characters
+from xdm_integrations.core.protocol.lenient import finish_reason_of, has_surrogates, label, whole_characters
 from xdm_integrations.core.protocol.results import Logprobs, Usage
 
 from .calls_so_far import CallsSoFar
-from .pieces import THINKING, inner_of, pieces_of
+from .pieces import inner_of, pieces_of
 from .results import ChatChoice, ChatChunk, ChatCompletion, Message
 from .think_tags import ThinkTags
 
@@ -90,14 +90,10 @@ class ChatSoFar:
         finish = choice.get("finish_reason")
         logprobs = choice.get("logprobs")
         delta = choice.get("delta")
-        if finish is None and logprobs is None and growing.plain and delta.__class__ is dict and len(delta) == 1:
-            text = delta.get("content")
-            if text.__class__ is str and text and text.isascii():
-                growing.begun = True
-                growing.texts.append(text)
-                chunks.append(ChatChunk(text, index))
+        if finish is None and logprobs is None and delta.__class__ is dict and not choice.get("error"):
+            if growing.add_plain(delta, index, chunks):
                 return
-        if choice.get("error"):
+        elif choice.get("error"):
             raise self._failed(error_in(choice))
         inner = inner_of(choice)
         parsed = Logprobs.parse(logprobs) if logprobs is not None else None
@@ -198,10 +194,12 @@ class _Growing:
         self.begun = False
         """True if a message has come, be it empty."""
         self.plain = not think_tags
-        """True if a text that is plain ASCII can be taken as it is."""
+        """True if texts can be taken as they are: no tags are looked for, no half of a character waits."""
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
-        self._fields: dict[str, Any] = {}
+        self._reasoning_key = ""
+        """The field that the reasoning came in."""
+        self._details: list[Any] = []
         self._tags = ThinkTags() if think_tags else None
         self._half = ""
         self._thought_half = ""
@@ -227,11 +225,40 @@ class _Growing:
             or self._half
         )
 
+    def add_plain(self, delta: dict[str, Any], index: int, chunks: list[ChatChunk]) -> bool:
+        """Add a delta that holds what most do, and its chunk; False if it holds more, and nothing was added."""
+        text = thought = key = ""
+        calls: list[Any] | None = None
+        for name, value in delta.items():
+            if not value or name == "role":
+                continue
+            if name == "content" and value.__class__ is str:
+                text = value
+            elif name in {"reasoning_content", "reasoning"} and value.__class__ is str and not thought:
+                thought, key = value, name
+            elif name == "tool_calls" and value.__class__ is list:
+                calls = value
+            else:
+                return False
+        if not self.plain or has_surrogates(text) or has_surrogates(thought):
+            return False
+        self.begun = True
+        deltas = tuple(self._calls.add(calls)) if calls else ()
+        if text:
+            self.texts.append(text)
+        if thought:
+            self._reasoning.append(thought)
+            self._reasoning_key = key
+        if text or thought or deltas:
+            chunks.append(ChatChunk(text, index, None, thought, deltas))
+        return True
+
     def add(self, pieces: Pieces, index: int, logprobs: Logprobs | None, *, each: bool) -> ChatChunk | None:
         """Add what an event holds; `each`: every entry of its tool calls is a call of its own."""
         text, thought = self._words(pieces.text, pieces.reasoning)
-        if pieces.reasoning_fields:
-            _join(self._fields, pieces.reasoning_fields)
+        self._reasoning_key = pieces.reasoning_key or self._reasoning_key
+        if pieces.reasoning_details:
+            self._details = _joined_details(self._details, pieces.reasoning_details)
         if pieces.refusal:
             self._refusal.append(pieces.refusal)
         deltas = self._calls.add(pieces.tool_calls, each=each) if pieces.tool_calls else []
@@ -250,12 +277,12 @@ class _Growing:
         """Add text and reasoning, and return what of them is ready to be delivered."""
         if self._half or not text.isascii():
             text, self._half = whole_characters(self._half + text)
-            self.plain = not self._half and self._tags is None
         if self._tags is not None and text:
             text, more = self._tags.take(text)
             thought += more
         if self._thought_half or not thought.isascii():
             thought, self._thought_half = whole_characters(self._thought_half + thought)
+        self.plain = self._tags is None and not (self._half or self._thought_half)
         if text:
             self.texts.append(text)
         if thought:
@@ -279,13 +306,13 @@ class _Growing:
     def message(self, answer_id: str, *, complete: bool) -> Message:
         """Return the message as far as it has come."""
         calls, invalid = self._calls.result(answer_id, complete=complete, cut=self.finish in CUT)
-        text, fields = "".join(self.texts), dict(self._fields)
-        fields.pop(THINKING, None)
-        if "reasoning_content" in fields:
-            fields.pop("reasoning", None)
+        reasoning = "".join(self._reasoning)
+        fields: dict[str, Any] = {self._reasoning_key: reasoning} if self._reasoning_key else {}
+        if self._details:
+            fields["reasoning_details"] = self._details
         return Message(
-            text,
-            "".join(self._reasoning),
+            "".join(self.texts),
+            reasoning,
             calls,
             invalid,
             "".join(self._refusal),
@@ -310,13 +337,11 @@ class _Growing:
 
 
 def _join(so_far: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Join fields that come in pieces: texts and lists grow, other values replace."""
+    """Join fields that come in pieces: texts grow, other values replace."""
     for name, value in more.items():
         old = so_far.get(name)
         if isinstance(old, str) and isinstance(value, str) and name not in ("id", "format"):
             so_far[name] = old + value
-        elif isinstance(old, list) and isinstance(value, list):
-            so_far[name] = _joined_details(old, value)
         elif value is not None:
             so_far[name] = value
 

@@ -10,8 +10,6 @@ _READ = {
     "role", "content", "text", *REASONING_KEYS, "tool_calls", "function_call", "refusal", "audio", "image", "images",
     "annotations",
 }  # fmt: skip
-THINKING = "thinking"
-"""The name of reasoning that came as a part of the content (Mistral, Claude)."""
 
 
 class Pieces(NamedTuple):
@@ -20,7 +18,8 @@ class Pieces(NamedTuple):
     Attributes:
         text: Its text.
         reasoning: Its reasoning, once, whatever number of fields it came in.
-        reasoning_fields: Reasoning by the field it came in.
+        reasoning_key: The field that it came in; "" for a part of the content (Mistral) and for details alone.
+        reasoning_details: OpenRouter's reasoning in parts, which goes back as it came.
         tool_calls: Its calls as they came; a `function_call` among them.
         refusal: Its refusal.
         audio: Its audio, or {}.
@@ -31,7 +30,8 @@ class Pieces(NamedTuple):
 
     text: str
     reasoning: str
-    reasoning_fields: dict[str, Any]
+    reasoning_key: str
+    reasoning_details: list[Any]
     tool_calls: list[Any]
     refusal: str
     audio: dict[str, Any]
@@ -59,9 +59,8 @@ def pieces_of(inner: dict[str, Any]) -> Pieces:
     if isinstance(content, list):
         text, thoughts, more = _parts(content)
         images = [*images, *more]
-    reasoning, fields = _reasoning(inner)
-    if thoughts and not reasoning:
-        reasoning, fields = thoughts, {THINKING: thoughts}
+    details = _listed(inner.get(REASONING_KEYS[2]))
+    reasoning, key = _reasoning(inner, details)
     calls = _listed(inner.get("tool_calls"))
     legacy = inner.get("function_call")
     if not calls and isinstance(legacy, dict):
@@ -69,8 +68,9 @@ def pieces_of(inner: dict[str, Any]) -> Pieces:
     refusal, audio = inner.get("refusal"), inner.get("audio")
     return Pieces(
         text,
-        reasoning,
-        fields,
+        reasoning or thoughts,
+        key,
+        details,
         calls,
         refusal if isinstance(refusal, str) else "",
         audio if isinstance(audio, dict) else {},
@@ -106,19 +106,11 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:
     return "".join(texts), "".join(thoughts), images
 
 
-def _reasoning(inner: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return reasoning once, and the fields it came in: of two with the same words, the first."""
-    reasoning = ""
-    fields: dict[str, Any] = {}
+def _reasoning(inner: dict[str, Any], details: list[Any]) -> tuple[str, str]:
+    """Return reasoning once, whatever number of fields it came in, and the field that it goes back in."""
     for name in REASONING_KEYS[:2]:
         value = inner.get(name)
-        if isinstance(value, str) and value and not reasoning:
-            reasoning = value
-            fields[name] = value
-    details = _listed(inner.get(REASONING_KEYS[2]))
-    if details:
-        fields[REASONING_KEYS[2]] = details
-        if not reasoning:
-            words = [detail.get("text") or detail.get("summary") for detail in details if isinstance(detail, dict)]
-            reasoning = "".join(word for word in words if isinstance(word, str))
-    return reasoning, fields
+        if isinstance(value, str) and value:
+            return value, name
+    words = [detail.get("text") or detail.get("summary") for detail in details if isinstance(detail, dict)]
+    return "".join(word for word in words if isinstance(word, str)), ""

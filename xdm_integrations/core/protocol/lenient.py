@@ -49,6 +49,11 @@ ENDS: dict[str, Literal["complete", "failed"]] = {
 """What the finish reasons that servers are known to send say of the answer; any other is kept, and taken as an end."""
 
 
+def has_surrogates(text: str) -> bool:
+    """True if `text` holds a half of a surrogate pair."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def whole_characters(text: str) -> tuple[str, str]:
     """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
