@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.protocol.lenient import whole_characters
 
-from .results import ToolCall, ToolCallDelta, arguments_of
+from .tool_calls import ToolCall, ToolCallDelta, arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

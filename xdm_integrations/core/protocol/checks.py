@@ -10,11 +10,12 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 
 class Parameter(NamedTuple):
-    """How one parameter is checked: `kind` with an inclusive range."""
+    """How one parameter is checked: `kind` with an inclusive range; and what it is, in a sentence."""
 
     kind: type
     low: float | None = None
     high: float | None = None
+    doc: str = ""
 
 
 OPTIONS = ("extra_body", "extra_headers", "timeout")

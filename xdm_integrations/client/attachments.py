@@ -1,0 +1,84 @@
+"""Local files as parts of a chat message: read and encoded when you ask, and bounded.
+
+>>> from xdm_integrations.client import attachments
+>>> part = attachments.image("cat.png")                                        # doctest: +SKIP
+>>> client.chat([{"role": "user", "content": ["What is this?", part]}])        # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from mimetypes import guess_type
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xdm_integrations.core.chat.parts import MAX_BYTES, audio_part, file_part, image_part
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["audio", "file", "image"]
+
+
+def image(
+    source: str | bytes | os.PathLike[str], *, detail: str | None = None, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
+    """Return an image as a part of a message.
+
+    Args:
+        source: A path, an http(s) or data URL, or the image's bytes.
+        detail: "low", "high" or "auto", for models that know it.
+        max_bytes: How large it may be; 20 MB by default.
+
+    Raises:
+        ConfigurationError: There is no such file, it is too large, or no image.
+    """
+    if isinstance(source, bytes) or (isinstance(source, str) and source.startswith(("data:", "https://", "http://"))):
+        return image_part(source, detail=detail, max_bytes=max_bytes)
+    return image_part(_read(source, "image", max_bytes), detail=detail, max_bytes=max_bytes)
+
+
+def audio(
+    source: str | bytes | os.PathLike[str], *, form: str | None = None, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
+    """Return a recording as a part of a message.
+
+    Args:
+        source: A path, or the recording's bytes.
+        form: Its format ("wav", "mp3", ...); by default found from the bytes.
+        max_bytes: How large it may be; 20 MB by default.
+
+    Raises:
+        ConfigurationError: There is no such file, it is too large, or of an unknown format.
+    """
+    data = source if isinstance(source, bytes) else _read(source, "audio", max_bytes)
+    return audio_part(data, form=form, max_bytes=max_bytes)
+
+
+def file(path: str | os.PathLike[str], *, name: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Return a file (a PDF, mostly) as a part of a message.
+
+    Args:
+        path: Where it is.
+        name: The name that the model sees; by default the file's own.
+        max_bytes: How large it may be; 20 MB by default.
+
+    Raises:
+        ConfigurationError: There is no such file, or it is too large.
+    """
+    data = _read(path, "file", max_bytes)
+    media_type = guess_type(Path(path).name)[0] or "application/octet-stream"
+    return file_part(data, name or Path(path).name, media_type=media_type, max_bytes=max_bytes)
+
+
+def _read(path: str | os.PathLike[str], what: str, max_bytes: int) -> bytes:
+    """Return a file's bytes, of which no more than one too many are read."""
+    try:
+        with Path(path).open("rb") as opened:
+            data = opened.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigurationError(f"{what}: {str(path)[:200]!r} can't be read ({reason}).") from None
+    if len(data) > max_bytes:
+        raise ConfigurationError(f"{what}: {str(path)[:200]!r} has more than {max_bytes:,} bytes (see `max_bytes`).")
+    return data

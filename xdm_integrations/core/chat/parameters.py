@@ -1,0 +1,215 @@
+"""The parameters of `POST /v1/chat/completions`: names, types, ranges, and their checks.
+
+Sources: OpenAI's specification of the endpoint for types and ranges, and what One API, New API and
+one-hub parse, since a wrong type fails there as a whole. `None` means "not given" and is never sent;
+zero is a value. Relays drop what they don't know in silence, and channels what their provider has no
+word for (`n`, `seed`, `logprobs`, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, unknown_parameter
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.protocol.wire import Timeout
+
+
+class ChatParams(TypedDict, total=False):
+    """What a call may say; unset means the default. Each is described in `PARAMETERS`."""
+
+    audio: Mapping[str, Any] | None
+    frequency_penalty: float | None
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None
+    logprobs: bool | None
+    max_completion_tokens: int | None
+    max_tokens: int | None
+    metadata: Mapping[str, Any] | None
+    modalities: Sequence[str] | None
+    model: str | None
+    n: int | None
+    parallel_tool_calls: bool | None
+    prediction: Mapping[str, Any] | None
+    presence_penalty: float | None
+    prompt_cache_key: str | None
+    reasoning_effort: str | None
+    response_format: Any
+    seed: int | None
+    service_tier: str | None
+    stop: str | Sequence[str] | None
+    store: bool | None
+    stream_options: Mapping[str, Any] | None
+    temperature: float | None
+    tool_choice: str | Mapping[str, Any] | None
+    tools: Sequence[Mapping[str, Any]] | None
+    top_logprobs: int | None
+    top_p: float | None
+    user: str | None
+    verbosity: str | None
+    web_search_options: Mapping[str, Any] | None
+
+    extra_body: Mapping[str, Any] | None
+    """More fields of the body, for servers that know them. They win over parameters."""
+    extra_headers: Mapping[str, str] | None
+    """More headers for this request."""
+    timeout: Timeout | float | tuple[float | None, ...] | None
+    """Instead of the client's; see `Timeout`."""
+
+
+class _Mapping:
+    """The kind of what is any mapping."""
+
+
+class _Tools:
+    """The kind of `tools` and `tool_choice`."""
+
+
+PARAMETERS: dict[str, Parameter] = {
+    "audio": Parameter(_Mapping, doc="Voice and format of a spoken answer; needs `modalities`."),
+    "frequency_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens by how often they have appeared."),
+    "logit_bias": Parameter(dict, -100, 100, "Token id to -100 (never) ... 100 (always)."),
+    "logprobs": Parameter(bool, doc="Return the log probabilities of the answer's tokens."),
+    "max_completion_tokens": Parameter(
+        int, 1, doc="At least 1: tokens generated per choice, reasoning included; newer models' name for `max_tokens`."
+    ),
+    "max_tokens": Parameter(int, 1, doc="At least 1: tokens generated per choice."),
+    "metadata": Parameter(_Mapping, doc="Labels that a provider stores with the answer."),
+    "modalities": Parameter(tuple, doc='Kinds of answer that are wanted: ["text"], ["text", "audio"].'),
+    "model": Parameter(str, doc="The model's id."),
+    "n": Parameter(int, 1, 128, "1 to 128: answers. Each is billed; many channels return one whatever is asked."),
+    "parallel_tool_calls": Parameter(bool, doc="Whether the model may call several tools at once."),
+    "prediction": Parameter(_Mapping, doc="Text that much of the answer will repeat, for speed."),
+    "presence_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens that have appeared at all."),
+    "prompt_cache_key": Parameter(str, doc="Groups requests with a common beginning, for the provider's cache."),
+    "reasoning_effort": Parameter(
+        str, doc='How long a reasoning model thinks: "low", "medium", "high", or a model\'s own.'
+    ),
+    "response_format": Parameter(_Mapping, doc="The answer's form: a JSON schema, or `json_object`."),
+    "seed": Parameter(
+        int,
+        -(2**63),
+        2**63 - 1,
+        "Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`).",
+    ),
+    "service_tier": Parameter(str, doc="The provider's class of service."),
+    "stop": Parameter(list, None, 4, "Up to 4 texts at which generation ends; they aren't part of the answer."),
+    "store": Parameter(bool, doc="Whether the provider keeps the answer."),
+    "stream_options": Parameter(_Mapping, doc="Options of a stream; the token counts are asked for anyway."),
+    "temperature": Parameter(float, 0, 2, "0 to 2: how random the sampling is."),
+    "tool_choice": Parameter(_Tools, doc='"auto", "none", "required", or a named tool.'),
+    "tools": Parameter(_Tools, doc="Functions that the model may call, with the JSON schemas of their arguments."),
+    "top_logprobs": Parameter(int, 0, 20, "0 to 20: likeliest tokens at each position; needs `logprobs`."),
+    "top_p": Parameter(float, 0, 1, "0 to 1: sample from the likeliest tokens that add up to this probability."),
+    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
+    "verbosity": Parameter(str, doc='How much the model writes: "low", "medium", "high".'),
+    "web_search_options": Parameter(_Mapping, doc="Options of a search that the model may make."),
+}
+"""All but `messages` and `stream`, which the method called decides."""
+
+
+def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> dict[str, Any]:
+    """Return the fields of the body for the parameters that were given, each checked.
+
+    Raises:
+        ConfigurationError: A parameter is unknown (the message suggests the near name), of the
+            wrong type or out of its range, or two of them contradict each other.
+    """
+    body: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
+        checked = _KINDS[parameter.kind](name, value, parameter)
+        if checked is not None:
+            body[name] = checked
+    _check_together(body, streaming=streaming)
+    return body
+
+
+def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
+    if "top_logprobs" in body and not body.get("logprobs"):
+        raise ConfigurationError("top_logprobs: needs logprobs=True.")
+    if {"max_tokens", "max_completion_tokens"} <= body.keys():
+        raise ConfigurationError("max_completion_tokens: is the newer name of max_tokens; pass one of the two.")
+    if "audio" in body and "audio" not in body.get("modalities", ()):
+        raise ConfigurationError('audio: needs modalities=["text", "audio"].')
+    if streaming and body.get("n", 1) > 1 and "tools" in body:
+        raise ConfigurationError("n: with tools, a stream has one answer; pass n=1, or don't stream.")
+    _check_choice(body.get("tool_choice"), body.get("tools", ()))
+
+
+def _check_choice(choice: object, tools: Sequence[Mapping[str, Any]]) -> None:
+    if choice in (None, "none"):
+        return
+    if not tools:
+        raise ConfigurationError("tool_choice: needs tools.")
+    function = choice.get("function") if isinstance(choice, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
+    names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
+    if name is not None and name not in names:
+        raise ConfigurationError(f"tool_choice: there is no tool {name!r}; the tools are {', '.join(names)}.")
+
+
+def _check_mapping(name: str, value: object, _: Parameter) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name}: expected a mapping, got {type(value).__name__}.")
+    return dict(value)
+
+
+def _check_texts(name: str, value: object, _: Parameter) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ConfigurationError(f"{name}: expected a list of strings, got {type(value).__name__}.")
+    return list(value)
+
+
+def _check_stop(name: str, value: object, parameter: Parameter) -> str | list[str] | None:
+    """Return one stop as a string, several as a list: New API's channel of Zhipu drops a list."""
+    stops: list[str] | None = _CHECKS[list](name, value, parameter)
+    return stops[0] if stops and len(stops) == 1 else stops
+
+
+def _check_tooling(name: str, value: object, parameter: Parameter) -> object:
+    if name == "tools":
+        return _check_tools(value)
+    if isinstance(value, str) and value:
+        return value
+    return _check_mapping(name, value, parameter)
+
+
+def _check_tools(value: object) -> list[dict[str, Any]] | None:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ConfigurationError(f"tools: expected a list of tools, got {type(value).__name__}.")
+    return [_check_tool(tool, f"tools: tool {number}") for number, tool in enumerate(value, 1)] or None
+
+
+def _check_tool(tool: object, where: str) -> dict[str, Any]:
+    if not isinstance(tool, Mapping):
+        raise ConfigurationError(
+            f"{where} is a {type(tool).__name__}; expected a mapping with its JSON schema, such as "
+            '{"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}.'
+        )
+    if tool.get("type", "function") != "function":
+        if not isinstance(tool["type"], str):
+            raise ConfigurationError(f"{where}: its type must be a string.")
+        return dict(tool)  # a provider's own kind
+    function = tool.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
+        raise ConfigurationError(f"{where} has no function with a name.")
+    schema = function.get("parameters")
+    if schema is not None and not (isinstance(schema, Mapping) and schema.get("type", "object") == "object"):
+        raise ConfigurationError(f"{where} ({function['name']}): its parameters must be a JSON schema of type object.")
+    return {**tool, "type": "function", "function": dict(function)}
+
+
+_KINDS: dict[type, Any] = {
+    **_CHECKS,
+    list: _check_stop,
+    _Mapping: _check_mapping,
+    tuple: _check_texts,
+    _Tools: _check_tooling,
+}

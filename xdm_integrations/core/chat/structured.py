@@ -1,0 +1,250 @@
+"""Structured output: how to ask for an object of a schema, and how to read it out of an answer. No I/O.
+
+Four methods, the best first. Servers refuse some (DeepSeek `json_schema`, Ollama's models tools), and
+channels drop others in silence (Claude's and Ollama's drop `response_format`); what a model refused or
+ignored is remembered in `ServerFacts.structured_refused`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xdm_integrations.core.errors.tree import (
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthExceededError,
+    UnsupportedParameterError,
+    XDMError,
+)
+from xdm_integrations.core.protocol.json_answers import fits, object_in
+
+from .choice_so_far import CUT
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.protocol.call import ServerFacts
+
+    from .results import ChatCompletion
+
+JSON_SCHEMA = "json_schema"
+NAMED_TOOL = "named_tool"
+AUTO_TOOL = "auto_tool"
+JSON_OBJECT = "json_object"
+METHODS = (JSON_SCHEMA, NAMED_TOOL, AUTO_TOOL, JSON_OBJECT)
+"""The best first: a JSON schema that the server enforces, a tool that the model must call, a tool that it
+may call, and JSON mode with the schema in the prompt."""
+
+_REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
+_REFUSALS = (400, 404, 422, 500, 501)
+_LONGEST = 64  # characters of a function's name
+_NOT_STRICT = ("allOf", "oneOf", "not", "patternProperties", "if", "dependentRequired", "prefixItems")
+
+
+class NotTheSchemaError(APIResponseError):
+    """The answer holds no object that fits the schema: the model or a channel ignored how it was asked."""
+
+
+class Form(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        name: Fit for a function's name: `^[A-Za-z0-9_-]{1,64}$`.
+        description: What it is; may be "".
+        schema: Its JSON schema.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+def form_of(schema: object) -> Form:
+    """Return what a JSON schema, or a function's dictionary (plain or in OpenAI's wrapping), asks for.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if not isinstance(schema, Mapping):
+        raise ConfigurationError(f"schema: expected a JSON schema as a mapping, got {type(schema).__name__}.")
+    inner = schema
+    for wrapping in ("function", "json_schema"):
+        if schema.get("type") == wrapping and isinstance(schema.get(wrapping), Mapping):
+            inner = schema[wrapping]
+    name, description = inner.get("name") or inner.get("title"), inner.get("description")
+    named = isinstance(inner.get("name"), str)
+    for key in ("parameters", "schema", "input_schema"):
+        if named and isinstance(inner.get(key), Mapping):
+            inner = inner[key]
+            break
+    if inner.get("type", "object") != "object":
+        raise ConfigurationError(f"schema: its type is {inner['type']!r}; only an object can be asked for.")
+    return Form(fit_name(name), description if isinstance(description, str) else "", inner)
+
+
+def fit_name(name: object) -> str:
+    """Return a name that every provider takes for a function."""
+    fit = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_LONGEST] if isinstance(name, str) else ""
+    return fit or "answer"
+
+
+def request_fields(method: str, form: Form, *, strict: bool | None = None) -> dict[str, Any]:
+    """Return the fields of the body that ask for the object by a method; `JSON_OBJECT` needs `with_prompt` as well."""
+    if method == JSON_SCHEMA:
+        return {"response_format": response_format(form, strict=strict)}
+    if method == JSON_OBJECT:
+        return {"response_format": {"type": "json_object"}}
+    tool = as_tool(form, strict=strict)
+    choice = {"type": "function", "function": {"name": form.name}} if method == NAMED_TOOL else "auto"
+    return {"tools": [tool], "tool_choice": choice}
+
+
+def response_format(form: Form, *, strict: bool | None = None) -> dict[str, Any]:
+    """Return a `response_format` of type `json_schema`.
+
+    Args:
+        form: What is asked for.
+        strict: Whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
+    """
+    return {"type": "json_schema", "json_schema": _described(form, "schema", strict=strict)}
+
+
+def as_tool(form: Form, *, strict: bool | None = None) -> dict[str, Any]:
+    """Return a tool whose arguments are the object; `strict` as in `response_format`, but off by default."""
+    return {"type": "function", "function": _described(form, "parameters", strict=bool(strict))}
+
+
+def _described(form: Form, key: str, *, strict: bool | None) -> dict[str, Any]:
+    if strict is None:
+        strict = can_be_strict(form.schema)
+    described: dict[str, Any] = {"name": form.name}
+    if form.description:
+        described["description"] = form.description
+    described[key] = strict_schema(form.schema) if strict else dict(form.schema)
+    if strict:
+        described["strict"] = True
+    return described
+
+
+def can_be_strict(schema: object) -> bool:
+    """True if strict mode takes a schema and changes nothing of its meaning: no free keys, nothing optional."""
+    if isinstance(schema, Mapping):
+        if schema.keys() & set(_NOT_STRICT):
+            return False
+        if schema.get("type") == "object" or "properties" in schema:
+            properties = schema.get("properties")
+            if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
+                return False
+            if not properties.keys() <= set(schema.get("required") or ()):
+                return False
+            inner = [*properties.values(), *(value for name, value in schema.items() if name != "properties")]
+            return all(map(can_be_strict, inner))
+        return all(map(can_be_strict, schema.values()))
+    return all(map(can_be_strict, schema)) if isinstance(schema, list) else True
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema as strict mode demands it: no other keys, every key required, no defaults."""
+    strict: dict[str, Any] = _made_strict(schema)
+    return strict
+
+
+def _made_strict(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    if isinstance(value, list):
+        return [_made_strict(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    made = {name: _made_strict(inner) for name, inner in value.items() if name not in ("default", "properties")}
+    properties = value.get("properties")
+    if isinstance(properties, Mapping):
+        made["properties"] = {name: _made_strict(inner) for name, inner in properties.items()}
+        made["required"] = list(properties)
+        made["additionalProperties"] = False
+    return made
+
+
+def with_prompt(messages: Sequence[Mapping[str, Any]], form: Form) -> list[dict[str, Any]]:
+    """Return the messages with the schema in the first system message, which is added if there is none."""
+    prompt = (
+        "Answer with one JSON object and nothing else. It must be valid against this JSON schema:\n"
+        f"{json.dumps(form.schema, ensure_ascii=False)}"
+    )
+    told = [dict(message) for message in messages]
+    if told and told[0].get("role") in ("system", "developer"):
+        content = told[0].get("content")
+        if isinstance(content, str):
+            told[0]["content"] = f"{content}\n\n{prompt}"
+        else:
+            told[0]["content"] = [*(content or ()), {"type": "text", "text": prompt}]
+        return told
+    return [{"role": "system", "content": prompt}, *told]
+
+
+def best_method(model: str, facts: ServerFacts) -> str:
+    """Return the best method that the model isn't known to refuse or to ignore."""
+    refused = facts.structured_refused.get(model, set())
+    return next((method for method in METHODS if method not in refused), METHODS[-1])
+
+
+def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) -> str | None:
+    """Return the method to try after an error, and remember that the model doesn't take this one.
+
+    Returns:
+        The next one; None if the error has nothing to do with the method, or if it was the last.
+    """
+    if not teaches(error):
+        return None
+    facts.structured_refused.setdefault(model, set()).add(method)
+    later = METHODS[METHODS.index(method) + 1 :]
+    return next((other for other in later if other not in facts.structured_refused[model]), None)
+
+
+def teaches(error: XDMError) -> bool:
+    """True if an error says that the method was refused or ignored; errors that pass say nothing of it."""
+    if isinstance(error, (NotTheSchemaError, UnsupportedParameterError)):
+        return True
+    if isinstance(error, (ContextLengthExceededError, ContentFilterError)) or not isinstance(error, APIStatusError):
+        return False
+    return error.status_code in _REFUSALS and bool(re.search(_REFUSES, f"{error.code} {error.param} {error.message}"))
+
+
+def object_of(completion: ChatCompletion, form: Form) -> dict[str, Any]:
+    """Return the object that an answer holds, in a call of the tool or in its text.
+
+    Raises:
+        ContentFilterError: The model refuses, or its answer was filtered.
+        NotTheSchemaError: There is no object that fits.
+        APIResponseError: The answer was cut by its limit: half an object is none.
+    """
+    if completion.refusal or completion.finish_reason == "content_filter":
+        raise ContentFilterError(
+            f"The model gave no object: {completion.refusal or 'its answer was filtered.'}",
+            status_code=200,
+            headers=completion.headers,
+            partial=completion,
+            request_id=completion.request_id,
+        )
+    if completion.finish_reason in CUT:
+        raise APIResponseError(
+            "The answer was cut by its limit of tokens before the object was complete; raise `max_tokens`.",
+            headers=completion.headers,
+            partial=completion,
+            request_id=completion.request_id,
+        )
+    for call in completion.tool_calls:
+        arguments = call.parsed()
+        if fits(arguments, form.schema):
+            return arguments
+    found = object_in(completion.text, form.schema)
+    if found is None:
+        shown = completion.text or " ".join(call.arguments for call in completion.invalid_tool_calls)
+        raise NotTheSchemaError(
+            f"The answer holds no object that fits the schema {form.name!r}: {shown[:300]!r}",
+            headers=completion.headers,
+            partial=completion,
+            request_id=completion.request_id,
+        )
+    return found
