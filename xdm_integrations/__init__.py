@@ -14,7 +14,9 @@ from ._version import __version__
 from .client.awaiting import AsyncClient
 from .client.batches import Batch
 from .client.blocking import Client
-from .client.streams import AsyncCompletionStream, CompletionStream
+from .client.streams import AsyncChatStream, AsyncCompletionStream, ChatStream, CompletionStream
+from .core.chat.results import ChatChoice, ChatChunk, ChatCompletion
+from .core.chat.tool_calls import ToolCall
 from .core.completions.results import Choice, Completion, CompletionChunk
 from .core.errors.tree import (
     APIConnectionError,
@@ -49,11 +51,16 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncChatStream",
     "AsyncClient",
     "AsyncCompletionStream",
     "AuthenticationError",
     "BadRequestError",
     "Batch",
+    "ChatChoice",
+    "ChatChunk",
+    "ChatCompletion",
+    "ChatStream",
     "Choice",
     "Client",
     "Completion",
@@ -75,6 +82,7 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "Timeout",
+    "ToolCall",
     "UnsupportedParameterError",
     "Usage",
     "XDMError",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self, Unpack
 
+from xdm_integrations.core.chat.request import ask_chat, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -19,12 +20,15 @@ from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from .batches import Batch, run_batch_async
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
-from .streams import AsyncCompletionStream
+from .streams import AsyncChatStream, AsyncCompletionStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from xdm_integrations.core.chat.messages import Messages
+    from xdm_integrations.core.chat.parameters import ChatParams
+    from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.errors.tree import XDMError
@@ -84,6 +88,18 @@ class AsyncClient(Settings):
             on_result=on_result,
             stop_on_error=stop_on_error,
         )
+
+    async def chat(
+        self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]
+    ) -> ChatCompletion:
+        """See `Client.chat`."""
+        return await self._run(ask_chat(self._setup, messages, params), on_retry)
+
+    async def stream_chat(
+        self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]
+    ) -> AsyncChatStream:
+        """See `Client.stream_chat`; the stream is an async iterator and context manager."""
+        return AsyncChatStream(await self._run(stream_chat(self._setup, messages, params), on_retry))
 
     async def models(self) -> list[Model]:
         """See `Client.models`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, TypeVar
 
+from xdm_integrations.core.chat.request import ask_chat, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -16,7 +17,7 @@ from xdm_integrations.transports.drivers import Transport, drive
 
 from .batches import Batch, run_batch
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
-from .streams import CompletionStream
+from .streams import ChatStream, CompletionStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from xdm_integrations.core.chat.messages import Messages
+    from xdm_integrations.core.chat.parameters import ChatParams
+    from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.errors.tree import XDMError
@@ -126,6 +130,39 @@ class Client(Settings):
             on_result=on_result,
             stop_on_error=stop_on_error,
         )
+
+    def chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatCompletion:
+        """Return the answer to a conversation.
+
+        Args:
+            messages: A string (one user message), or messages in the API's form: mappings with `role` and `content`.
+            on_retry: Called before each retry of this call, instead of the client's hook.
+            **params: See `ChatParams`.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was. The message names the place.
+            ContentFilterError: The answer was filtered away.
+            XDMError: The call failed; see `core.errors`.
+        """
+        return self._run(ask_chat(self._setup, messages, params), on_retry)
+
+    def stream_chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatStream:
+        """Return the answer to a conversation piece by piece. The first piece has arrived when this returns.
+
+        Args:
+            messages: As for `chat`.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `ChatParams`.
+
+        Returns:
+            An iterator of `ChatChunk`, which is a context manager too; leaving it ends the generation.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
+            XDMError: The call failed.
+        """
+        return ChatStream(self._run(stream_chat(self._setup, messages, params), on_retry))
 
     def models(self) -> list[Model]:
         """Return the models that the gateway offers to the key (`GET /v1/models`).

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
 from xdm_integrations.core.completions.results import Completion, CompletionChunk
 from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -197,3 +199,33 @@ class CompletionStream(Stream[CompletionChunk, Completion]):
 
 class AsyncCompletionStream(AsyncStream[CompletionChunk, Completion]):
     """An async iterator over the `CompletionChunk`s of an answer."""
+
+
+class ChatStream(Stream[ChatChunk, ChatCompletion]):
+    """An iterator over the `ChatChunk`s of an answer."""
+
+    def text(self) -> Iterator[str]:
+        """Iterate over the new text only."""
+        return (chunk.text for chunk in self if chunk.text)
+
+    def until_done(self) -> ChatCompletion:
+        """Read to the end, and return the complete answer."""
+        for _ in self:
+            pass
+        return self.completion
+
+
+class AsyncChatStream(AsyncStream[ChatChunk, ChatCompletion]):
+    """An async iterator over the `ChatChunk`s of an answer."""
+
+    async def text(self) -> AsyncIterator[str]:
+        """Iterate over the new text only."""
+        async for chunk in self:
+            if chunk.text:
+                yield chunk.text
+
+    async def until_done(self) -> ChatCompletion:
+        """Read to the end, and return the complete answer."""
+        async for _ in self:
+            pass
+        return self.completion

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.catalogue import error_in
-from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, StreamInterruptedError
 from xdm_integrations.core.protocol.lenient import finish_reason_of, label
-from xdm_integrations.core.protocol.results import Logprobs, Usage
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .choice_so_far import ChoiceSoFar
 from .pieces import inner_of, pieces_of
@@ -130,7 +129,6 @@ class ChatSoFar:
     def result(self, headers: Mapping[str, str]) -> ChatCompletion:
         """Return the answer as far as it has come."""
         first, answer_id = self._first, label(self._first.get("id"))
-        created = first.get("created")
         choices = [
             ChatChoice(
                 growing.message(answer_id, complete=self._accepted or growing.finish is not None),
@@ -141,18 +139,8 @@ class ChatSoFar:
             for index, growing in enumerate(self._choices)
             if self.expected == 1 or growing.has_output or not self._accepted
         ]
-        return ChatCompletion(
-            tuple(choices),
-            self.expected,
-            self._usage,
-            label(first.get("model")),
-            answer_id,
-            created if isinstance(created, int) else None,
-            label(first.get("system_fingerprint")) or None,
-            request_id_of(headers),
-            dict(headers),
-            self._last,
-        )
+        fields = answer_fields(first, headers, self._usage, self._last)
+        return ChatCompletion(choices=tuple(choices), n=self.expected, **fields)
 
     def _index_of(self, index: object) -> int:
         number = int(index) if isinstance(index, str) and index.isascii() and index.isdigit() else index or 0

@@ -6,13 +6,15 @@ validation, no dictionary. What goes back to the server in the next request is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xdm_integrations.core.protocol.results import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xdm_integrations.core.protocol.results import Logprobs, Usage
+    from xdm_integrations.core.protocol.results import Logprobs
 
     from .tool_calls import ToolCall, ToolCallDelta
 
@@ -112,8 +114,8 @@ _NOTHING = ChatChoice(Message())
 
 
 @dataclass(frozen=True, slots=True)
-class ChatCompletion:
-    """A complete answer, of a call or of a stream that has ended.
+class ChatCompletion(Answer):
+    """A complete answer, of a call or of a stream that has ended; see `Answer` too.
 
     `text`, `reasoning`, `tool_calls`, `invalid_tool_calls`, `refusal`, `audio`, `images`, `annotations`,
     `finish_reason` and `logprobs` are those of the first choice.
@@ -121,27 +123,11 @@ class ChatCompletion:
     Attributes:
         choices: The answers, ordered by index. Many gateways send one whatever `n` was.
         n: Choices asked for.
-        usage: Token counts, or None if the server gave none.
-        model: The model that served, as the server names it; "" if it doesn't.
-        id: The server's id of the answer; "" if it gave none.
-        created: Seconds since 1970, or None.
-        system_fingerprint: The backend's configuration, or None.
-        request_id: The gateway's id of the request, or None.
-        headers: The reply's headers, names in lower case.
-        raw: The body as it was parsed; for a stream, its last event.
-        parsed: The object that `response_format` asked for, or None.
+        parsed: The object that was asked for by a schema, or None.
     """
 
     choices: tuple[ChatChoice, ...]
     n: int = 1
-    usage: Usage | None = None
-    model: str = ""
-    id: str = ""
-    created: int | None = None
-    system_fingerprint: str | None = None
-    request_id: str | None = None
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    raw: dict[str, Any] = field(default_factory=dict, repr=False)
     parsed: Any = None
 
     @property

@@ -1,0 +1,222 @@
+"""The endpoint `POST /v1/chat/completions`: from a call to requests, from replies to answers.
+
+`ask_chat`, `ask_structured` and `stream_chat` are all that happens in a call, as flows for the drivers, sync and async.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from xdm_integrations.core.errors.tree import BadRequestError, XDMError
+from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.protocol.call import prepare
+from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS
+from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
+from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
+from xdm_integrations.core.protocol.reading import Streaming, stream_flow
+from xdm_integrations.core.protocol.results import total_usage
+
+from .message_so_far import ChatSoFar
+from .messages import check_messages
+from .parameters import check_parameters
+from .parse import parse_chat
+from .structured import (
+    JSON_OBJECT,
+    NotTheSchemaError,
+    best_method,
+    form_of,
+    next_method,
+    object_of,
+    request_fields,
+    teaches,
+    with_prompt,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
+    from xdm_integrations.core.protocol.config import Config
+    from xdm_integrations.core.protocol.results import Usage
+    from xdm_integrations.core.protocol.retry import Runtime
+    from xdm_integrations.core.protocol.wire import Reply, RequestHeaders
+
+    from .results import ChatChunk, ChatCompletion
+
+PATH = "/chat/completions"
+DEFAULT_MODEL = "gpt-4o-mini"
+"""The model where neither the call nor the client names one."""
+_DECIDED = ("messages", "stream")
+_LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexpected"
+
+T = TypeVar("T")
+
+
+def ask_chat(
+    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
+) -> Flow[ChatCompletion]:
+    """Ask for the answer to a conversation.
+
+    Args:
+        setup: The client's.
+        messages: A string (one user message), or messages in the API's form.
+        params: See `ChatParams`.
+        think_tags: Take a leading `<think>...</think>` of the answer as reasoning.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+        XDMError: The call failed.
+    """
+    headers = yield from setup.headers()
+    call = prepare_chat(setup.config, headers, messages, params)
+    flow = chat_flow(call, setup.facts, setup.runtime, think_tags=think_tags)
+    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+
+
+def stream_chat(
+    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
+) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
+    """Ask for the answer as a stream; see `ask_chat`."""
+    headers = yield from setup.headers()
+    call = prepare_chat(setup.config, headers, messages, params, streaming=True)
+    so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
+
+    def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
+        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled)
+
+    flow = _with_limit_name(call, setup.facts, send)
+    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+
+
+def ask_structured(  # noqa: PLR0913 - one argument per decision
+    setup: Setup,
+    messages: object,
+    params: Mapping[str, Any],
+    schema: object,
+    *,
+    method: str | None = None,
+    strict: bool | None = None,
+) -> Flow[ChatCompletion]:
+    """Ask for an object; it is the answer's `parsed`, as a dictionary.
+
+    Args:
+        setup: The client's.
+        messages: See `ask_chat`.
+        params: See `ChatParams`.
+        schema: A JSON schema, or a function's dictionary.
+        method: One of `structured.METHODS`, used as it is; by default the best that the model is known to
+            take, and the next one where it refuses that or ignores it.
+        strict: See `structured.response_format`.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+        ContentFilterError: The model refuses.
+        NotTheSchemaError: The answer holds no such object.
+        XDMError: The call failed.
+    """
+    form = form_of(schema)
+    checked = check_messages(messages)
+    headers = yield from setup.headers()
+    used: str | None = method
+    paid: list[Usage | None] = []
+    while True:
+        given = dict(params)
+        model = prepare_chat(setup.config, headers, checked, given).model
+        used = used or best_method(model, setup.facts)
+        asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
+        call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
+        flow = chat_flow(call, setup.facts, setup.runtime, handled_by_caller=None if method else teaches)
+        try:
+            completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
+            found = object_of(completion, form)
+        except XDMError as error:
+            used = None if method else next_method(used, error, model, setup.facts)
+            if used is None:
+                raise
+            if isinstance(error, NotTheSchemaError) and error.partial is not None:
+                paid.append(error.partial.usage)
+        else:
+            return replace(completion, parsed=found, usage=total_usage([*paid, completion.usage]))
+
+
+def prepare_chat(
+    config: Config, headers: RequestHeaders, messages: object, params: Mapping[str, Any], *, streaming: bool = False
+) -> Call:
+    """Check a call, whose body has its messages; see `core.protocol.call.prepare`.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+    """
+    checked = check_messages(messages)
+    given = {name: value for name, value in params.items() if value is not None}
+    if config.model == COMPLETIONS_MODEL:  # the client's own default is no chat model
+        given.setdefault("model", DEFAULT_MODEL)
+    if config.max_tokens != DEFAULT_MAX_TOKENS and not given.keys() & _LIMIT_NAMES.keys():
+        given["max_tokens"] = config.max_tokens  # the client's default serves text completions, whose servers give 16
+    check = partial(check_parameters, streaming=streaming)
+    call = prepare(config, headers, PATH, given, check, decided=_DECIDED, streaming=streaming)
+    call.body["messages"] = checked
+    return call
+
+
+def chat_flow(
+    call: Call,
+    facts: ServerFacts,
+    runtime: Runtime,
+    *,
+    think_tags: bool = False,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
+) -> Flow[ChatCompletion]:
+    """Send a call, and return its answer; `handled_by_caller` as in `send_flow`."""
+    deadline = deadline_of(call.timeout, runtime)
+
+    def receive(reply: Reply) -> Flow[ChatCompletion]:
+        yield from ()  # a flow like any other, with nothing left to wait for
+        return parse_chat(reply, call.n, call.limits, think_tags=think_tags)
+
+    def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[ChatCompletion]:
+        def handled_here(error: XDMError) -> bool:
+            return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
+
+        return send_flow(call.request(body, deadline), receive, call.policy, runtime, handled_here)
+
+    return _with_limit_name(call, facts, send)
+
+
+def _with_limit_name(
+    call: Call, facts: ServerFacts, send: Callable[[dict[str, Any], Callable[[XDMError], bool]], Flow[T]]
+) -> Flow[T]:
+    """Send a call's body; once more, where the server refuses the limit's name and names the other one."""
+    body = _renamed(call.body, facts.token_limit_name.get(call.model))
+
+    def refuses_name(error: XDMError) -> bool:
+        return wanted_limit_name(error, body) is not None
+
+    try:
+        return (yield from send(body, refuses_name))
+    except XDMError as error:
+        name = wanted_limit_name(error, body)
+        if name is None:
+            raise
+    facts.token_limit_name[call.model] = name
+    return (yield from send(_renamed(body, name), lambda _: False))
+
+
+def wanted_limit_name(error: XDMError, body: Mapping[str, Any]) -> str | None:
+    """Return the name that a server wants for the limit of tokens, where it refuses the one in `body`."""
+    given = next((name for name in _LIMIT_NAMES if name in body), None)
+    if given is None or not isinstance(error, BadRequestError):
+        return None
+    names = re.findall(r"max_(?:completion_)?tokens", error.body)
+    other = _LIMIT_NAMES[given]
+    return other if other in names and given in names and re.search(_WRONG_NAME, error.body) else None
+
+
+def _renamed(body: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """Return the body with the limit of tokens under this name."""
+    other = _LIMIT_NAMES.get(name or "")
+    return {name if key == other else key: value for key, value in body.items()} if name and other in body else body
