@@ -1178,9 +1178,7 @@ STREAMS = [
         [
             Raw('event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}'),
             Raw('event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"alpha beta"}'),
-            Raw(
-                'event: response.completed\ndata: {"type":"response.completed","response":{}}'
-            ),
+            Raw('event: response.completed\ndata: {"type":"response.completed","response":{}}'),
         ],
         error=True,
     ),

@@ -1,0 +1,75 @@
+"""The parameters of chat: each checked, each described, misspelt ones named."""
+
+from __future__ import annotations
+
+import pytest
+
+from xdm_integrations.core.chat.parameters import PARAMETERS, ChatParams, check_parameters
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.checks import OPTIONS
+
+TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+
+
+def test_the_table_and_the_typed_dictionary_have_the_same_names():
+    assert set(ChatParams.__annotations__) == {*PARAMETERS, *OPTIONS}
+    assert all(parameter.doc.endswith(".") for parameter in PARAMETERS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("temperature", 0, 0),
+        ("stop", "x", "x"),
+        ("stop", ["x"], "x"),
+        ("stop", ("x", "y"), ["x", "y"]),
+        ("stop", [], None),
+        ("logprobs", False, False),
+        ("seed", 0, 0),
+        ("logit_bias", {5: 1}, {"5": 1}),
+        ("tools", [TOOL], [TOOL]),
+        ("tools", [{"function": {"name": "now"}}], [{"type": "function", "function": {"name": "now"}}]),
+        ("tools", [{"type": "web_search"}], [{"type": "web_search"}]),
+        ("tools", [], None),
+        ("tool_choice", "none", "none"),
+        ("metadata", {"a": "b"}, {"a": "b"}),
+        ("modalities", ("text",), ["text"]),
+        ("temperature", None, None),
+    ],
+)
+def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
+    assert check_parameters({name: value}) == ({} if sent is None else {name: sent})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"temprature": 1}, "Did you mean 'temperature'"),
+        ({"temperature": 3}, "from 0 to 2"),
+        ({"max_tokens": 0}, "at least 1"),
+        ({"n": 0}, "from 1 to 128"),
+        ({"logprobs": 1}, "True or False"),
+        ({"top_logprobs": 2}, "needs logprobs"),
+        ({"metadata": "x"}, "metadata: expected a mapping"),
+        ({"modalities": "text"}, "modalities: expected a list"),
+        ({"tools": TOOL}, "tools: expected a list"),
+        ({"tools": [print]}, "tool 1 is a builtin_function"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tool 1 has no function with a name"),
+        ({"tools": [TOOL, {"function": {"name": "f", "parameters": {"type": "string"}}}]}, r"tool 2 \(f\)"),
+        ({"tools": [{"function": {"name": "f", "parameters": "x"}}]}, "JSON schema"),
+        ({"tool_choice": "auto"}, "needs tools"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "no tool 'f'"),
+        ({"tools": [TOOL], "tool_choice": 7}, "tool_choice: expected a mapping"),
+        ({"max_tokens": 5, "max_completion_tokens": 5}, "one of the two"),
+        ({"audio": {"voice": "x"}}, "needs modalities"),
+    ],
+)
+def test_a_mistake_is_named_before_any_byte_is_sent(given, words):
+    with pytest.raises(ConfigurationError, match=words):
+        check_parameters(given)
+
+
+def test_a_stream_with_tools_has_one_answer():
+    check_parameters({"tools": [TOOL], "n": 2})
+    with pytest.raises(ConfigurationError, match="n: with tools"):
+        check_parameters({"tools": [TOOL], "n": 2}, streaming=True)

@@ -1,0 +1,196 @@
+"""What goes out: messages in the form that survives a relay, and everything else refused before any byte is sent."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+
+from xdm_integrations.core.chat import parts
+from xdm_integrations.core.chat.messages import assistant, check_messages, system, tool_result, user
+from xdm_integrations.core.chat.results import Message
+from xdm_integrations.core.chat.tool_calls import ToolCall
+from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 8
+CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def test_a_string_is_one_message_of_the_user():
+    assert check_messages("Hello") == [{"role": "user", "content": "Hello"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"role": "developer", "content": "x"}, {"role": "system", "content": "x"}),
+        ({"role": "user", "content": ["a", {"type": "text", "text": "b"}]}, {"role": "user", "content": "ab"}),
+        ({"role": "user", "content": "x", "name": None}, {"role": "user", "content": "x"}),
+        ({"role": "assistant", "content": "x", "reasoning_content": "hm"}, {"role": "assistant", "content": "x"}),
+        (
+            {"role": "assistant", "content": "", "tool_calls": [CALL], "reasoning": "hm"},
+            {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning": "hm"},
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{**CALL, "index": 0, "extra_content": {"s": 1}}]},
+            {"role": "assistant", "content": None, "tool_calls": [{**CALL, "extra_content": {"s": 1}}]},
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}],
+            },
+        ),
+        ({"role": "assistant", "content": None, "refusal": "no"}, {"role": "assistant", "refusal": "no"}),
+        ({"role": "critic", "content": "x"}, {"role": "critic", "content": "x"}),
+    ],
+)
+def test_a_message_goes_out_in_the_form_that_survives_a_relay(given, sent):
+    before = deepcopy(given)
+    got = check_messages([given])[0]
+    if "tool_calls" in sent:
+        for call in (*got["tool_calls"], *sent["tool_calls"]):
+            call["function"]["arguments"] = call["function"]["arguments"].replace(" ", "")
+    assert got == sent
+    assert given == before
+
+
+def test_parts_stay_parts_where_one_is_no_text():
+    content = [parts.text_part("What is this?"), parts.image_part(PNG, detail="low")]
+    assert check_messages([user(content)])[0]["content"] == content
+    cached = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
+    assert check_messages([system(cached)])[0]["content"] == cached
+
+
+@pytest.mark.parametrize("arguments", ["", "  ", "null", None])
+def test_missing_arguments_go_back_as_an_empty_object(arguments):
+    call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
+    sent = check_messages([{"role": "assistant", "tool_calls": [call]}])
+    assert sent[0]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_a_turn_with_tools_is_built_by_constructors():
+    call = ToolCall("a", "f", '{"x": 1}', {"extra_content": {"s": 1}})
+    sent = check_messages(
+        [user("?"), assistant(tool_calls=[call], reasoning={"reasoning": "hm"}), tool_result(call, "7")]
+    )
+    assert sent[1:] == [
+        {"role": "assistant", "content": None, "tool_calls": [call.to_wire()], "reasoning": "hm"},
+        {"role": "tool", "tool_call_id": "a", "content": "7"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("messages", "place"),
+    [
+        ([], "there are none"),
+        ("", None),
+        (7, "got int"),
+        (b"x", "got bytes"),
+        (["x"], "message 1 is a str"),
+        ([user("x"), {"content": "y"}], "message 2 has no role"),
+        ([user("x"), {"role": "user"}], r"message 2 \(user\) has no content"),
+        ([{"role": "user", "content": 7}], "message 1: content is a int"),
+        ([user("x"), {"role": "user", "content": ["a", {"text": "b"}]}], "message 2: part 2"),
+        ([{"role": "assistant"}], r"message 1 \(assistant\) has neither"),
+        ([{"role": "assistant", "tool_calls": "f"}], "tool_calls must be a list"),
+        ([{"role": "assistant", "tool_calls": ["f"]}], "message 1: tool call 1 is a str"),
+        ([{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}], "tool call 1 has no id"),
+        ([{"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}], "tool call 1 has no function"),
+        (
+            [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": '{"x'}}]}],
+            "arguments",
+        ),
+        (
+            [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[1]"}}]}],
+            "arguments",
+        ),
+        ([user("x"), {"role": "tool", "content": "y"}], r"message 2 \(tool\) has no tool_call_id"),
+        ([user("x"), tool_result("b", "y")], r"message 2 \(tool\) answers the call 'b'"),
+    ],
+)
+def test_a_message_that_cannot_be_sent_is_refused_by_its_number(messages, place):
+    if place is None:
+        assert check_messages(messages)
+        return
+    with pytest.raises(ConfigurationError, match=place):
+        check_messages(messages)
+
+
+def test_an_answer_goes_back_as_it_came_and_its_broken_calls_as_empty_ones():
+    good, bad = ToolCall("a", "f", '{"x": 1}', {"extra_content": 1}), ToolCall("b", "g", '{"x": ')
+    message = Message("", "hm", (good,), (bad,), reasoning_fields={"reasoning": "hm"}, extra={"prefix": True})
+    wire = message.to_wire()
+    assert wire == {
+        "prefix": True,
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [good.to_wire(), {**bad.to_wire()}],
+        "reasoning": "hm",
+    }
+    assert wire["tool_calls"][0]["extra_content"] == 1
+    assert wire["tool_calls"][1]["function"]["arguments"] == "{}"
+    assert check_messages([wire])[0] == wire
+    assert "reasoning" not in Message("x", "hm", reasoning_fields={"reasoning": "hm"}).to_wire()
+
+
+def test_spoken_answers_go_back_by_their_id():
+    wire = Message(audio={"id": "audio_1", "data": "UklGRg=="}).to_wire()
+    assert wire == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
+    assert check_messages([wire]) == [wire]
+
+
+def test_arguments_are_parsed_or_an_error_shows_them():
+    assert ToolCall("a", "f", '{"x": "a\nb"}').parsed() == {"x": "a\nb"}
+    assert ToolCall("a", "f", '{"x": "a\nb"}').to_wire()["function"]["arguments"] == '{"x": "a\\nb"}'
+    with pytest.raises(APIResponseError, match="Par"):
+        ToolCall("a", "f", '{"city": "Par').parsed()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a...", "image/gif"),
+        (b"RIFF0000WEBPVP8 ", "image/webp"),
+        (b"0000ftypavif", "image/avif"),
+    ],
+)
+def test_the_media_type_of_an_image_is_found_from_its_bytes(data, kind):
+    assert parts.image_part(data)["image_url"]["url"].startswith(f"data:{kind};base64,")
+
+
+def test_urls_of_images_go_out_as_they_are():
+    for url in ("https://example.com/cat", "data:image/png;base64,AAAA"):
+        assert parts.image_part(url) == {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: parts.image_part(b"hello"), "no image"),
+        (lambda: parts.image_part(b""), "empty"),
+        (lambda: parts.image_part(PNG, max_bytes=4), "16 bytes; at most 4"),
+        (lambda: parts.image_part("cat.png"), r"attachments\.image"),
+        (lambda: parts.image_part("data:text/plain,x"), "no image"),
+        (lambda: parts.image_part("data:image/png;base64," + "A" * 400, max_bytes=10), "at most 10"),
+        (lambda: parts.audio_part(b"????"), "format"),
+        (lambda: parts.file_part(b"x" * 9, "a.pdf", max_bytes=8), "at most 8"),
+        (lambda: parts.file_part("x", "a.pdf"), "expected bytes"),  # type: ignore[arg-type] # the mistake
+    ],
+)
+def test_attachments_that_cannot_be_sent_are_refused(make, words):
+    with pytest.raises(ConfigurationError, match=words):
+        make()
+
+
+def test_audio_and_files_are_parts():
+    assert parts.audio_part(b"RIFF0000WAVE")["input_audio"]["format"] == "wav"
+    assert parts.audio_part(b"ID3...")["input_audio"]["format"] == "mp3"
+    assert parts.file_part(b"%PDF", "a.pdf")["file"] == {
+        "filename": "a.pdf",
+        "file_data": "data:application/pdf;base64,JVBERg==",
+    }

@@ -1,0 +1,229 @@
+"""Objects: how they are asked for, and how they are read out of whatever a model writes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
+from xdm_integrations.core.chat.structured import (
+    METHODS,
+    NotTheSchemaError,
+    as_tool,
+    best_method,
+    can_be_strict,
+    fit_name,
+    form_of,
+    next_method,
+    object_of,
+    request_fields,
+    response_format,
+    with_prompt,
+)
+from xdm_integrations.core.chat.tool_calls import ToolCall
+from xdm_integrations.core.errors.catalogue import error_for
+from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, ContentFilterError
+from xdm_integrations.core.protocol.call import ServerFacts
+from xdm_integrations.core.protocol.json_answers import object_in, objects_in
+
+SCHEMA = {
+    "title": "Person",
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+ANN = {"name": "Ann", "age": 5}
+TEXT = json.dumps(ANN)
+
+
+def answer(text="", finish="stop", **message):
+    return ChatCompletion(choices=(ChatChoice(Message(text, **message), 0, finish),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"```json\n{TEXT}\n```",
+        f"Sure! Here it is: {TEXT} Anything else?",
+        f'<think>Perhaps {{"name": "Bob", "age": 1}}?</think>{TEXT}',
+        f'Draft: {{"name": "Bob", "age": 1}}. Better: {TEXT}',
+        f"{TEXT} and the schema was {json.dumps(SCHEMA)}",
+        f"Braces {{like these}} and {{those: }} in prose. {TEXT}",
+        f'{{"name": "cut {{" ... {TEXT}',
+        f'{TEXT}\nFor example {{"age": 1}} lacks a name, and {{"name": 1, "age": 2}} is wrong.',
+        f'{{"Person": {TEXT}}}',
+        f'{{"name": "Person", "arguments": {TEXT}}}',
+        f'[{{"name": "Bob", "age": 1}}, {TEXT}]',
+    ],
+)
+def test_the_last_complete_object_that_fits_is_the_answer(text):
+    assert object_in(text, SCHEMA) == ANN
+    assert object_of(answer(text), form_of(SCHEMA)) == ANN
+
+
+def test_a_line_break_inside_a_text_and_more_keys_are_let_pass():
+    assert object_in('{"name": "A\nB", "age": 5, "x": 1}', SCHEMA) == {"name": "A\nB", "age": 5, "x": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no object",
+        TEXT[:-1],
+        f'{{"all": {TEXT}, "more": "cut',
+        f"<think>{TEXT}",
+        json.dumps(SCHEMA),
+        '{"name": "Ann"}',
+        '{"name": "Ann", "age": true}',
+        '{"name": null, "age": 5}',
+        "[1, 2]",
+    ],
+)
+def test_half_an_object_or_another_one_is_none(text):
+    assert object_in(text, SCHEMA) is None
+    with pytest.raises(NotTheSchemaError):
+        object_of(answer(text), form_of(SCHEMA))
+
+
+def test_references_unions_and_enums_are_looked_at():
+    schema = {
+        "$defs": {"P": SCHEMA},
+        "type": "object",
+        "properties": {
+            "who": {"anyOf": [{"$ref": "#/$defs/P"}, {"type": "null"}]},
+            "kind": {"enum": ["a", "b"]},
+            "all": {"type": "array", "items": {"$ref": "#/$defs/P"}},
+        },
+        "required": ["who", "kind"],
+    }
+    good = {"who": ANN, "kind": "a", "all": [ANN]}
+    assert object_in(json.dumps(good), schema) == good
+    for bad in ({**good, "kind": "c"}, {**good, "who": {"name": 1}}, {**good, "all": [{}]}):
+        assert object_in(json.dumps(bad), schema) is None
+
+
+def test_reading_takes_linear_time_whatever_the_text():
+    for text in ("{" * 200_000, '{"a":' * 100_000, '{"a": "{' * 50_000, "{}" * 50_000):
+        list(objects_in(text))
+
+
+def test_a_call_of_the_tool_is_the_answer():
+    assert object_of(answer(tool_calls=(ToolCall("a", "Person", TEXT),)), form_of(SCHEMA)) == ANN
+
+
+@pytest.mark.parametrize(
+    ("completion", "error"),
+    [
+        (answer(refusal="I won't."), ContentFilterError),
+        (answer(TEXT, "content_filter"), ContentFilterError),
+        (answer(TEXT, "length"), APIResponseError),
+        (answer(finish="length", invalid_tool_calls=(ToolCall("a", "Person", '{"name": '),)), APIResponseError),
+        (answer(invalid_tool_calls=(ToolCall("a", "Person", "[1]"),)), NotTheSchemaError),
+        (answer(tool_calls=(ToolCall("a", "Person", "{}"),)), NotTheSchemaError),
+    ],
+)
+def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(completion, error):
+    with pytest.raises(error) as caught:
+        object_of(completion, form_of(SCHEMA))
+    assert caught.value.partial is completion
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        SCHEMA,
+        {"name": "Person", "description": "d", "parameters": SCHEMA},
+        {"type": "function", "function": {"name": "Person", "parameters": SCHEMA}},
+        {"type": "json_schema", "json_schema": {"name": "Person", "schema": SCHEMA}},
+    ],
+)
+def test_a_schema_may_come_as_the_dictionary_of_a_function(given):
+    form = form_of(given)
+    assert (form.name, form.schema) == ("Person", SCHEMA)
+
+
+def test_names_are_made_fit_for_every_provider():
+    assert fit_name("My Person[int]") == "My_Person_int"
+    assert fit_name("x" * 99) == "x" * 64
+    assert fit_name("人") == fit_name(None) == "answer"
+
+
+@pytest.mark.parametrize("given", ["x", {"type": "string"}, None])
+def test_what_is_no_schema_of_an_object_is_refused(given):
+    with pytest.raises(ConfigurationError, match="schema"):
+        form_of(given)
+
+
+def test_strict_is_asked_for_where_it_changes_nothing():
+    strict = response_format(form_of(SCHEMA))["json_schema"]
+    assert strict["strict"] is True
+    assert strict["schema"]["additionalProperties"] is False
+    optional = {**SCHEMA, "required": ["name"]}
+    assert not can_be_strict(optional)
+    assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
+    assert response_format(form_of(optional), strict=True)["json_schema"]["schema"]["required"] == ["name", "age"]
+    assert not can_be_strict({"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]})
+    assert as_tool(form_of(SCHEMA))["function"] == {"name": "Person", "parameters": SCHEMA}
+
+
+def test_each_method_asks_in_its_own_way():
+    form = form_of(SCHEMA)
+    fields = {method: request_fields(method, form) for method in METHODS}
+    assert fields["json_schema"].keys() == {"response_format"}
+    assert fields["named_tool"]["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
+    assert fields["auto_tool"]["tool_choice"] == "auto"
+    assert fields["json_object"] == {"response_format": {"type": "json_object"}}
+
+
+def test_the_schema_goes_into_the_first_system_message():
+    form, user = form_of(SCHEMA), {"role": "user", "content": "?"}
+    added = with_prompt([user], form)
+    assert added[0]["role"] == "system"
+    assert json.dumps(SCHEMA) in added[0]["content"]
+    joined = with_prompt([{"role": "system", "content": "Be kind."}, user], form)
+    assert len(joined) == 2
+    assert joined[0]["content"].startswith("Be kind.\n\n")
+
+
+def refusal(status, message):
+    return error_for(status, {}, json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal(400, "This response_format type is unavailable now"),
+        refusal(400, "'response_format' of type 'json_schema' is not supported with this model"),
+        refusal(400, "registry.ollama.ai/library/x does not support tools"),
+        refusal(404, "No endpoints found that support tool use"),
+        refusal(400, "Thinking mode does not support this tool_choice"),
+        NotTheSchemaError("x"),
+    ],
+)
+def test_a_refused_or_ignored_method_is_followed_by_the_next_and_remembered(error):
+    facts = ServerFacts()
+    assert best_method("m", facts) == "json_schema"
+    assert next_method("json_schema", error, "m", facts) == "named_tool"
+    assert best_method("m", facts) == "named_tool"
+    assert best_method("other", facts) == "json_schema"
+    assert next_method("json_object", error, "m", facts) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal(429, "Rate limit reached for tools"),
+        refusal(503, "No available channel for function calling"),
+        refusal(401, "Invalid token"),
+        refusal(400, "This model's maximum context length is 8192 tokens"),
+        refusal(400, "Invalid temperature"),
+        APIResponseError("cut"),
+    ],
+)
+def test_errors_that_pass_or_speak_of_something_else_teach_nothing(error):
+    facts = ServerFacts()
+    assert next_method("json_schema", error, "m", facts) is None
+    assert not facts.structured_refused

@@ -1,0 +1,39 @@
+"""A thought in front of the answer is told apart, wherever its tags are cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from xdm_integrations.core.chat.message_so_far import ChatSoFar
+
+
+def read(pieces):
+    so_far, chunks = ChatSoFar(1, think_tags=True), []
+    for piece in pieces:
+        so_far.add({"choices": [{"delta": {"content": piece}}]}, chunks)
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, chunks)
+    so_far.end(chunks)
+    answer = so_far.result({})
+    assert "".join(chunk.text for chunk in chunks) == answer.text
+    assert "".join(chunk.reasoning for chunk in chunks) == answer.reasoning
+    return answer.text, answer.reasoning
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("<think>\nh m\n</think>\n\nalpha beta", ("alpha beta", "h m")),
+        ("<think>a < b </ think></think>yes", ("yes", "a < b </ think>")),
+        ("\n<think>hm</think>alpha <think>no</think>", ("alpha <think>no</think>", "hm")),
+        ("<think></think>alpha", ("alpha", "")),
+        ("<thinking> is no tag", ("<thinking> is no tag", "")),
+        ("<thi", ("<thi", "")),
+        ("  alpha", ("  alpha", "")),
+        ("<think>never closed", ("", "never closed")),
+        ("猫<think>x</think>", ("猫<think>x</think>", "")),
+    ],
+)
+def test_a_leading_thought_is_reasoning_at_any_slicing(text, right):
+    assert read([text]) == right
+    for size in (1, 2, 3, 5):
+        assert read([text[at : at + size] for at in range(0, len(text), size)]) == right
