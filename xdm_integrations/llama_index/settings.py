@@ -66,7 +66,7 @@ _TOGETHER = {"max_tokens": "echo", "best_of": "n", "n": "best_of"}
 
 
 def _parameter(name: str, description: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
-    kind, low, high = PARAMETERS[name]
+    kind, low, high, _ = PARAMETERS[name]
     bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
     return Field(default=None, description=description, **bounds)
 
