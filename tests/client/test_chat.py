@@ -23,7 +23,7 @@ def collected(surface, chat_stream):
     async def read():
         return [chunk async for chunk in chat_stream]
 
-    return surface._run(read())
+    return surface.run(read())
 
 
 def client_of(surface, server):
@@ -35,16 +35,16 @@ def test_an_answer_comes_back_and_its_message_goes_into_the_next_request(surface
     body = {"id": "c", "model": "m", "choices": [{"message": message, "finish_reason": "stop"}], "usage": USAGE}
     server.script = [http(body), http(body)]
     client = client_of(surface, server)
-    answer = surface._run(client.chat("hello", model="m"))
+    answer = surface.run(client.chat("hello", model="m"))
     assert (answer.text, answer.reasoning, answer.finish_reason, answer.usage.total_tokens) == ("hi", "hm", "stop", 12)
-    surface._run(client.chat([{"role": "user", "content": "hello"}, answer.message], model="m"))
+    surface.run(client.chat([{"role": "user", "content": "hello"}, answer.message], model="m"))
     assert server.requests[0].json == {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
     assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": "hi"}
 
 
 def test_a_stream_delivers_pieces_and_then_the_complete_answer(surface, server):
     server.script = [stream(event("al"), event("pha"), event(finish="stop"), {"choices": [], "usage": USAGE})]
-    chat_stream = surface._run(client_of(surface, server).stream_chat("hello"))
+    chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))
     chunks = collected(surface, chat_stream)
     assert chunks == [ChatChunk("al"), ChatChunk("pha"), ChatChunk("", 0, "stop")]
     assert (chat_stream.completion.text, chat_stream.completion.usage.total_tokens) == ("alpha", 12)
@@ -53,20 +53,20 @@ def test_a_stream_delivers_pieces_and_then_the_complete_answer(surface, server):
 
 def test_a_stream_can_be_read_to_its_end_at_once(surface, server):
     server.script = [stream(event("al"), event("pha"), event(finish="stop"))]
-    chat_stream = surface._run(client_of(surface, server).stream_chat("hello"))
+    chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))
     done = chat_stream.until_done()
-    assert (surface._run(done) if surface.is_async else done).text == "alpha"
+    assert (surface.run(done) if surface.is_async else done).text == "alpha"
 
 
 def test_the_text_of_a_stream_can_be_read_alone(surface, server):
     server.script = [stream(event("al"), event("pha"), event(finish="stop"))]
-    chat_stream = surface._run(client_of(surface, server).stream_chat("hello"))
+    chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))
     assert collected(surface, chat_stream.text()) == ["al", "pha"]
 
 
 def test_a_stream_that_is_cut_raises_with_what_came(surface, server):
     server.script = [stream(event("alpha"))]
-    chat_stream = surface._run(client_of(surface, server).stream_chat("hello"))
+    chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))
     with pytest.raises(StreamInterruptedError) as caught:
         collected(surface, chat_stream)
     assert caught.value.partial.text == "alpha"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, StreamInterruptedError
-from xdm_integrations.core.protocol.lenient import finish_reason_of, label
+from xdm_integrations.core.protocol.lenient import finish_reason_of, is_failed_end, label
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .choice_so_far import ChoiceSoFar
@@ -21,17 +21,9 @@ from .results import ChatChoice, ChatChunk, ChatCompletion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xdm_integrations.core.errors.tree import Retry, XDMError
+    from xdm_integrations.core.errors.tree import XDMError
 
 
-FAILED: dict[str, Retry] = {
-    "error": "once",
-    "failed": "once",
-    "abort": "once",
-    "cancelled": "once",
-    "insufficient_system_resource": "backoff",
-}
-"""Finish reasons that say that the answer failed (OpenRouter, vLLM, DeepSeek), and whether to ask again."""
 _FILTERED = "content_filter"
 
 
@@ -101,9 +93,9 @@ class ChatSoFar:
             self._take_finish(finish_reason_of(finish), growing, choice)
 
     def _take_finish(self, reason: str | None, growing: ChoiceSoFar, choice: dict[str, Any]) -> None:
-        if reason is None or reason == "null":  # DashScope writes the word
+        if reason is None:
             return
-        if reason in FAILED:
+        if is_failed_end(reason):
             raise self._failed(None, reason)
         usage = choice.get("usage")  # Moonshot's place for it
         if usage:
@@ -159,7 +151,7 @@ class ChatSoFar:
         if self._streaming and self.has_output:
             return StreamInterruptedError(f"{message} The text so far is in `.partial`.")
         partial = self.result({}) if self.has_output else None
-        return APIResponseError(message, partial=partial, retry="never" if partial else FAILED[reason])
+        return APIResponseError(message, partial=partial, retry="never" if partial else "once")
 
     def _filtered(self) -> ContentFilterError:
         return ContentFilterError(
