@@ -1,0 +1,136 @@
+"""What a call of chat does: the requests it sends, and what it heals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.flows import play, refused
+from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
+from xdm_integrations.core.errors.tree import (
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    XDMError,
+)
+from xdm_integrations.core.protocol.call import Setup
+from xdm_integrations.core.protocol.config import Config
+from xdm_integrations.core.protocol.retry import Runtime
+from xdm_integrations.core.protocol.wire import Reply, Send
+
+SCHEMA = {"title": "P", "type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+WRONG_NAME = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
+RUNTIME = Runtime(lambda: 1.0, lambda: 0.0, lambda: 0.0)
+
+
+def setup(**more):
+    return Setup(Config(base_url="http://localhost/v1", **more), RUNTIME)
+
+
+def ok(text="hi", finish="stop", **message):
+    choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": finish}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    return Reply(200, {}, json.dumps({"id": "c", "model": "m", "choices": [choice], "usage": usage}).encode())
+
+
+def no(message, status=400, **more):
+    return refused(status, {"error": {"message": message, "type": "invalid_request_error", **more}})
+
+
+def bodies(commands):
+    return [json.loads(command.request.body) for command in commands if isinstance(command, Send)]
+
+
+def test_a_request_holds_what_was_set_and_nothing_else():
+    answer, commands = play(ask_chat(setup(), "hello", {"temperature": 0, "seed": None}), [ok()])
+    assert answer.text == "hi"
+    assert commands[0].request.url == "http://localhost/v1/chat/completions"
+    message = {"role": "user", "content": "hello"}
+    assert bodies(commands) == [{"model": "gpt-4o-mini", "messages": [message], "temperature": 0}]
+
+
+@pytest.mark.parametrize("given", [{"messages": []}, {"extra_body": {"messages": []}}, {"temprature": 1}])
+def test_nothing_is_sent_where_something_is_wrong(given):
+    with pytest.raises(ConfigurationError) as caught:
+        play(ask_chat(setup(), given.pop("messages", "x"), given), [])
+    assert caught.value.commands == []
+
+
+def test_a_limit_under_the_wrong_name_is_sent_once_more_and_the_name_is_remembered():
+    known = setup()
+    _, commands = play(ask_chat(known, "x", {"model": "o1", "max_tokens": 9}), [no(WRONG_NAME), ok()])
+    first, second = bodies(commands)
+    assert (first["max_tokens"], second["max_completion_tokens"]) == (9, 9)
+    assert "max_tokens" not in second
+    _, commands = play(ask_chat(known, "x", {"model": "o1", "max_tokens": 9}), [ok()])
+    assert "max_tokens" not in bodies(commands)[0]
+    _, commands = play(ask_chat(known, "x", {"model": "m", "max_tokens": 9}), [ok()])
+    assert bodies(commands)[0]["max_tokens"] == 9
+
+
+def test_a_limit_is_renamed_once_and_other_refusals_are_raised():
+    with pytest.raises(XDMError):
+        play(ask_chat(setup(), "x", {"max_tokens": 9}), [no(WRONG_NAME), no(WRONG_NAME)])
+    with pytest.raises(XDMError):
+        play(ask_chat(setup(), "x", {"max_tokens": 9}), [no("max_tokens is too large")])
+
+
+def test_a_stream_is_healed_in_the_same_way():
+    with pytest.raises(XDMError) as caught:
+        play(
+            stream_chat(setup(), "x", {"max_tokens": 9}),
+            [no(WRONG_NAME), no("Unknown parameter: 'stream_options'"), no("no")],
+        )
+    first, second, third = bodies(caught.value.commands)
+    assert first["stream"] is True
+    assert first["stream_options"] == {"include_usage": True}
+    assert second["max_completion_tokens"] == third["max_completion_tokens"] == 9
+    assert "stream_options" not in third
+
+
+def test_an_object_is_asked_for_by_the_next_method_where_one_is_refused_or_ignored():
+    known = setup()
+    answers = [no("This response_format type is unavailable now"), ok("I like tools."), ok('Sure: {"x": 1}')]
+    answer, commands = play(ask_structured(known, "x", {}, SCHEMA), answers)
+    assert answer.parsed == {"x": 1}
+    assert answer.usage.total_tokens == 6  # the answer that ignored the tool is paid for
+    asked = bodies(commands)
+    assert [body.get("response_format", body.get("tool_choice")) for body in asked][1:] == [
+        {"type": "function", "function": {"name": "P"}},
+        "auto",
+    ]
+    _, commands = play(ask_structured(known, "x", {}, SCHEMA), [ok('{"x": 2}')])
+    assert bodies(commands)[0]["tool_choice"] == "auto"
+
+
+def test_an_explicit_method_is_used_as_it_is():
+    with pytest.raises(BadRequestError):
+        play(
+            ask_structured(setup(), "x", {}, SCHEMA, method="json_schema"),
+            [no("'response_format' of type 'json_schema' is not supported with this model")],
+        )
+
+
+def test_a_refusal_or_a_cut_answer_ends_the_search():
+    for reply in (ok(None, refusal="No."), ok('{"x": ', "length")):
+        with pytest.raises(XDMError) as caught:
+            play(ask_structured(setup(), "x", {}, SCHEMA), [reply])
+        assert len(caught.value.commands) == 1
+
+
+def test_an_answer_that_was_filtered_away_is_an_error_with_its_counts():
+    with pytest.raises(ContentFilterError) as caught:
+        play(ask_chat(setup(), "x", {}), [ok(None, "content_filter")])
+    assert caught.value.partial.usage.total_tokens == 3
+
+
+def test_several_answers_are_kept_apart_and_fewer_than_asked_for_are_returned():
+    choices = [{"index": i, "message": {"content": t}, "finish_reason": "stop"} for i, t in ((1, "b"), (0, "a"))]
+    reply = Reply(200, {}, json.dumps({"choices": choices}).encode())
+    answer, _ = play(ask_chat(setup(), "x", {"n": 2}), [reply])
+    assert [choice.message.text for choice in answer.choices] == ["a", "b"]
+    answer, _ = play(ask_chat(setup(), "x", {"n": 3}), [reply])
+    assert [choice.message.text for choice in answer.choices] == ["a", "b"]
