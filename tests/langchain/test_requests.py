@@ -78,7 +78,7 @@ def test_every_parameter_can_be_given_everywhere(world, server, how):
 def test_every_parameter_is_a_field_with_a_text_that_says_its_range():
     import inspect
 
-    from xdm_integrations.langchain import settings as fields
+    from xdm_integrations.langchain import llm_settings as fields
 
     source = inspect.getsource(fields)
     for name in PARAMETERS:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.language_models.base import LanguageModelInput
+    from langchain_core.language_models.llms import BaseLLM
     from langchain_core.runnables import Runnable
     from typing_extensions import Unpack
 
-    from .llms import XDMLLM
 
 _INSTRUCTIONS = """
 
@@ -48,8 +48,9 @@ class StructuredParams(CompletionParams, total=False):
     """The field of the body that "json_schema" sends."""
 
 
-def structured_output(
-    llm: XDMLLM,
+def structured_output(  # noqa: PLR0913 - one argument per setting
+    llm: BaseLLM,
+    prompt_text: Callable[[LanguageModelInput], str],
     schema: dict[str, Any] | type,
     *,
     include_raw: bool = False,
@@ -61,6 +62,7 @@ def structured_output(
 
     Args:
         llm: The LLM that answers.
+        prompt_text: Returns the text of an input, as the LLM sends it.
         schema: A pydantic class (the chain returns its instances), a TypedDict or a JSON schema (it
             returns dictionaries, whose required keys are there).
         include_raw: Return `{"raw": text, "parsed": object or None, "parsing_error": error or None}`
@@ -87,7 +89,7 @@ def structured_output(
     instructions = _INSTRUCTIONS.format(schema=json.dumps(json_schema, ensure_ascii=False))
 
     def ask(model_input: LanguageModelInput) -> str:
-        return llm.prompt_text(model_input) + instructions
+        return prompt_text(model_input) + instructions
 
     def parse(text: str) -> Any:
         return build(_first_object(text))

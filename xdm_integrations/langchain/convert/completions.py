@@ -13,6 +13,8 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
 from xdm_integrations.core.errors.tree import XDMError
 
+from . import PROVIDER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Logprobs, Usage
     from xdm_integrations.core.protocol.wire import Sleep
-
-PROVIDER = "xdm"
 
 _SHOWN_HEADERS = ("x-ratelimit-", "x-request-id", "x-oneapi-request-id", "openai-processing-ms")
 
