@@ -1,4 +1,4 @@
-"""Answers as objects (check 65), from a scripted server and from the real engine."""
+"""Answers as objects, from a scripted server and from the real engine."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_cut_off_answer_is_never_repaired_and_says_what_helps(world, server):
         world.invoke(world.llm(server).with_structured_output({"title": "x", "type": "object"}), "?")
 
 
-def test_the_servers_own_schema_parameter_is_sent_on_request(world, server):
+def test_a_server_specific_schema_parameter_is_sent_on_request(world, server):
     say(server, ANSWER)
     llm = world.llm(server, extra_body={"top_k": 1})
     world.invoke(llm.with_structured_output(SCHEMA, method="json_schema"), "?")

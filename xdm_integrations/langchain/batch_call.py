@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from xdm_integrations.client import Batch
+    from xdm_integrations.core.completions.results import Completion
 
 Answer: TypeAlias = "list[Generation] | Exception | None"
 
@@ -65,7 +66,7 @@ class BatchCall:
             self._answers[i] = cached.get(i)
         self._open = [i for i in self._open if self._answers[i] is None]
 
-    def add_outcomes(self, batch: Batch) -> None:
+    def add_outcomes(self, batch: Batch[Completion]) -> None:
         """Add what came of the prompts that were sent."""
         for i, outcome in zip(self._open, batch.outcomes, strict=True):
             self._answers[i] = outcome if isinstance(outcome, XDMError) else convert.generations(outcome)

@@ -1,7 +1,7 @@
 """Answers as objects: a prompt that asks for JSON, and a parser that accepts nothing less.
 
-Text completions have no tools and no JSON mode of their own, so the schema goes into the prompt. A
-server that can force a schema is told so on request.
+Text completions have no tools and no JSON mode, so the schema goes into the prompt. A
+server that can force a schema gets it in the body on request.
 """
 
 # ruff: noqa: ANN401 - `**kwargs: Any` are a call's, and schemas may be anything
@@ -70,7 +70,7 @@ def structured_output(  # noqa: PLR0913 - one argument per setting
         method: "format_instructions" puts the schema into the prompt. "json_schema" also sends it in
             the body, for servers that can force it.
         schema_parameter: The field of the body that "json_schema" sends: "response_format" (vLLM, SGLang
-            and others), or a server's own that takes the bare schema, such as "json_schema" (llama.cpp)
+            and others), or a server-specific one that takes the bare schema, such as "json_schema" (llama.cpp)
             or "guided_json" (older vLLM).
         **kwargs: Parameters of the call, as for `bind`.
 

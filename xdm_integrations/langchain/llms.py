@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from xdm_integrations.client import AsyncCompletionStream, Batch, CompletionStream
     from xdm_integrations.core.completions.parameters import ParamsBesideStop
+    from xdm_integrations.core.completions.results import Completion
 
     from .llm_structured import StructuredParams
     from .prompt_runs import GenerateParams, PromptRequest, Start
@@ -389,7 +390,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         stop: Stop,
         kwargs: Mapping[str, Any],
         call: BatchCall | None = None,
-    ) -> Batch:
+    ) -> Batch[Completion]:
         """Send the prompts, and end each one's run with what came of it; a mistake in the call ends them all."""
         try:
             batch = prompt_runs.run_prompts(self._sync_client(), self._request(prompts, stop, kwargs, call), managers)
@@ -406,7 +407,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         stop: Stop,
         kwargs: Mapping[str, Any],
         call: BatchCall | None = None,
-    ) -> Batch:
+    ) -> Batch[Completion]:
         """See `_answer`."""
         try:
             batch = await prompt_runs.arun_prompts(

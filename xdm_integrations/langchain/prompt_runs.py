@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextvars import copy_context
 from dataclasses import dataclass, replace
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
 from langchain_core.outputs import LLMResult, RunInfo
 
-from xdm_integrations.client.batches import Batch
+from xdm_integrations.client.batches import Batch, run_batch, run_batch_async
 from xdm_integrations.core.completions.parameters import ParamsBesideStop
-from xdm_integrations.core.completions.results import Completion
 from xdm_integrations.core.errors.tree import XDMError
-from xdm_integrations.core.protocol.results import total_usage
+from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
 
 from .convert import completions as convert
 from .prompts import as_sent
@@ -35,7 +33,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from xdm_integrations import AsyncClient, Client, CompletionStream
-    from xdm_integrations.core.protocol.batching import Outcome
+    from xdm_integrations.core.completions.packing import Outcome
+    from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.protocol.wire import Sleep
 
     from .settings import Params
@@ -75,62 +74,118 @@ class PromptRequest:
             return outcome
         return replace(outcome, model=self.params["model"])
 
-    def batch(self, outcomes: Sequence[Outcome]) -> Batch:
-        """Return outcomes of single prompts as a batch."""
-        usages = [one.usage for one in outcomes if isinstance(one, Completion)]
-        return Batch([self.with_model(one) for one in outcomes], total_usage(usages))
 
-
-def run_prompts(client: Client, request: PromptRequest, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch:
+def run_prompts(
+    client: Client, request: PromptRequest, runs: Sequence[CallbackManagerForLLMRun | None]
+) -> Batch[Completion]:
     """Return the outcome of each prompt. `runs` are their run managers, or shorter, or empty."""
     prompts = request.prompts
-    if not prompts:
-        return Batch()
-    if request.streaming:
-        return _run_streams(client, request, runs)
     on_retry = retries_to(runs)
-    if len(prompts) == 1:
+    if request.streaming:
+        batch = _run_streams(client, request, runs)
+    elif len(prompts) == 1:
         try:
             completion = client.complete(as_sent(prompts[0]), on_retry=on_retry, **request.params)
         except XDMError as error:
             return Batch([error])
         return Batch([request.with_model(completion)], completion.usage)
-    batch = client.complete_batch(
-        [as_sent(prompt) for prompt in prompts],
-        batch_size=request.batch_size,
-        max_concurrency=request.max_concurrency,
-        stop_on_error=request.stop_on_error,
-        on_retry=on_retry,
-        **request.params,
-    )
+    else:
+        batch = client.complete_batch(
+            [as_sent(prompt) for prompt in prompts],
+            batch_size=request.batch_size,
+            max_concurrency=request.max_concurrency,
+            stop_on_error=request.stop_on_error,
+            on_retry=on_retry,
+            **request.params,
+        )
     return Batch([request.with_model(one) for one in batch.outcomes], batch.usage)
 
 
 async def arun_prompts(
     client: AsyncClient, request: PromptRequest, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
-) -> Batch:
+) -> Batch[Completion]:
     """See `run_prompts`."""
     prompts = request.prompts
-    if not prompts:
-        return Batch()
-    if request.streaming:
-        return await _arun_streams(client, request, runs)
     on_retry = retries_to(runs)
-    if len(prompts) == 1:
+    if request.streaming:
+        batch = await _arun_streams(client, request, runs)
+    elif len(prompts) == 1:
         try:
             completion = await client.complete(as_sent(prompts[0]), on_retry=on_retry, **request.params)
         except XDMError as error:
             return Batch([error])
         return Batch([request.with_model(completion)], completion.usage)
-    batch = await client.complete_batch(
-        [as_sent(prompt) for prompt in prompts],
-        batch_size=request.batch_size,
+    else:
+        batch = await client.complete_batch(
+            [as_sent(prompt) for prompt in prompts],
+            batch_size=request.batch_size,
+            max_concurrency=request.max_concurrency,
+            stop_on_error=request.stop_on_error,
+            on_retry=on_retry,
+            **request.params,
+        )
+    return Batch([request.with_model(one) for one in batch.outcomes], batch.usage)
+
+
+def _run_streams(
+    client: Client, request: PromptRequest, runs: Sequence[CallbackManagerForLLMRun | None]
+) -> Batch[Completion]:
+    """Return the outcome of each prompt, streamed; each piece is reported to its run."""
+    reading: dict[int, CompletionStream] = {}
+    stopped = Event()
+
+    def work(pack: Pack) -> PackResult:
+        (i,) = pack.positions
+        run = runs[i] if i < len(runs) else None
+        try:
+            with client.stream(as_sent(request.prompts[i]), on_retry=retries_to([run]), **request.params) as stream:
+                reading[i] = stream
+                if not stopped.is_set():  # else it has been opened too late for `abort` to see it
+                    for _ in chunks(stream, run):
+                        pass
+                return PackResult([stream.completion], stream.completion.usage)
+        except XDMError as error:
+            return PackResult([error])
+        finally:
+            reading.pop(i, None)
+
+    def abort(_: Sequence[int]) -> None:
+        stopped.set()
+        for stream in list(reading.values()):
+            stream.close()
+
+    return run_batch(
+        packs_of(len(request.prompts), 1),
+        work,
         max_concurrency=request.max_concurrency,
         stop_on_error=request.stop_on_error,
-        on_retry=on_retry,
-        **request.params,
+        abort=abort,
     )
-    return Batch([request.with_model(one) for one in batch.outcomes], batch.usage)
+
+
+async def _arun_streams(
+    client: AsyncClient, request: PromptRequest, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
+) -> Batch[Completion]:
+    """See `_run_streams`."""
+
+    async def work(pack: Pack) -> PackResult:
+        (i,) = pack.positions
+        run = runs[i] if i < len(runs) else None
+        prompt = as_sent(request.prompts[i])
+        try:
+            async with await client.stream(prompt, on_retry=retries_to([run]), **request.params) as stream:
+                async for _ in achunks(stream, run):
+                    pass
+                return PackResult([stream.completion], stream.completion.usage)
+        except XDMError as error:
+            return PackResult([error])
+
+    return await run_batch_async(
+        packs_of(len(request.prompts), 1),
+        work,
+        max_concurrency=request.max_concurrency,
+        stop_on_error=request.stop_on_error,
+    )
 
 
 def retries_to(runs: Sequence[Any]) -> Callable[[Sleep], Any] | None:
@@ -229,7 +284,7 @@ class Start:
         )  # fmt: skip
 
 
-def end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch) -> None:
+def end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
     """End each run with its own result or error; a failed run gets the text that had arrived."""
     if not any(run.handlers for run in runs):
         return
@@ -240,7 +295,7 @@ def end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch) -> None:
             run.on_llm_end(result)
 
 
-async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch) -> None:
+async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
     """See `end`."""
     if not any(run.handlers for run in runs):
         return
@@ -254,7 +309,7 @@ async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch) -> N
     )
 
 
-def result_of(batch: Batch, runs: Sequence[Any]) -> LLMResult:
+def result_of(batch: Batch[Completion], runs: Sequence[Any]) -> LLMResult:
     """Return the result of `generate`, which names its runs.
 
     Raises:
@@ -291,103 +346,3 @@ def split_run_arguments(
         )
         of_runs["metadata"] = [{} for _ in prompts] if per_prompt else {}
     return params, of_runs
-
-
-def _run_streams(client: Client, request: PromptRequest, runs: Sequence[CallbackManagerForLLMRun | None]) -> Batch:
-    """Return the outcome of each prompt, streamed; each piece is reported to its run."""
-    failed: list[XDMError] = []
-    reading: dict[int, CompletionStream] = {}
-    stopped = Event()
-
-    def one(i: int) -> Outcome:
-        if failed and request.stop_on_error:
-            return failed[0]
-        run = runs[i] if i < len(runs) else None
-        try:
-            with client.stream(as_sent(request.prompts[i]), on_retry=retries_to([run]), **request.params) as stream:
-                reading[i] = stream
-                if not stopped.is_set():
-                    for _ in chunks(stream, run):
-                        pass
-                return stream.completion
-        except XDMError as error:
-            failed.append(error)
-            return error
-        finally:
-            reading.pop(i, None)
-
-    def stop() -> None:
-        stopped.set()
-        for stream in list(reading.values()):
-            stream.close()
-
-    count = len(request.prompts)
-    return request.batch([one(0)] if count == 1 else _in_threads(one, count, request.max_concurrency, stop))
-
-
-def _in_threads(one: Callable[[int], Outcome], count: int, most: int, stop: Callable[[], None]) -> list[Outcome]:
-    """Return `one(0)`, `one(1)` and so on; `stop` ends early what is under way.
-
-    Raises:
-        BaseException: What a thread crashed with, such as an error of a handler; or Ctrl-C, which
-            waits for no thread.
-    """
-    numbers = iter(range(count))
-    contexts = [copy_context() for _ in range(count)]
-    outcomes: dict[int, Outcome] = {}
-    crashes: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            for i in numbers:
-                if crashes:
-                    return
-                outcomes[i] = contexts[i].run(one, i)
-        except BaseException as crash:  # noqa: BLE001 - raised again below, in the calling thread
-            crashes.append(crash)
-            stop()
-
-    threads = [Thread(target=work, daemon=True) for _ in range(min(count, most))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException as interrupt:
-        crashes.append(interrupt)
-        stop()
-        raise
-    for crash in crashes:
-        raise crash
-    return [outcomes[i] for i in range(count)]
-
-
-async def _arun_streams(
-    client: AsyncClient, request: PromptRequest, runs: Sequence[AsyncCallbackManagerForLLMRun | None]
-) -> Batch:
-    """See `_run_streams`."""
-    failed: list[XDMError] = []
-    turns = asyncio.Semaphore(request.max_concurrency)
-
-    async def one(i: int) -> Outcome:
-        async with turns:
-            if failed and request.stop_on_error:
-                return failed[0]
-            run = runs[i] if i < len(runs) else None
-            prompt = as_sent(request.prompts[i])
-            try:
-                async with await client.stream(prompt, on_retry=retries_to([run]), **request.params) as stream:
-                    async for _ in achunks(stream, run):
-                        pass
-                    return stream.completion
-            except XDMError as error:
-                failed.append(error)
-                return error
-
-    tasks = [asyncio.ensure_future(one(i)) for i in range(len(request.prompts))]
-    try:
-        return request.batch(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)  # they end their streams before this returns

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from xdm_integrations._version import __version__
 from xdm_integrations.client.lazy_clients import Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
+from xdm_integrations.core.protocol.call import layered
 from xdm_integrations.core.protocol.checks import OPTIONS, unknown_parameter
 from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
@@ -253,19 +254,13 @@ class GatewaySettings(Connected, BaseModel):
         return self._layered(kwargs)
 
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:
-        params = {name: value for name in self.PARAMETERS if (value := getattr(self, name)) is not None}
-        extra: Params = {}
-        for name, value in self.model_kwargs.items():
-            if value is not None:
-                (params if name in self.PARAMETERS else extra)[name] = value
-        params.update({name: value for name, value in kwargs.items() if value is not None})
-        extra = {**extra, **(self.extra_body or {}), **(kwargs.get("extra_body") or {})}
-        return {**params, "extra_body": extra} if extra else params
+        fields = {name: getattr(self, name) for name in self.PARAMETERS}
+        return layered(self.PARAMETERS, fields, self.model_kwargs, self.extra_body, kwargs)
 
     def _shown(self, kwargs: Mapping[str, Any]) -> Params:
         """Return what of a call belongs into cache keys and traces, beside `_identity`."""
         shown = {name: value for name, value in kwargs.items() if name in self.PARAMETERS and value is not None}
-        if kwargs.get("extra_body") and isinstance(kwargs["extra_body"], Mapping):
+        if kwargs.get("extra_body"):
             shown.update(_hashed(self._layered(kwargs)["extra_body"]))
         return shown
 

@@ -6,11 +6,12 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.held_back import HeldBack
 
 from .convert import completions as convert
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.outputs import GenerationChunk
@@ -22,20 +23,16 @@ if TYPE_CHECKING:
 def chunks(stream: CompletionStream, run: CallbackManagerForLLMRun | None) -> Iterator[GenerationChunk]:
     """Yield the pieces of the first choice, each reported to the run; the last has the token counts."""
     report = run.on_llm_new_token if run is not None and run.handlers else None
-    held: CompletionChunk | None = None
+    held: HeldBack[CompletionChunk] = HeldBack()
     for piece in stream:
         if piece.index:
             continue
-        if piece.finish_reason is not None:
-            held = piece
-            continue
-        for ready in (piece,) if held is None else _released(held, piece):
+        for ready in held.feed(piece):
             chunk = convert.chunk(ready)
             if report is not None:
                 report(ready.text, chunk=chunk)
             yield chunk
-        held = None
-    chunk = convert.last_chunk(held, stream.completion)
+    chunk = convert.last_chunk(held.end(), stream.completion)
     if report is not None:
         report(chunk.text, chunk=chunk)
     yield chunk
@@ -46,20 +43,16 @@ async def achunks(
 ) -> AsyncGenerator[GenerationChunk, None]:
     """See `chunks`."""
     report = run.on_llm_new_token if run is not None and run.handlers else None
-    held: CompletionChunk | None = None
+    held: HeldBack[CompletionChunk] = HeldBack()
     async for piece in stream:
         if piece.index:
             continue
-        if piece.finish_reason is not None:
-            held = piece
-            continue
-        for ready in (piece,) if held is None else _released(held, piece):
+        for ready in held.feed(piece):
             chunk = convert.chunk(ready)
             if report is not None:
                 await report(ready.text, chunk=chunk)
             yield chunk
-        held = None
-    chunk = convert.last_chunk(held, stream.completion)
+    chunk = convert.last_chunk(held.end(), stream.completion)
     if report is not None:
         await report(chunk.text, chunk=chunk)
     yield chunk
@@ -121,8 +114,3 @@ def _so_far(stream: CompletionStream | AsyncCompletionStream | None, error: Base
     if stream is not None:
         return stream.completion
     return error.partial if isinstance(error, XDMError) else None
-
-
-def _released(held: CompletionChunk, piece: CompletionChunk) -> Sequence[CompletionChunk]:
-    """Return what is delivered when a piece comes after the one with the finish reason."""
-    return (held, piece) if held.text or held.logprobs is not None else (piece,)
