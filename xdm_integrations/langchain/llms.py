@@ -434,18 +434,14 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     def _open(
         self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: CallbackManagerForLLMRun | None
     ) -> CompletionStream:
-        params = self._params({**kwargs, "stop": stop})
-        return self._sync_client().stream(
-            as_sent(as_texts([prompt])[0]), on_retry=prompt_runs.retries_to([run]), **params
-        )
+        request = self._request(as_texts([prompt]), stop, kwargs)
+        return prompt_runs.open_stream(self._sync_client().stream, request, 0, run)
 
     async def _aopen(
         self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: AsyncCallbackManagerForLLMRun | None
     ) -> AsyncCompletionStream:
-        params = self._params({**kwargs, "stop": stop})
-        return await self._async_client().stream(
-            as_sent(as_texts([prompt])[0]), on_retry=prompt_runs.retries_to([run]), **params
-        )
+        request = self._request(as_texts([prompt]), stop, kwargs)
+        return await prompt_runs.open_stream(self._async_client().stream, request, 0, run)
 
     def _start(self, stop: Stop, kwargs: Mapping[str, Any], prompts: Sequence[str]) -> Start:
         stops = self._stop(stop)

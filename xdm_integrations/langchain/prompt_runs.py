@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
 from langchain_core.outputs import LLMResult, RunInfo
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from .settings import Params
 
+Opened = TypeVar("Opened")
+
 _TAKES_DEFAULTS = "langsmith_inheritable_metadata" in inspect.signature(CallbackManager.configure).parameters
 """langchain-core 1.4 and later give their own tracer the parameters of the call this way."""
 
@@ -62,11 +64,20 @@ class PromptRequest:
 
     prompts: Sequence[str]
     params: Mapping[str, Any]
-    streaming: bool = False
-    batch_size: int = 20
-    max_concurrency: int = 8
-    stop_on_error: bool = False
-    """Send nothing more once a prompt has failed."""
+    streaming: bool
+    batch_size: int
+    max_concurrency: int
+    stop_on_error: bool
+    """Once a prompt has failed, send nothing more and wait for no other."""
+
+    @property
+    def batching(self) -> dict[str, Any]:
+        """The arguments of a batch beside what is asked for."""
+        return {
+            "batch_size": self.batch_size,
+            "max_concurrency": self.max_concurrency,
+            "stop_on_error": self.stop_on_error,
+        }
 
     def with_model(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the name of the model asked for, where the server doesn't say which one served."""
@@ -90,14 +101,8 @@ def run_prompts(
             return Batch([error])
         return Batch([request.with_model(completion)], completion.usage)
     else:
-        batch = client.complete_batch(
-            [as_sent(prompt) for prompt in prompts],
-            batch_size=request.batch_size,
-            max_concurrency=request.max_concurrency,
-            stop_on_error=request.stop_on_error,
-            on_retry=on_retry,
-            **request.params,
-        )
+        texts = [as_sent(prompt) for prompt in prompts]
+        batch = client.complete_batch(texts, on_retry=on_retry, **request.batching, **request.params)
     return Batch([request.with_model(one) for one in batch.outcomes], batch.usage)
 
 
@@ -116,15 +121,19 @@ async def arun_prompts(
             return Batch([error])
         return Batch([request.with_model(completion)], completion.usage)
     else:
-        batch = await client.complete_batch(
-            [as_sent(prompt) for prompt in prompts],
-            batch_size=request.batch_size,
-            max_concurrency=request.max_concurrency,
-            stop_on_error=request.stop_on_error,
-            on_retry=on_retry,
-            **request.params,
-        )
+        texts = [as_sent(prompt) for prompt in prompts]
+        batch = await client.complete_batch(texts, on_retry=on_retry, **request.batching, **request.params)
     return Batch([request.with_model(one) for one in batch.outcomes], batch.usage)
+
+
+def open_stream(
+    stream: Callable[..., Opened],
+    request: PromptRequest,
+    i: int,
+    run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+) -> Opened:
+    """Call a client's `stream` for one of the prompts; that of `AsyncClient` is to be awaited."""
+    return stream(as_sent(request.prompts[i]), on_retry=retries_to([run]), **request.params)
 
 
 def _run_streams(
@@ -138,7 +147,7 @@ def _run_streams(
         (i,) = pack.positions
         run = runs[i] if i < len(runs) else None
         try:
-            with client.stream(as_sent(request.prompts[i]), on_retry=retries_to([run]), **request.params) as stream:
+            with open_stream(client.stream, request, i, run) as stream:
                 reading[i] = stream
                 if not stopped.is_set():  # else it has been opened too late for `abort` to see it
                     for _ in chunks(stream, run):
@@ -171,9 +180,8 @@ async def _arun_streams(
     async def work(pack: Pack) -> PackResult:
         (i,) = pack.positions
         run = runs[i] if i < len(runs) else None
-        prompt = as_sent(request.prompts[i])
         try:
-            async with await client.stream(prompt, on_retry=retries_to([run]), **request.params) as stream:
+            async with await open_stream(client.stream, request, i, run) as stream:
                 async for _ in achunks(stream, run):
                     pass
                 return PackResult([stream.completion], stream.completion.usage)
