@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scripted import DONE, chunk, completion, echoing, http, stream
-from xdm_integrations import APIResponseError, ConfigurationError, InsufficientQuotaError
+from xdm_integrations import APIResponseError, ConfigurationError, InsufficientQuotaError, UnsupportedParameterError
 
 QUOTA = {"error": {"message": "用户额度不足", "type": "new_api_error", "code": "insufficient_user_quota"}}
 NESTED = {
@@ -160,3 +160,15 @@ def test_an_empty_prompt_is_refused_before_sending(world, server):
     with pytest.raises(ConfigurationError, match="empty"):
         world.invoke(world.llm(server), "")
     assert not server.requests
+
+
+@pytest.mark.parametrize("method", ["invoke", "batch", "generate", "stream"])
+def test_a_server_that_drops_echo_is_named_and_no_score_is_of_the_wrong_text(world, server, method):
+    server.script = [
+        stream(chunk(" Paris"), chunk(finish="length"), DONE) if method == "stream" else http(completion(" Paris"))
+    ]
+    llm = world.llm(server, echo=True, logprobs=1, max_tokens=1)
+    call = {"invoke": world.invoke, "batch": world.batch, "generate": world.generate, "stream": world.stream}[method]
+    with pytest.raises(UnsupportedParameterError) as raised:
+        call(llm, "The capital of France is" if method in ("invoke", "stream") else ["The capital of France is"])
+    assert raised.value.param == "echo"
