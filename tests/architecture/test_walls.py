@@ -26,7 +26,6 @@ LONG = {
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/completions/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",
-    "langchain/prompt_runs.py": "what becomes of prompts and their runs, sync and async",
     "langchain/settings.py": "one class: settings with their documentation, their checks, and what a call sends",
     "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }

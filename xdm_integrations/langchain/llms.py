@@ -20,7 +20,7 @@ from langchain_core.runnables.config import ensure_config, get_config_list
 
 from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters, split_prompts
 
-from . import prompt_runs
+from . import prompt_requests, prompt_runs
 from .batch_call import BatchCall
 from .convert import PROVIDER
 from .convert import completions as convert
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Completion
 
     from .llm_structured import StructuredParams
-    from .prompt_runs import GenerateParams, PromptRequest, Start
+    from .prompt_requests import PromptRequest
+    from .prompt_runs import GenerateParams, Start
     from .prompts import Stop
     from .settings import Params
 
@@ -305,7 +306,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     def _generate(
         self, prompts: list[str], stop: Stop = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
     ) -> LLMResult:
-        batch = prompt_runs.run_prompts(
+        batch = prompt_requests.run_prompts(
             self._sync_client(), self._request(as_texts(prompts), stop, kwargs), [run_manager]
         )
         return convert.result(batch.completions, batch.usage)
@@ -318,7 +319,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         request = self._request(as_texts(prompts), stop, kwargs)
-        batch = await prompt_runs.arun_prompts(self._async_client(), request, [run_manager])
+        batch = await prompt_requests.arun_prompts(self._async_client(), request, [run_manager])
         return convert.result(batch.completions, batch.usage)
 
     def _generate_helper(
@@ -393,7 +394,9 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     ) -> Batch[Completion]:
         """Send the prompts, and end each one's run with what came of it; a mistake in the call ends them all."""
         try:
-            batch = prompt_runs.run_prompts(self._sync_client(), self._request(prompts, stop, kwargs, call), managers)
+            batch = prompt_requests.run_prompts(
+                self._sync_client(), self._request(prompts, stop, kwargs, call), managers
+            )
         except BaseException as error:
             prompt_runs.fail(managers, error)
             raise
@@ -410,7 +413,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     ) -> Batch[Completion]:
         """See `_answer`."""
         try:
-            batch = await prompt_runs.arun_prompts(
+            batch = await prompt_requests.arun_prompts(
                 self._async_client(), self._request(prompts, stop, kwargs, call), managers
             )
         except BaseException as error:
@@ -422,7 +425,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     def _request(
         self, prompts: Sequence[str], stop: Stop, kwargs: Mapping[str, Any], call: BatchCall | None = None
     ) -> PromptRequest:
-        return prompt_runs.PromptRequest(
+        return prompt_requests.PromptRequest(
             prompts,
             self._params({**kwargs, "stop": stop}),
             streaming=self.streaming,
@@ -435,13 +438,13 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: CallbackManagerForLLMRun | None
     ) -> CompletionStream:
         request = self._request(as_texts([prompt]), stop, kwargs)
-        return prompt_runs.open_stream(self._sync_client().stream, request, 0, run)
+        return prompt_requests.open_stream(self._sync_client().stream, request, 0, run)
 
     async def _aopen(
         self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: AsyncCallbackManagerForLLMRun | None
     ) -> AsyncCompletionStream:
         request = self._request(as_texts([prompt]), stop, kwargs)
-        return await prompt_runs.open_stream(self._async_client().stream, request, 0, run)
+        return await prompt_requests.open_stream(self._async_client().stream, request, 0, run)
 
     def _start(self, stop: Stop, kwargs: Mapping[str, Any], prompts: Sequence[str]) -> Start:
         stops = self._stop(stop)
