@@ -84,7 +84,6 @@ class GatewaySettings(Connected, BaseModel):
 
     if TYPE_CHECKING:
         model: str
-        metadata: dict[str, Any] | None
 
     xdm_api_key: SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None = Field(
         default_factory=secret_from_env(KEY_VARIABLE, default=None), alias="api_key"
@@ -136,7 +135,8 @@ class GatewaySettings(Connected, BaseModel):
     @model_validator(mode="after")
     def _set_xdm_integrations_version(self) -> Self:
         """Tell tracers which version of this package made the run (langchain-core 1.4 and later)."""
-        if hasattr(self, "_add_version") and "xdm-integrations" not in (self.metadata or {}).get("lc_versions", {}):
+        versions = (getattr(self, "metadata", None) or {}).get("lc_versions", {})
+        if hasattr(self, "_add_version") and "xdm-integrations" not in versions:
             self._add_version("xdm-integrations", __version__)
         return self
 
