@@ -21,11 +21,11 @@ LONG = {
     "core/errors/tree.py": "the error tree: one documented class after the other",
     "client/batches.py": "the same concurrency twice, with threads and with tasks",
     "core/protocol/decoder.py": "one decoder, and what its accumulators owe",
-    "langchain/answering.py": "overrides of the base class",
     "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/protocol/results.py": "values with their documentation, and how each is read",
-    "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",
+    "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",
+    "langchain/settings.py": "one class: settings with their documentation, their checks, and what a call sends",
     "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")

@@ -1,4 +1,4 @@
-"""LangChain, sync and async, and a handler that writes down what callbacks are told."""
+"""LangChain, sync and async, and a handler that writes down what callbacks receive."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ class Recorder(BaseCallbackHandler):
     def all(self) -> list[Run]:
         return list(self.runs.values())
 
-    def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: Any, metadata: Any = None, **told: Any) -> None:
+    def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: Any, metadata: Any = None, **more: Any) -> None:
         (prompt,) = prompts
         assert run_id not in self.runs
-        self.runs[run_id] = Run(prompt, told["invocation_params"], metadata or {}, serialized, told.get("name"))
+        self.runs[run_id] = Run(prompt, more["invocation_params"], metadata or {}, serialized, more.get("name"))
 
     def on_llm_new_token(self, token: str, *, chunk: Any = None, run_id: Any, **_: Any) -> None:
         self.runs[run_id].tokens.append(token)

@@ -1,9 +1,10 @@
-"""Many prompts: packed, concurrent, in order, each with its own fate. Numbers are those of the acceptance checks."""
+"""Many prompts: packed, concurrent, in order, each with its own outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -96,10 +97,10 @@ def test_only_the_prompt_that_failed_is_an_exception(world, server, recorder, st
     assert answers[0] == "<a>"
     assert isinstance(answers[1], BadRequestError)
     assert answers[2] == "<c>"
-    fates = {run.prompt: (run.error, run.result) for run in recorder.all}
-    assert fates["bad"] == (answers[1], None)
-    assert fates["a"][1].generations[0][0].text == "<a>"
-    assert fates["c"][0] is None
+    outcomes = {run.prompt: (run.error, run.result) for run in recorder.all}
+    assert outcomes["bad"] == (answers[1], None)
+    assert outcomes["a"][1].generations[0][0].text == "<a>"
+    assert outcomes["c"][0] is None
 
 
 def test_inputs_that_are_no_prompts_fail_alone(world, server):
@@ -119,7 +120,7 @@ def test_a_mistake_of_the_call_is_every_prompts_exception(world, server, recorde
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world, server, recorder, streaming):
+def test_without_it_the_first_error_is_raised_and_nothing_more_is_sent(world, server, recorder, streaming):
     server.script = refusing("bad")
     llm = world.llm(server, batch_size=1, streaming=streaming)
     with pytest.raises(BadRequestError, match="bad word"):
@@ -127,6 +128,55 @@ def test_without_it_the_first_error_is_raised_and_nothing_more_is_asked(world, s
     assert [seen.json["prompt"] for seen in server.requests] == ["a", "bad"]
     assert len(recorder.all) == 3
     assert all((run.error is None) != (run.result is None) for run in recorder.all)
+
+
+def answer(world, method, llm, prompts, handler):
+    """Call `batch` or `generate`, which say differently who listens."""
+    if method == "batch":
+        return world.batch(llm, prompts, {"callbacks": [handler]})
+    return world.generate(llm, prompts, callbacks=[handler])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("method", ["batch", "generate"])
+def test_the_first_error_is_raised_although_other_requests_hang(world, server, recorder, method, streaming):
+    """Without `return_exceptions` their answers have no reader, so they are cancelled (in threads: left behind)."""
+    hanging = threading.Event()
+
+    def script(seen):
+        if seen.json["prompt"] == "bad":
+            return [hanging, *REFUSED]
+        return [hanging.set, HANG]
+
+    server.script = script
+    llm = world.llm(server, batch_size=1, streaming=streaming, max_retries=0)
+    start = time.monotonic()
+    with pytest.raises(BadRequestError, match="bad word") as raised:
+        answer(world, method, llm, ["hangs", "bad"], recorder)
+    assert time.monotonic() - start < 5  # the other one hangs for ten
+    if world.is_async:
+        assert server.wait_until(lambda: server.disconnects)
+    assert [run.error for run in recorder.all] == [raised.value] * 2
+
+
+@pytest.mark.parametrize("method", ["batch", "generate"])
+def test_the_first_error_ends_a_stream_that_has_begun(world, server, method):
+    begun = threading.Event()
+
+    class Listening(Recorder):
+        def on_llm_new_token(self, token, **received):
+            begun.set()
+
+    def script(seen):
+        if seen.json["prompt"] == "bad":
+            return [begun, *REFUSED]
+        return stream(chunk("a"), HANG, end=False)
+
+    server.script = script
+    llm = world.llm(server, streaming=True, max_retries=0)
+    with pytest.raises(BadRequestError, match="bad word"):
+        answer(world, method, llm, ["hangs", "bad"], Listening())
+    assert server.wait_until(lambda: server.disconnects)
 
 
 def test_streaming_with_several_prompts_and_several_choices(world, server, recorder):
@@ -149,7 +199,7 @@ def test_streaming_prompts_run_concurrently(world, server):
     assert gate.most == 2
 
 
-def test_an_empty_batch_asks_nothing(world, server):
+def test_an_empty_batch_makes_no_request(world, server):
     llm = world.llm(server)
     assert world.batch(llm, []) == []
     assert world.generate(llm, []).generations == []
@@ -160,8 +210,8 @@ def test_an_empty_batch_asks_nothing(world, server):
 def test_every_run_has_its_own_configuration_and_the_counts_sum_up(world, server, recorder):
     configs = [{"callbacks": [recorder], "run_name": f"run-{i}", "metadata": {"i": i}} for i in range(45)]
     world.batch(world.llm(server), [f"a b {i}" for i in range(45)], configs)
-    told = {run.prompt: (run.name, run.metadata["i"]) for run in recorder.all}
-    assert told == {f"a b {i}": (f"run-{i}", i) for i in range(45)}
+    received = {run.prompt: (run.name, run.metadata["i"]) for run in recorder.all}
+    assert received == {f"a b {i}": (f"run-{i}", i) for i in range(45)}
     usages = [run.result.llm_output["token_usage"] for run in recorder.all]
     assert sum(usage.get("total_tokens", 0) for usage in usages) == 45 * 4
 
@@ -204,7 +254,7 @@ def test_a_cache_serves_and_learns_prompt_by_prompt(world, server):
         world.invoke(llm, "bad")
 
 
-def test_nothing_is_learnt_from_a_mistaken_call(world, server):
+def test_nothing_is_cached_from_a_mistaken_call(world, server):
     cache = InMemoryCache()
     world.batch(world.llm(server, cache=cache), ["a"], return_exceptions=True, temprature=1)
     assert not cache._cache
@@ -238,10 +288,10 @@ def test_a_rate_limited_batch_waits_and_goes_on(world, server):
 class Refusing(Recorder):
     """Refuses to start the run of one prompt."""
 
-    def on_llm_start(self, serialized, prompts, **told):
+    def on_llm_start(self, serialized, prompts, **received):
         if prompts == ["no"]:
             raise RuntimeError("not this one")
-        super().on_llm_start(serialized, prompts, **told)
+        super().on_llm_start(serialized, prompts, **received)
 
 
 def test_runs_that_have_started_end_if_another_cant_start(world, server):
@@ -258,10 +308,10 @@ def test_a_run_that_is_still_starting_when_another_fails_ends_too(server):
     refused = threading.Event()
 
     class Slow(Refusing):
-        def on_llm_start(self, serialized, prompts, **told):
+        def on_llm_start(self, serialized, prompts, **received):
             if prompts == ["no"]:
                 refused.set()
-            super().on_llm_start(serialized, prompts, **told)
+            super().on_llm_start(serialized, prompts, **received)
             if prompts == ["slow"]:
                 refused.wait(5)
                 for _ in range(20):  # turns of the loop, in which the refusal gets around
@@ -285,7 +335,7 @@ def test_a_run_that_is_still_starting_when_another_fails_ends_too(server):
 
 def test_an_error_of_a_handler_ends_the_streams_of_the_other_prompts(world, server):
     class Breaking(Recorder):
-        def on_llm_new_token(self, token, **told):
+        def on_llm_new_token(self, token, **received):
             if token == "bad":
                 raise RuntimeError("broken")
 

@@ -1,4 +1,4 @@
-"""In chains and agents (check 66): what people build with LangChain, with the real packages."""
+"""In chains and agents: what people build with LangChain, with the real packages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who counts tokens sees them: the real packages, after every kind of call.
-
-Numbers are those of the acceptance checks.
-"""
+"""Who counts tokens sees them: the real packages, after every kind of call."""
 
 from __future__ import annotations
 

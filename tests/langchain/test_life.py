@@ -1,4 +1,4 @@
-"""One instance through threads, event loops, copies and its end. Numbers are those of the acceptance checks."""
+"""One instance through threads, event loops, copies and its end."""
 
 from __future__ import annotations
 
@@ -373,7 +373,7 @@ KEEPING = {
 
 
 @pytest.mark.parametrize("name", KEEPING)
-def test_assigning_what_isnt_the_connections_keeps_them_and_what_was_learnt(world, server, name):
+def test_assigning_what_isnt_the_connections_keeps_them_and_the_facts_about_the_server(world, server, name):
     llm = world.llm(server)
     server.script = lambda seen: (
         http({"error": {"message": "unknown field stream_options", "type": "invalid_request_error"}}, 400)

@@ -1,4 +1,4 @@
-"""What is sent, and what is refused before it is sent. Numbers are those of the acceptance checks."""
+"""What is sent, and what is refused before it is sent."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_every_parameter_can_be_given_everywhere(world, server, how):
 def test_every_parameter_is_a_field_with_a_text_that_says_its_range():
     import inspect
 
-    from xdm_integrations.langchain import settings as fields
+    from xdm_integrations.langchain import llm_settings as fields
 
     source = inspect.getsource(fields)
     for name in PARAMETERS:
@@ -223,7 +223,7 @@ def test_model_and_model_name_are_one(server):
     assert XDMLLM(model_name="m").model == XDMLLM(model="m").model_name == "m"
 
 
-def test_a_servers_own_fields(world, server):
+def test_server_specific_fields(world, server):
     llm = world.llm(server, extra_body={"a": 1, "b": 1, "temperature": 1}, model_kwargs={"c": 1, "b": 9}, temperature=0)
     world.invoke(llm, "hi", extra_body={"b": 2})
     body = sent(server)

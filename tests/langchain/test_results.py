@@ -1,11 +1,11 @@
-"""What comes back from calls that don't stream. Numbers are those of the acceptance checks."""
+"""What comes back from calls that don't stream."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.scripted import completion, echoing, http
-from xdm_integrations import APIResponseError, ConfigurationError, InsufficientQuotaError
+from tests.scripted import DONE, chunk, completion, echoing, http, stream
+from xdm_integrations import APIResponseError, ConfigurationError, InsufficientQuotaError, UnsupportedParameterError
 
 QUOTA = {"error": {"message": "用户额度不足", "type": "new_api_error", "code": "insufficient_user_quota"}}
 NESTED = {
@@ -92,10 +92,31 @@ def test_what_describes_an_answer_is_kept(world, server, recorder):
         "model_name": "served-model",
         "id": "cmpl-1",
         "created": 1700000000,
-        "system_fingerprint": "fp_1",  # check 24: in both worlds
+        "system_fingerprint": "fp_1",
         "request_id": "rid",
         "headers": {"x-oneapi-request-id": "rid"},
     }
+
+
+def test_fields_that_a_server_adds_are_kept_and_none_is_taken_for_langchains(world, server, recorder):
+    body = completion("a", timings={"predicted_ms": 1.5}, usage_metadata={"promptTokenCount": 1})
+    body["choices"][0] |= {"stop_reason": 128009, "token_ids": [1], "choices": "theirs"}
+    server.script = [http(body)]
+    result = world.generate(world.llm(server), ["hi"])
+    info = result.generations[0][0].generation_info
+    assert (info["stop_reason"], info["token_ids"], info["timings"]) == (128009, [1], {"predicted_ms": 1.5})
+    assert "usage_metadata" not in info
+    assert "choices" not in info
+
+    pieces = [chunk("a"), chunk("b"), chunk(finish="stop", timings={"predicted_ms": 1.5})]
+    for i, piece in enumerate(pieces):
+        piece["choices"][0]["token_ids"] = [i]
+    pieces[-1]["choices"][0]["stop_reason"] = 128009
+    server.script = [stream(*pieces, DONE)]
+    world.stream(world.llm(server), "hi", {"callbacks": [recorder]})
+    info = recorder.run.generation.generation_info
+    assert (info["stop_reason"], info["token_ids"], info["timings"]) == (128009, [0, 1, 2], {"predicted_ms": 1.5})
+    assert [key for key in ("usage_metadata", "choices") if key in info] == []
 
 
 def test_a_server_that_names_no_model_leaves_the_one_asked_for(world, server):
@@ -139,3 +160,15 @@ def test_an_empty_prompt_is_refused_before_sending(world, server):
     with pytest.raises(ConfigurationError, match="empty"):
         world.invoke(world.llm(server), "")
     assert not server.requests
+
+
+@pytest.mark.parametrize("method", ["invoke", "batch", "generate", "stream"])
+def test_a_server_that_drops_echo_is_named_and_no_score_is_of_the_wrong_text(world, server, method):
+    server.script = [
+        stream(chunk(" Paris"), chunk(finish="length"), DONE) if method == "stream" else http(completion(" Paris"))
+    ]
+    llm = world.llm(server, echo=True, logprobs=1, max_tokens=1)
+    call = {"invoke": world.invoke, "batch": world.batch, "generate": world.generate, "stream": world.stream}[method]
+    with pytest.raises(UnsupportedParameterError) as raised:
+        call(llm, "The capital of France is" if method in ("invoke", "stream") else ["The capital of France is"])
+    assert raised.value.param == "echo"

@@ -1,4 +1,4 @@
-"""Streams, from the first token to the last word about them. Numbers are those of the acceptance checks."""
+"""Streams, from the first token to the last word about them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_usage_can_be_declined_and_a_server_that_refuses_the_wish_is_asked_witho
 def test_the_usage_event_makes_no_piece(world, server, recorder):
     server.script = [tokens("a", "b")]
     world.stream(world.llm(server), "x", {"callbacks": [recorder]})
-    assert recorder.run.tokens == ["a", "b", ""]  # the last is the server's own piece with the finish reason
+    assert recorder.run.tokens == ["a", "b", ""]  # the last is the server's piece with the finish reason
     server.script = [stream(chunk("a"), chunk("b", finish="stop"), usage_chunk(), DONE)]
     assert [one.text for one in world.items(world.llm(server), "_stream", "x")] == ["a", "b"]
 
@@ -199,7 +199,7 @@ def test_a_server_without_finish_reasons_can_be_allowed(world, server):
     assert world.stream(world.llm(server, require_finish_reason=False), "x") == ["a"]
 
 
-def test_a_stall_is_our_own_timeout_with_the_text_so_far(world, server):
+def test_a_stall_is_our_timeout_with_the_text_so_far(world, server):
     server.script = [stream(chunk("partial"), HANG, end=False)]
     with pytest.raises(StreamInterruptedError) as caught:
         world.stream(world.llm(server, timeout=(5, 0.6)), "x")
@@ -381,7 +381,7 @@ def test_a_subclass_with_its_own_stream_keeps_it(world, server):
 
 
 def test_a_long_stream_costs_the_same_per_token():
-    """The whole answer is built once, at the end, and not once per token."""
+    """The complete answer is built once, at the end, and not once per token."""
     from tests.langchain.growth import cost_per_token
 
     short, long = cost_per_token(2_000), cost_per_token(40_000)

@@ -1,7 +1,8 @@
-"""Answers as objects (check 65), from a scripted server and from the real engine."""
+"""Answers as objects, from a scripted server and from the real engine."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -33,6 +34,7 @@ SCHEMA = {
     "properties": {"name": {"type": "string"}, "people": {"type": "integer"}},
     "required": ["name", "people"],
 }
+SCHEMA_TEXT = json.dumps(SCHEMA)
 ANSWER = '{"name": "Paris", "people": 2}'
 KINDS = pytest.mark.parametrize(
     ("schema", "expected"),
@@ -60,6 +62,64 @@ def test_an_answer_becomes_an_object(world, server, schema, expected, text):
 
 
 @KINDS
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Rome", "people": 1}\nNo, better:\n' + ANSWER,
+        f"{ANSWER}\nBy the schema {SCHEMA_TEXT} that is it.",
+        f"Of {{1, 2}} cities: {ANSWER} {{as asked}}",
+        f'<think>{{"name": "Rome", "people": 1}}</think>{ANSWER}',
+        f'{ANSWER} {{"name": "half"}}',
+        ANSWER.replace(", ", ",\n"),
+    ],
+    ids=["draft", "schema repeated", "braces in prose", "thought", "less than asked for", "line breaks"],
+)
+def test_the_last_complete_object_that_fits_is_taken(world, server, schema, expected, text):
+    say(server, text)
+    assert world.invoke(world.llm(server).with_structured_output(schema), "?") == expected
+
+
+def test_a_line_break_inside_a_text_is_read(world, server):
+    say(server, '{"name": "one\ntwo", "people": 2}')
+    assert world.invoke(world.llm(server).with_structured_output(City), "?").name == "one\ntwo"
+
+
+def test_a_value_that_pydantic_can_convert_is_taken_for_a_class(world, server):
+    say(server, '{"name": "Paris", "people": "2"}')
+    assert world.invoke(world.llm(server).with_structured_output(City), "?") == City(name="Paris", people=2)
+
+
+FUNCTION = {"name": "the city", "description": "A city.", "parameters": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        FUNCTION,
+        {"type": "function", "function": FUNCTION},
+        {"type": "json_schema", "json_schema": {"name": "the city", "schema": SCHEMA}},
+    ],
+    ids=["function", "tool", "response format"],
+)
+def test_the_dictionary_of_a_function_is_a_schema_too(world, server, schema):
+    chain = world.llm(server).with_structured_output(schema, method="json_schema")
+    say(server, ANSWER)
+    assert world.invoke(chain, "?") == {"name": "Paris", "people": 2}
+    sent = server.requests[0].json["response_format"]["json_schema"]
+    assert sent == {"name": "the_city", "schema": SCHEMA, "strict": True}
+    say(server, '{"name": "Paris"}')
+    with pytest.raises(OutputParserException, match="lacks people"):
+        world.invoke(chain, "?")
+
+
+@pytest.mark.parametrize(("title", "name"), [("城市", "answer"), ("a" * 70, "a" * 64)])
+def test_a_name_is_made_fit_for_the_server(world, server, title, name):
+    say(server, ANSWER)
+    world.invoke(world.llm(server).with_structured_output({**SCHEMA, "title": title}, method="json_schema"), "?")
+    assert server.requests[0].json["response_format"]["json_schema"]["name"] == name
+
+
+@KINDS
 def test_the_raw_text_can_be_had_too(world, server, schema, expected):
     chain = world.llm(server).with_structured_output(schema, include_raw=True)
     say(server, ANSWER)
@@ -71,7 +131,9 @@ def test_the_raw_text_can_be_had_too(world, server, schema, expected):
 
 
 @KINDS
-@pytest.mark.parametrize("text", ["no idea", '{"name": "Paris", "people": 2', '{"name": "Paris"}', "[1]", ""])
+@pytest.mark.parametrize(
+    "text", ["no idea", '{"name": "Paris", "people": 2', '{"name": "Paris"}', "[1]", "", '{"name": 1, "people": {}}']
+)
 def test_what_isnt_such_an_object_is_an_error_with_the_text(world, server, schema, expected, text):
     say(server, text)
     with pytest.raises(OutputParserException) as caught:
@@ -85,7 +147,7 @@ def test_a_cut_off_answer_is_never_repaired_and_says_what_helps(world, server):
         world.invoke(world.llm(server).with_structured_output({"title": "x", "type": "object"}), "?")
 
 
-def test_the_servers_own_schema_parameter_is_sent_on_request(world, server):
+def test_a_server_specific_schema_parameter_is_sent_on_request(world, server):
     say(server, ANSWER)
     llm = world.llm(server, extra_body={"top_k": 1})
     world.invoke(llm.with_structured_output(SCHEMA, method="json_schema"), "?")

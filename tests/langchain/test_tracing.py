@@ -1,4 +1,4 @@
-"""Caches, callbacks and traces: they see the whole call, and no secret. Numbers are those of the acceptance checks."""
+"""Caches, callbacks and traces: they see the complete call, and no secret."""
 
 from __future__ import annotations
 
@@ -154,9 +154,9 @@ def test_what_is_traced_is_what_is_in_effect(world, server, recorder, method):
     else:
         inputs = ["hi"] if method == "batch" else "hi"
         getattr(world, method)(llm, inputs, {"callbacks": [recorder]}, **kwargs)
-    told = recorder.run.params
+    received = recorder.run.params
     assert {
-        name: told[name] for name in ("model", "temperature", "max_tokens", "top_p", "stop", "base_url", "_type")
+        name: received[name] for name in ("model", "temperature", "max_tokens", "top_p", "stop", "base_url", "_type")
     } == {
         "model": "m",
         "temperature": 0.7,
@@ -285,7 +285,7 @@ def test_the_model_that_served_reaches_langchains_tracers(world, server):
             assert spy.seen.extra["metadata"]["ls_model_name"] == "served-model"
 
 
-def test_a_cache_hit_asks_nobody_and_starts_no_run(world, server, recorder):
+def test_a_cache_hit_makes_no_request_and_starts_no_run(world, server, recorder):
     llm = world.llm(server, cache=InMemoryCache())
     world.invoke(llm, "hi")
     assert world.invoke(llm, "hi", {"callbacks": [recorder]}) == "<hi>"

@@ -115,7 +115,7 @@ async def awaited_mistakes(llm: XDMLLM) -> None:
     await llm.ainvoke("a", temprature=0)  # type: ignore[call-arg] # misspelt
     llm.astream("a", max_token=5)  # type: ignore[call-arg] # misspelt
     llm.astream("a", seed="1")  # type: ignore[arg-type] # a string
-    await llm.abatch(["a"], top_k=5)  # type: ignore[call-arg] # a server's own, for `extra_body`
+    await llm.abatch(["a"], top_k=5)  # type: ignore[call-arg] # server-specific, for `extra_body`
     await llm.abatch(["a"], stop=[1])  # type: ignore[list-item] # not texts
     await llm.agenerate(["a"], temprature=0)  # type: ignore[call-arg] # misspelt
 

@@ -1,60 +1,99 @@
-"""What an `XDMLLM` can be set to: its fields, their checks, and what identifies it."""
+"""How a model reaches the gateway: the settings that all of LangChain's classes here share."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, Any, TypeAlias
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from langchain_core.language_models.llms import BaseLLM
+from langchain_core import __version__ as core_version
 from langchain_core.rate_limiters import BaseRateLimiter  # noqa: TC002 - pydantic reads the annotations
 from langchain_core.utils import secret_from_env
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from xdm_integrations._version import __version__
-from xdm_integrations.core.completions.parameters import PARAMETERS
-from xdm_integrations.core.errors.tree import settings_error
-from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, DEFAULT_MODEL, KEY_VARIABLE
+from xdm_integrations.client.lazy_clients import Connected
+from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
+from xdm_integrations.core.protocol.call import layered
+from xdm_integrations.core.protocol.checks import OPTIONS, unknown_parameter
+from xdm_integrations.core.protocol.config import (
+    DEFAULT_BASE_URL,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    check_headers,
+    normalize_base_url,
+    normalize_key,
+    normalize_timeout,
+)
 from xdm_integrations.core.protocol.wire import Limits, Timeout  # noqa: TC001 - pydantic reads the annotations
 
-from .checks import check_call, check_settings, default_base_url, unknown_setting
-from .prompts import TokenIds
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from typing_extensions import Self
+
+    from xdm_integrations import AsyncClient, Client
 
 Key: TypeAlias = "SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None"
 Params: TypeAlias = "dict[str, Any]"
 
+_ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": "model"}
+"""Names that are accepted, for the fields that they mean."""
+_CLIENT_ARGUMENTS = {
+    "xdm_api_key": "api_key",
+    "xdm_api_base": "base_url",
+    "timeout": "timeout",
+    "max_retries": "max_retries",
+    "default_headers": "default_headers",
+    "stream_usage": "stream_usage",
+    "require_finish_reason": "require_finish_reason",
+    "limits": "limits",
+    "allow_http": "allow_http",
+    "rate_limiter": "rate_limiter",
+}
+"""The fields that clients are made of, where a class has them. Any other can change, and connections are kept."""
+_USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
 
-class XDMFields(BaseLLM):
-    """The settings of `XDMLLM`. Every value is checked when it is given, by constructor or assignment.
 
-    A name that doesn't exist is an error that suggests the near one. None means "not given".
+class GatewaySettings(Connected, BaseModel):
+    """Settings that every value is checked for when it is given, by constructor or assignment.
+
+    A name that doesn't exist is an error that suggests the near one. None means "not given". Threads and event
+    loops may share an instance; its clients are made when they are first needed, and copies make their own.
+
+    A class that uses this stands it before the base class of LangChain, has a field `model` and one for each of its
+    endpoint's `PARAMETERS`.
     """
 
     model_config = ConfigDict(
         populate_by_name=True,
         validate_assignment=True,
+        arbitrary_types_allowed=True,
         protected_namespaces=(),
         hide_input_in_errors=True,  # the input holds the key
-        defer_build=True,  # pydantic's part costs 10 ms per class; only `XDMLLM` needs it
     )
 
-    # How the gateway is reached
+    PARAMETERS: ClassVar[Mapping[str, Any]]
+    """The parameters of the endpoint, by name."""
+    CHECK_PARAMETERS: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
+    """Refuses values that the endpoint can't take, and returns the others in their normal form."""
+    DECIDED: ClassVar[tuple[str, ...]]
+    """Fields of the body that the method called decides, so that no setting may."""
+    NONE_IS_A_VALUE: ClassVar[frozenset[str]] = frozenset()
+    """Fields for which None isn't their default."""
+
+    if TYPE_CHECKING:
+        model: str
 
     xdm_api_key: SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None = Field(
         default_factory=secret_from_env(KEY_VARIABLE, default=None), alias="api_key"
     )
-    """The API key, or a function that is asked for it before each call (a coroutine function
-    serves async calls only). Default: the environment variable `XDM_API_KEY`. Private hosts
-    need none."""
+    """The API key, or a function that is asked for it before each call (a coroutine function serves async calls
+    only). Default: the environment variable `XDM_API_KEY`. Private hosts need none."""
     xdm_api_base: str | None = Field(default=None, alias="base_url")
     """Root URL of the API. Default: the environment variable `XDM_BASE_URL`, else the gateway's."""
     timeout: Timeout | float | tuple[float | None, ...] | None = None
-    """Seconds for connecting and for each wait, or `(connect, read)`, or `(connect, read, total)`,
-    or a `Timeout`.
+    """Seconds for connecting and for each wait, or `(connect, read)`, or `(connect, read, total)`, or a `Timeout`.
     Default: 10 s to connect, 300 s between bytes, no limit in total."""
     max_retries: int = Field(default=2, ge=0)
     """Requests after the first, at most. Only what can't have been answered is sent again."""
@@ -66,61 +105,15 @@ class XDMFields(BaseLLM):
     """Accept plain http to a public host."""
     limits: Limits | None = None
     """How much of a reply is taken before it is refused as too large."""
-
-    # What is asked for: the parameters of the endpoint, sent under these names
-
-    model: str = DEFAULT_MODEL
-    """The model's id. `model_name` is accepted, and readable, too."""
-    best_of: int | None = None
-    """1 to 20, at least `n`: candidates generated, of which the best `n` come back. Each is
-    billed. Not in streams. Many gateways drop it."""
-    echo: bool | None = None
-    """Put the prompt in front of the answer. Many gateways drop it."""
-    frequency_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens by how often they have appeared."""
-    logit_bias: Mapping[int, float] | Mapping[str, float] | None = None
-    """Token id to -100 (never) ... 100 (always)."""
-    logprobs: int | None = None
-    """0 to 5: log probabilities of this many likeliest tokens beside the sampled one."""
-    max_tokens: int | None = DEFAULT_MAX_TOKENS
-    """At least 1 (0 with `echo`): tokens generated per choice. None leaves it to the server,
-    whose own default is 16."""
-    n: int | None = None
-    """1 to 128: choices per prompt. Each is billed."""
-    presence_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens that have appeared at all."""
-    seed: int | None = None
-    """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
-    stop: str | list[str] | None = None
-    """Up to 4 texts at which generation ends; they aren't part of the answer."""
-    suffix: str | None = None
-    """Text that comes after the answer (fill in the middle); few models can."""
-    temperature: float | None = None
-    """0 to 2: how random the sampling is."""
-    top_p: float | None = None
-    """0 to 1: sample from the likeliest tokens that add up to this probability."""
-    user: str | None = None
-    """An id of the end user, for the provider's abuse detection."""
     model_kwargs: Mapping[str, Any] = Field(default_factory=dict)
-    """More parameters, known ones or a server's own. They win over the fields, and calls win over
-    them. They are traced: what is secret belongs into `extra_body`."""
+    """More parameters, the endpoint's or server-specific ones. They win over the fields, and calls win over them.
+    They are traced: what is secret belongs into `extra_body`."""
     extra_body: Mapping[str, Any] | None = Field(default=None, exclude=True, repr=False)
-    """Fields of every body, for servers that know more than the API. They win over parameters.
-    Never shown, traced or serialized."""
+    """Fields of every body, for servers that know more than the API. They win over parameters. Never shown, traced
+    or serialized."""
 
-    # How it is asked
-
-    streaming: bool = False
-    """Let `invoke`, `generate` and `batch` stream, so that callbacks get each token."""
-    stream_usage: bool = True
-    """Ask for token counts in streams."""
-    require_finish_reason: bool = True
-    """Take a stream without a finish_reason as cut off. Switch it off for servers that never
-    send one; then `[DONE]` is the end."""
-    batch_size: int = Field(default=20, ge=1)
-    """Prompts in one request, at most."""
-    max_concurrency: int = Field(default=8, ge=1)
-    """Requests in flight for one batch, at most; `config["max_concurrency"]` comes first."""
+    _made_sync: Client | None = PrivateAttr(default=None)
+    _made_async: AsyncClient | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
@@ -131,16 +124,31 @@ class XDMFields(BaseLLM):
                 ConfigurationError: One can't be used; the message names it.
             """
             try:
-                super().__init__(**check_settings(type(self), settings))
+                super().__init__(**self._checked(settings))
             except ValidationError as error:
                 raise settings_error(error) from None
 
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
+        """Call LangChain's: what pydantic makes here for private attributes would hide it."""
+        super().model_post_init(context)
+
     @model_validator(mode="after")
-    def _set_xdm_integrations_version(self) -> XDMFields:
+    def _set_xdm_integrations_version(self) -> Self:
         """Tell tracers which version of this package made the run (langchain-core 1.4 and later)."""
-        if hasattr(self, "_add_version") and "xdm-integrations" not in (self.metadata or {}).get("lc_versions", {}):
+        versions = (getattr(self, "metadata", None) or {}).get("lc_versions", {})
+        if hasattr(self, "_add_version") and "xdm-integrations" not in versions:
             self._add_version("xdm-integrations", __version__)
         return self
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Say which argument is secret, and which environment variable holds it."""
+        return {"xdm_api_key": KEY_VARIABLE}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Say that `dumpd` gives the constructor's arguments, secrets left out."""
+        return True
 
     @property
     def model_name(self) -> str:
@@ -149,8 +157,8 @@ class XDMFields(BaseLLM):
 
     @property
     def base_url(self) -> str:
-        """The root URL that is asked. May be assigned; None for the default."""
-        return self.xdm_api_base or default_base_url(allow_http=self.allow_http)
+        """The root URL that requests go to. May be assigned; None for the default."""
+        return self.xdm_api_base or _default_base_url(allow_http=self.allow_http)
 
     @base_url.setter
     def base_url(self, url: str | None) -> None:
@@ -165,10 +173,7 @@ class XDMFields(BaseLLM):
     def api_key(self, key: str | Key) -> None:
         self.xdm_api_key = key  # type: ignore[assignment] # a string is wrapped on its way
 
-    # What a call sends, and what it shows
-
-    _sent: Params | None = PrivateAttr(default=None)
-    """What every call sends; made when it is first needed."""
+    # One object's life
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - any field
         """Check the value as the constructor does, and forget what was made of the old one.
@@ -179,67 +184,151 @@ class XDMFields(BaseLLM):
         cls = type(self)
         if name not in cls.model_fields:
             if name[:1] != "_" and not hasattr(cls, name):
-                raise unknown_setting(name, cls)
+                raise self._unknown_setting(name)
             super().__setattr__(name, value)
             return
         others = {other: self.__dict__[other] for other in cls.model_fields if other in self.__dict__}
         try:
-            super().__setattr__(name, check_settings(cls, {**others, name: value})[name])
+            super().__setattr__(name, self._checked({**others, name: value})[name])
         except ValidationError as error:
             raise settings_error(error) from None
-        self._forget(name)
+        self.__dict__.pop("_serialized", None)  # LangChain's base classes keep it for traces
+        if name in _CLIENT_ARGUMENTS:
+            self._forget_clients()
 
-    def _forget(self, name: str | None = None) -> None:
-        """Forget what was made of a field's old value, or with None of all fields."""
-        del name  # what is made here is made of any
-        self._sent = None
-        self.__dict__.pop("_serialized", None)  # the base class keeps it for traces
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings."""
+        if not isinstance(other, GatewaySettings) or type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in type(self).model_fields)
 
-    @property
-    def _identifying_params(self) -> Mapping[str, Any]:
-        """What changes an answer, by the names of the constructor; nothing secret."""
-        params = {name: value for name in PARAMETERS if (value := getattr(self, name)) is not None}
-        return {**params, "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
+    __hash__ = None  # type: ignore[assignment] # settings can change
 
-    def _params(self, stop: Sequence[str] | None, kwargs: Mapping[str, Any]) -> Params:
-        """Return what the client is asked for: the call's arguments over `model_kwargs` over the fields.
+    def __copy__(self) -> Self:
+        """Copy the settings; the copy makes clients of its own."""
+        copied = super().__copy__()
+        copied._forget_clients()  # noqa: SLF001 - of this class
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the settings; the rate limiter is shared, since both copies spend the same budget."""
+        memo = {} if memo is None else memo
+        memo[id(self.rate_limiter)] = self.rate_limiter
+        copied = super().__deepcopy__(memo)
+        copied._forget_clients()  # noqa: SLF001 - of this class
+        return copied
+
+    def _client_settings(self) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            **{argument: getattr(self, name) for name, argument in _CLIENT_ARGUMENTS.items() if name in fields},
+            "default_headers": {"User-Agent": _USER_AGENT, **(self.default_headers or {})},
+            "max_tokens": None,  # each call says what it wants, and of which model
+        }
+
+    # What identifies it, and what a call sends
+
+    def _identity(self) -> Params:
+        """Return what changes an answer, by the names of the constructor; nothing secret."""
+        params = {name: value for name in self.PARAMETERS if (value := getattr(self, name)) is not None}
+        return {**params, "base_url": self.base_url, **self.model_kwargs, **_hashed(self.extra_body)}
+
+    def _params(self, kwargs: Mapping[str, Any]) -> Params:
+        """Return what the client is called with: the call's arguments over `model_kwargs` over the fields.
 
         Raises:
             ConfigurationError: An argument of the call isn't a parameter.
         """
-        check_call(kwargs)
-        if self._sent is None:
-            self._sent = self._defaults()
-        params = {**self._sent, **{name: value for name, value in kwargs.items() if value is not None}}
-        if stop is not None:
-            params["stop"] = stop
-        if kwargs.get("extra_body") and self._sent.get("extra_body"):
-            params["extra_body"] = {**self._sent["extra_body"], **kwargs["extra_body"]}
-        return params
+        for name, value in kwargs.items():
+            if value is None:
+                continue
+            if name == "stream":
+                raise ConfigurationError(
+                    "stream: not a parameter of a call. Call `.stream()` for the pieces, or set `streaming=True` to "
+                    "let `invoke`, `batch` and `generate` stream behind the scenes."
+                )
+            if name not in self.PARAMETERS and name not in OPTIONS:
+                raise unknown_parameter(name, (*self.PARAMETERS, *OPTIONS))
+            if name in ("extra_body", "extra_headers") and not isinstance(value, Mapping):
+                raise ConfigurationError(f"{name}: expected a mapping, got {type(value).__name__}.")
+        return self._layered(kwargs)
 
-    def _defaults(self) -> Params:
-        params = {name: value for name in PARAMETERS if (value := getattr(self, name)) is not None}
-        extra_body: Params = {}
-        for name, value in self.model_kwargs.items():
-            if value is not None:
-                (params if name in PARAMETERS else extra_body)[name] = value
-        extra_body.update(self.extra_body or {})
-        if extra_body:
-            params["extra_body"] = extra_body
-        return params
+    def _layered(self, kwargs: Mapping[str, Any]) -> Params:
+        fields = {name: getattr(self, name) for name in self.PARAMETERS}
+        return layered(self.PARAMETERS, fields, self.model_kwargs, self.extra_body, kwargs)
 
-    def _shown(self, kwargs: Mapping[str, Any], prompts: Sequence[str]) -> Params:
-        """Return what of a call belongs into cache keys and traces, beside what identifies the LLM."""
-        shown = {name: value for name, value in kwargs.items() if name in PARAMETERS and value is not None}
+    def _shown(self, kwargs: Mapping[str, Any]) -> Params:
+        """Return what of a call belongs into cache keys and traces, beside `_identity`."""
+        shown = {name: value for name, value in kwargs.items() if name in self.PARAMETERS and value is not None}
         if kwargs.get("extra_body"):
-            own = self._defaults().get("extra_body", {})
-            shown.update(hashed({"own": own, "call": kwargs["extra_body"]}))
-        if any(isinstance(prompt, TokenIds) for prompt in prompts):
-            shown["prompt_type"] = "token_ids"  # the ids [1, 2] and the text "[1, 2]" aren't the same prompt
+            shown.update(_hashed(self._layered(kwargs)["extra_body"]))
         return shown
 
+    # Checks, before pydantic's and the client's: names, ranges, None
 
-def hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:
+    @classmethod
+    def _checked(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings as they are kept, each checked; `values` isn't changed.
+
+        Args:
+            values: What the constructor was given; or, when one field is assigned, all of them.
+
+        Raises:
+            ConfigurationError: A name is unknown, or a value can't be used.
+        """
+        given: dict[str, Any] = {}
+        for alias, value in values.items():
+            name = _ALIASES.get(alias, alias)
+            field = cls.model_fields.get(name)
+            if field is None:
+                raise cls._unknown_setting(alias)
+            if value is None and name not in cls.NONE_IS_A_VALUE:
+                given.setdefault(name, field.get_default(call_default_factory=True))
+            elif name != alias and values.get(name) not in (None, value):
+                raise ConfigurationError(f"{alias}: given twice, as `{alias}` and as `{name}`.")
+            else:
+                given[name] = value
+        given.update(cls.CHECK_PARAMETERS({name: given.get(name) for name in cls.PARAMETERS}))
+        model_kwargs = given.get("model_kwargs")
+        if isinstance(model_kwargs, dict):
+            cls.CHECK_PARAMETERS({name: value for name, value in model_kwargs.items() if name in cls.PARAMETERS})
+            for name in OPTIONS:
+                if name in model_kwargs:
+                    raise ConfigurationError(f"model_kwargs: {name!r} belongs beside it, not into it.")
+            for name in cls.DECIDED:
+                if name in model_kwargs:
+                    raise ConfigurationError(f"model_kwargs: must not hold {name!r}; the method called decides it.")
+        _check_connection(given)
+        return given
+
+    @classmethod
+    def _unknown_setting(cls, name: str) -> ConfigurationError:
+        return unknown_parameter(name, sorted({*cls.model_fields, *_ALIASES}))
+
+
+def _check_connection(given: dict[str, Any]) -> None:
+    key = given.get("xdm_api_key")
+    if key is not None and not callable(key):
+        plain = normalize_key(key)
+        given["xdm_api_key"] = None if plain is None else SecretStr(plain)
+    timeout = given.get("timeout")
+    if timeout is not None:
+        given["timeout"] = tuple(timeout) if isinstance(timeout, list) else timeout
+        normalize_timeout(given["timeout"])
+    allow_http = bool(given.get("allow_http"))
+    if given.get("xdm_api_base"):
+        given["xdm_api_base"] = normalize_base_url(given["xdm_api_base"], allow_http=allow_http)
+    elif os.environ.get(URL_VARIABLE):
+        given["xdm_api_base"] = _default_base_url(allow_http=allow_http)
+    if given.get("default_headers") is not None:
+        given["default_headers"] = check_headers(given["default_headers"])
+
+
+def _default_base_url(*, allow_http: bool) -> str:
+    return normalize_base_url(os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL, allow_http=allow_http)
+
+
+def _hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:
     """Tell bodies apart without showing what they hold: it may be secret."""
     if not extra_body:
         return {}

@@ -1,7 +1,7 @@
 """From the client's values to LangChain's. Pure.
 
 LangChain adds the pieces of a stream up: texts are concatenated and numbers summed, under every
-key of `generation_info`. So whatever describes the whole answer travels on exactly one piece, the
+key of `generation_info`. So whatever describes the complete answer travels on exactly one piece, the
 last; and no other piece has any of these keys.
 """
 
@@ -13,6 +13,8 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
 from xdm_integrations.core.errors.tree import XDMError
 
+from . import PROVIDER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.results import Logprobs, Usage
     from xdm_integrations.core.protocol.wire import Sleep
 
-PROVIDER = "xdm"
-
+_MEANINGFUL = ("usage_metadata", "lc_gateway_metadata", "choices", "token_usage")
+"""Keys of `generation_info` by which LangChain and its tracers count tokens and name models."""
 _SHOWN_HEADERS = ("x-ratelimit-", "x-request-id", "x-oneapi-request-id", "openai-processing-ms")
 
 
@@ -34,7 +36,12 @@ def generations(completion: Completion) -> list[Generation]:
     return [
         Generation(
             text=choice.text,
-            generation_info={"finish_reason": choice.finish_reason, "logprobs": _logprobs(choice.logprobs), **served},
+            generation_info={
+                **_added(completion, choice),
+                "finish_reason": choice.finish_reason,
+                "logprobs": _logprobs(choice.logprobs),
+                **served,
+            },
         )
         for choice in completion.choices
     ]
@@ -86,13 +93,13 @@ def chunk(piece: CompletionChunk) -> GenerationChunk:
 
 
 def last_chunk(piece: CompletionChunk | None, completion: Completion) -> GenerationChunk:
-    """Return the last piece, with everything that describes the whole answer."""
+    """Return the last piece, with everything that describes the complete answer."""
     info = _info(completion, piece.logprobs if piece is not None else None)
     return GenerationChunk(text=piece.text if piece is not None else "", generation_info=info)
 
 
 def streamed(completion: Completion) -> GenerationChunk:
-    """Return a whole answer that was streamed: what its pieces add up to."""
+    """Return a complete answer that was streamed: what its pieces add up to."""
     return GenerationChunk(text=completion.text, generation_info=_info(completion, completion.logprobs))
 
 
@@ -146,7 +153,8 @@ def _counts(details: object, names: dict[str, str]) -> dict[str, int]:
 
 
 def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
-    info: dict[str, Any] = {"finish_reason": completion.finish_reason, **_about(completion), **_served(completion)}
+    added = _added(completion, completion.choices[0]) if completion.choices else {}
+    info = {**added, "finish_reason": completion.finish_reason, **_about(completion), **_served(completion)}
     if logprobs is not None:
         info["logprobs"] = _logprobs(logprobs)
     if completion.usage is not None:
@@ -158,11 +166,20 @@ def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
 
 def _choice(choice: Choice) -> dict[str, Any]:
     return {
+        **choice.extra,
         "index": choice.index,
         "text": choice.text,
         "finish_reason": choice.finish_reason,
         "logprobs": _logprobs(choice.logprobs),
     }
+
+
+def _added(completion: Completion, choice: Choice) -> dict[str, Any]:
+    """Return what the server added to the answer and to a choice, without what LangChain would take for its own."""
+    added = {**completion.extra, **choice.extra}
+    for name in _MEANINGFUL:
+        added.pop(name, None)
+    return added
 
 
 def _about(completion: Completion) -> dict[str, Any]:
