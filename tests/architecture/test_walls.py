@@ -26,6 +26,7 @@ LONG = {
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/completions/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: the public methods of its base class, blocking and awaited",
+    "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
     "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")

@@ -10,16 +10,12 @@ Tool calls: `predict_and_call` hands `None` for both parts of the ReAct agent th
 the agent refuses; here they have their defaults.
 """
 
-# ruff: noqa: ANN401, FBT001, FBT002 # LlamaIndex's own signatures
-
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
-from llama_index.core.llms.llm import LLM
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program import LLMTextCompletionProgram
 from llama_index.core.program.utils import get_program_for_llm
@@ -27,15 +23,10 @@ from llama_index.core.prompts import PromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import PydanticProgramMode
 
 from .instrumentation import dispatcher
-from .settings import XDMFields
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-
-    from llama_index.core.base.llms.types import ChatMessage
-    from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.llms.llm import LLM
     from llama_index.core.prompts import BasePromptTemplate
-    from llama_index.core.tools import BaseTool
     from llama_index.core.types import BasePydanticProgram, Model
 
 _BY_TEXT = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
@@ -55,7 +46,7 @@ class _Reader(PydanticOutputParser[Any]):
         return query
 
 
-def _program_for(
+def program_for(
     llm: LLM,
     output_cls: type[Model],
     prompt: BasePromptTemplate,
@@ -84,103 +75,45 @@ def _program_for(
     return program, {"llm_kwargs": {**(llm_kwargs or {}), "formatted": True}, "prompt": llm._extend_prompt(text)}  # noqa: SLF001 - the base class's way to add the system prompt
 
 
-# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
-_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(LLM.predict_and_call)
-_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(LLM.apredict_and_call)
+def structured_answer(
+    llm: LLM,
+    output_cls: type[Model],
+    prompt: BasePromptTemplate,
+    llm_kwargs: dict[str, Any] | None,
+    prompt_args: dict[str, Any],
+) -> Model:
+    """Return the answer as an instance of `output_cls`, between the events that LlamaIndex makes of it."""
+    _started(output_cls, prompt, prompt_args)
+    program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
+    return _ended(program(**arguments))
 
 
-class StructuredAnswers(XDMFields):
-    """`structured_predict` and its kin, `predict_and_call` and its."""
-
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return the answer as an instance of `output_cls`.
-
-        Args:
-            output_cls: A Pydantic class; its JSON schema goes below the prompt.
-            prompt: A template. It isn't changed.
-            llm_kwargs: Parameters of the call, as for `complete`.
-            **prompt_args: What fills the template.
-
-        Raises:
-            ValueError: The answer holds no JSON, or none that fits.
-            XDMError: The call failed.
-        """
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        result = cast("Model", program(**arguments))  # a list only from models that call functions
-        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
-        return result
-
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """See `structured_predict`."""
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        result = cast("Model", await program.acall(**arguments))
-        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
-        return result
-
-    # `stream_structured_predict` and `astream_structured_predict` of the base class call these two.
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return program.stream_call(**arguments)
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return await program.astream_call(**arguments)
-
-    def predict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """Let the model choose a tool by the ReAct prompt, call it, and return its output."""
-        return _predict_and_call(self, tools, user_msg, chat_history, verbose, **_with_react(kwargs))
-
-    async def apredict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """See `predict_and_call`."""
-        return await _apredict_and_call(self, tools, user_msg, chat_history, verbose, **_with_react(kwargs))
+async def astructured_answer(
+    llm: LLM,
+    output_cls: type[Model],
+    prompt: BasePromptTemplate,
+    llm_kwargs: dict[str, Any] | None,
+    prompt_args: dict[str, Any],
+) -> Model:
+    """See `structured_answer`."""
+    _started(output_cls, prompt, prompt_args)
+    program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
+    return _ended(await program.acall(**arguments))
 
 
-def _with_react(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _started(output_cls: type[Model], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:
+    event = LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+    dispatcher.event(event)
+
+
+def _ended(result: Model | list[Model]) -> Model:
+    answer = cast("Model", result)  # a list only from models that call functions
+    dispatcher.event(LLMStructuredPredictEndEvent(output=answer))
+    return answer
+
+
+def with_react(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `predict_and_call` with the parts of a ReAct agent that LlamaIndex leaves out."""
     from llama_index.core.agent.react import ReActChatFormatter, ReActOutputParser  # noqa: PLC0415 - 20 ms, with all agents
 
     return {

@@ -26,7 +26,7 @@ from xdm_integrations.core.protocol.lenient import join_surrogates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xdm_integrations.core.completions.results import Completion, CompletionChunk
+    from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Logprobs
 
 
@@ -74,71 +74,62 @@ def _only_text(message: ChatMessage, index: int, what: str) -> ConfigurationErro
 def completion_response(
     completion: Completion, text: str | None = None, delta: str | None = None
 ) -> CompletionResponse:
-    """Return a whole answer; `text` and `delta` are given for the last item of a stream."""
-    usage = completion.usage
-    logprobs = completion.logprobs
-    return CompletionResponse(
-        text=completion.text if text is None else text,
-        delta=delta,
-        raw=raw_of(completion),
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs={} if usage is None else usage.as_dict(),
-    )
+    """Return a complete answer; `text` and `delta` are given for the last item of a stream."""
+    return CompletionResponse(text=completion.text if text is None else text, **_beside_text(completion, delta))
 
 
 def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
-    """Return a whole answer as the assistant's message; see `completion_response`."""
-    usage = completion.usage
+    """Return a complete answer as the assistant's message; see `completion_response`."""
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text)
+    return ChatResponse(message=message, **_beside_text(completion, delta))
+
+
+def _beside_text(completion: Completion, delta: str | None) -> dict[str, Any]:
+    raw = raw_of(completion)
     logprobs = completion.logprobs
-    return ChatResponse(
-        message=ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text),
-        delta=delta,
-        raw=raw_of(completion),
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs={} if usage is None else usage.as_dict(),
-    )
+    return {
+        "delta": delta,
+        "raw": raw,
+        "logprobs": None if logprobs is None else logprobs_of(logprobs),
+        "additional_kwargs": dict(raw["usage"] or {}),
+    }
 
 
 def completion_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> CompletionResponse:
     """Return an item of a stream before its last; `text` is all the text so far."""
-    delta, index, finish_reason, logprobs = chunk
-    raw_logprobs = None if logprobs is None else logprobs.as_dict()
-    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
-    return CompletionResponse(
-        text=text,
-        delta=delta,
-        raw={**about, "choices": [choice]},
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-    )
+    return CompletionResponse(text=text, **_beside_piece(about, chunk))
 
 
 def chat_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> ChatResponse:
     """Return an item of a chat stream before its last; its message holds all the text so far."""
-    delta, index, finish_reason, logprobs = chunk
-    raw_logprobs = None if logprobs is None else logprobs.as_dict()
-    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
-    return ChatResponse(
-        message=ChatMessage(role=MessageRole.ASSISTANT, content=text),
-        delta=delta,
-        raw={**about, "choices": [choice]},
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-    )
+    return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), **_beside_piece(about, chunk))
+
+
+def _beside_piece(about: dict[str, Any], chunk: CompletionChunk) -> dict[str, Any]:
+    logprobs = chunk.logprobs
+    return {
+        "delta": chunk.text,
+        "raw": {**about, "choices": [_choice(chunk)]},
+        "logprobs": None if logprobs is None else logprobs_of(logprobs),
+    }
 
 
 def raw_of(completion: Completion) -> dict[str, Any]:
-    """Return `raw` for a whole answer, with all its choices."""
+    """Return `raw` for a complete answer, with all its choices."""
     return {
         **about(completion),
-        "choices": [
-            {
-                "text": text,
-                "index": index,
-                "finish_reason": finish_reason,
-                "logprobs": None if logprobs is None else logprobs.as_dict(),
-            }
-            for text, index, finish_reason, logprobs, _ in completion.choices
-        ],
+        "choices": [_choice(choice) for choice in completion.choices],
         "usage": None if completion.usage is None else completion.usage.as_dict(),
+    }
+
+
+def _choice(choice: Choice | CompletionChunk) -> dict[str, Any]:
+    logprobs = choice.logprobs
+    return {
+        "text": choice.text,
+        "index": choice.index,
+        "finish_reason": choice.finish_reason,
+        "logprobs": None if logprobs is None else logprobs.as_dict(),
     }
 
 
