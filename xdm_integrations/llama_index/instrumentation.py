@@ -85,15 +85,13 @@ def hide_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def with_options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with its options by their names again."""
     hidden = kwargs.get("request_options")
-    if not isinstance(hidden, Hidden):
-        return kwargs
-    return {**_without_options(kwargs), **hidden.options}
+    return {**_shown(kwargs), **hidden.options} if isinstance(hidden, Hidden) else {**kwargs}
 
 
-def _without_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if not isinstance(value, Hidden)}
 
 
@@ -135,7 +133,7 @@ class Instrumented(NamedTuple):
         return alone and has_no_listeners(callbacks.dispatcher)
 
     def _call(self, called: Callable[..., Any]) -> Any:  # noqa: ANN401 - a result, or what gives it when it is awaited
-        return self.events(called)(self.llm, self.asked, **_without_options(self.kwargs))
+        return self.events(called)(self.llm, self.asked, **_shown(self.kwargs))
 
 
 def has_no_listeners(dispatcher: Dispatcher) -> bool:

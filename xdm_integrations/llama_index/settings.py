@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
-from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from llama_index.core.bridge.pydantic import (
@@ -25,6 +24,7 @@ from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydantic reads it
 from xdm_integrations.client.lazy_clients import Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
+from xdm_integrations.core.protocol.call import layered
 from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
 from xdm_integrations.core.protocol.config import check_headers, normalize_base_url, normalize_key, normalize_timeout
 from xdm_integrations.core.protocol.wire import Limits  # noqa: TC001 - Pydantic reads it
@@ -205,30 +205,20 @@ class GatewaySettings(Connected, BaseModel):
             return check_headers(value)
 
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a call sends. Precedence: the call, then `additional_kwargs`, then the fields.
-
-        Args:
-            given: The arguments of the call.
+        """Return what a call with these arguments sends; see `layered`.
 
         Raises:
             ConfigurationError: The endpoint has no such parameter.
         """
-        fields = self.__dict__
-        params = {name: fields[name] for name in self.PARAMETERS if fields[name] is not None}
-        extra: dict[str, Any] = {}
-        for name, value in self.additional_kwargs.items():
-            if value is not None:
-                (params if name in self.PARAMETERS else extra)[name] = value
-        for name, value in with_options(given).items():
-            if value is not None and name not in self.IGNORED:
-                if name not in self.PARAMETERS and name not in OPTIONS:
-                    raise self._unknown_argument(name)
-                params[name] = value
-        extra.update(self.extra_body or {})
-        body = params.get("extra_body")
-        if extra and isinstance(body, (Mapping, NoneType)):  # the client refuses anything else
-            params["extra_body"] = {**extra, **(body or {})}
-        return params
+        call = with_options(given) if given else {}
+        for name, value in [*call.items()]:
+            if name in self.IGNORED:
+                del call[name]
+            elif value is not None and name not in self.PARAMETERS and name not in OPTIONS:
+                raise self._unknown_argument(name)
+        values = self.__dict__
+        fields = {name: values[name] for name in self.PARAMETERS}
+        return layered(self.PARAMETERS, fields, self.additional_kwargs, self.extra_body, call)
 
     def _unknown_argument(self, name: str) -> ConfigurationError:
         if name in self.MISPLACED:

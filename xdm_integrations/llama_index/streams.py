@@ -1,9 +1,7 @@
 """Streams of the client as streams of LlamaIndex's responses.
 
-Every piece of text is handed on at once. The piece with the finish_reason is held back until the token counts have
-come, so that the last item of a stream is the complete answer: what `complete` would have returned, plus its `delta`.
-A stream without text has that one item. Where more text comes after the finish_reason, the piece that was held back
-goes first, and the last item has the rest.
+Every piece of text is handed on at once, but for the last one (`HeldBack`): the last item of a stream is the complete
+answer, what `complete` would have returned, plus its `delta`. A stream without text has that one item.
 
 LlamaIndex's decorator wraps a generator in its own, and never closes what it wraps: a callback handler that keeps
 exceptions (`LlamaDebugHandler` does) would keep the connection too. So the outermost generator closes the stream.
@@ -14,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
+
+from xdm_integrations.core.protocol.held_back import HeldBack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -83,21 +83,16 @@ def items(
         response: Makes the last one of the completion, its text, and the delta.
     """
     text = ""
-    held: CompletionChunk | None = None
+    held_back: HeldBack[CompletionChunk] = HeldBack()
     for chunk in stream:
         if chunk.index:
             continue
-        if held is not None and held.text:  # it wasn't the last piece after all
-            text += held.text
-            yield piece(text, held)
-        held = None
-        if chunk.finish_reason is not None:
-            held = chunk._replace(finish_reason=None)  # the last item has it
-            continue
-        text += chunk.text
-        yield piece(text, chunk)
-    tail = "" if held is None else held.text
-    yield response(stream.completion, text + tail, tail)
+        for ready in held_back.feed(chunk):
+            text += ready.text
+            yield piece(text, ready)
+    last = held_back.end()
+    delta = "" if last is None else last.text
+    yield response(stream.completion, text + delta, delta)
 
 
 async def aitems(
@@ -105,18 +100,13 @@ async def aitems(
 ) -> AsyncGenerator[Item, None]:
     """See `items`."""
     text = ""
-    held: CompletionChunk | None = None
+    held_back: HeldBack[CompletionChunk] = HeldBack()
     async for chunk in stream:
         if chunk.index:
             continue
-        if held is not None and held.text:
-            text += held.text
-            yield piece(text, held)
-        held = None
-        if chunk.finish_reason is not None:
-            held = chunk._replace(finish_reason=None)
-            continue
-        text += chunk.text
-        yield piece(text, chunk)
-    tail = "" if held is None else held.text
-    yield response(stream.completion, text + tail, tail)
+        for ready in held_back.feed(chunk):
+            text += ready.text
+            yield piece(text, ready)
+    last = held_back.end()
+    delta = "" if last is None else last.text
+    yield response(stream.completion, text + delta, delta)

@@ -1,14 +1,15 @@
 """Values of `core` as LlamaIndex knows them. Pure.
 
-A response's `raw` is a plain dictionary in the API's own shape plus `request_id`; its key `usage`
-is always there (None if the server gave no counts), because that is where LlamaIndex's token
-counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints
-a message's `additional_kwargs` into the next prompt.
+A response's `raw` is a plain dictionary in the API's own shape plus `request_id`, with all that the server added to the
+answer and to its choices. Its key `usage` is always there (None if the server gave no counts), because that is where
+LlamaIndex's token counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints a
+message's `additional_kwargs` into the next prompt.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -24,12 +25,13 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.lenient import join_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
+    from xdm_integrations.core.completions.results import Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Logprobs
 
 
+_NOTHING: Mapping[str, Any] = {}
 _SILENT = ("thinking", "cache")
 """Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
 
@@ -85,13 +87,15 @@ def chat_response(completion: Completion, text: str | None = None, delta: str | 
 
 
 def _beside_text(completion: Completion, delta: str | None) -> dict[str, Any]:
-    raw = raw_of(completion)
+    usage = None if completion.usage is None else completion.usage.as_dict()
     logprobs = completion.logprobs
+    extra = completion.extra
+    choices = [*starmap(_choice, completion.choices)]
     return {
         "delta": delta,
-        "raw": raw,
+        "raw": {**extra, **about(completion), "choices": choices, "usage": usage},
         "logprobs": None if logprobs is None else logprobs_of(logprobs),
-        "additional_kwargs": dict(raw["usage"] or {}),
+        "additional_kwargs": {**extra, **(completion.choices[0].extra if choices else {}), **(usage or {})},
     }
 
 
@@ -106,29 +110,22 @@ def chat_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> Chat
 
 
 def _beside_piece(about: dict[str, Any], chunk: CompletionChunk) -> dict[str, Any]:
-    logprobs = chunk.logprobs
+    text, index, _, logprobs = chunk
     return {
-        "delta": chunk.text,
-        "raw": {**about, "choices": [_choice(chunk)]},
+        "delta": text,
+        "raw": {**about, "choices": [_choice(text, index, None, logprobs)]},  # the last item has the finish_reason
         "logprobs": None if logprobs is None else logprobs_of(logprobs),
     }
 
 
-def raw_of(completion: Completion) -> dict[str, Any]:
-    """Return `raw` for a complete answer, with all its choices."""
+def _choice(
+    text: str, index: int, finish_reason: str | None, logprobs: Logprobs | None, extra: Mapping[str, Any] = _NOTHING
+) -> dict[str, Any]:
     return {
-        **about(completion),
-        "choices": [_choice(choice) for choice in completion.choices],
-        "usage": None if completion.usage is None else completion.usage.as_dict(),
-    }
-
-
-def _choice(choice: Choice | CompletionChunk) -> dict[str, Any]:
-    logprobs = choice.logprobs
-    return {
-        "text": choice.text,
-        "index": choice.index,
-        "finish_reason": choice.finish_reason,
+        **extra,
+        "text": text,
+        "index": index,
+        "finish_reason": finish_reason,
         "logprobs": None if logprobs is None else logprobs.as_dict(),
     }
 
@@ -141,7 +138,7 @@ def about(completion: Completion) -> dict[str, Any]:
         "created": completion.created,
         "model": completion.model,
         "system_fingerprint": completion.system_fingerprint,
-        "request_id": completion.request_id,
+        "request_id": completion.request_id or completion.extra.get("request_id"),
         "choices": [],
         "usage": None,
     }
