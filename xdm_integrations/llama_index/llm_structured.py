@@ -2,32 +2,44 @@
 
 Structured answers: a Pydantic class in the prompt as a JSON schema, and its instance out of the answer.
 
-LlamaIndex's own program for text models doubles every brace of the schema (run-llama/llama_index
-PR 22380) and writes its output parser into the caller's template. Here the prompt is made from a
-copy, and then given to the same program as it is.
+LlamaIndex's own program for text models doubles every brace of the schema (run-llama/llama_index PR 22380) and writes
+its output parser into the caller's template: here the prompt is made from a copy. It reads all that stands between the
+first brace and the last, and its streams end with whatever they have, were it an object without content: here the
+answer is the last object that fits, or an error.
 
 Tool calls: `predict_and_call` hands `None` for both parts of the ReAct agent that it builds, which
 the agent refuses; here they have their defaults.
 """
 
+# ruff: noqa: ANN401 # LlamaIndex's own signatures
+
 from __future__ import annotations
 
 import copy
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+from llama_index.core.bridge.pydantic import ValidationError
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program import LLMTextCompletionProgram
-from llama_index.core.program.utils import get_program_for_llm
+from llama_index.core.program.utils import get_program_for_llm, process_streaming_objects
 from llama_index.core.prompts import PromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import PydanticProgramMode
+
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.protocol.json_answers import object_in, objects_in
 
 from .instrumentation import dispatcher
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from llama_index.core.base.llms.types import CompletionResponse
+    from llama_index.core.bridge.pydantic import BaseModel
     from llama_index.core.llms.llm import LLM
     from llama_index.core.prompts import BasePromptTemplate
-    from llama_index.core.types import BasePydanticProgram, Model
+    from llama_index.core.types import BaseOutputParser, BasePydanticProgram, Model
 
 _BY_TEXT = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
 
@@ -42,8 +54,72 @@ class _SchemaWriter(PydanticOutputParser[Any]):
 class _Reader(PydanticOutputParser[Any]):
     """Reads the answer, and leaves a finished prompt as it is."""
 
+    def parse(self, text: str) -> Any:
+        """Return the last complete object of the text that the class takes: models write drafts and prose around it."""
+        schema = self.output_cls.model_json_schema()
+        names = schema.get("properties", {}).keys()
+        best = object_in(text, schema)
+        near = [value for value in objects_in(text) if value.keys() & names]  # such as "3" for 3
+        error = ValueError(f"The answer holds no JSON object that fits {self.output_cls.__name__}.")
+        for value in near[::-1] if best is None else [best]:
+            try:
+                return self.output_cls.model_validate_json(jsontext.dumps(value))
+            except ValidationError as refused:
+                error = refused
+        raise error
+
     def format(self, query: str) -> str:
         return query
+
+
+class _Program(LLMTextCompletionProgram[Any]):
+    """LlamaIndex's program, whose streams end with an instance of the class, or raise."""
+
+    def stream_call(
+        self, *args: Any, llm_kwargs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Generator[Any, None, None]:
+        so_far = _ObjectSoFar(self._output_parser, self._output_cls)
+        for response in self._llm.stream_complete(self._prompt.format(**kwargs), *args, **(llm_kwargs or {})):
+            yield from so_far.feed(response)
+        yield so_far.end()
+
+    async def astream_call(
+        self, *args: Any, llm_kwargs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        responses = await self._llm.astream_complete(self._prompt.format(**kwargs), *args, **(llm_kwargs or {}))
+        return self._objects(responses)
+
+    async def _objects(self, responses: AsyncGenerator[CompletionResponse, None]) -> AsyncGenerator[Any, None]:
+        so_far = _ObjectSoFar(self._output_parser, self._output_cls)
+        async with aclosing(responses):
+            async for response in responses:
+                for partial in so_far.feed(response):
+                    yield partial
+        yield so_far.end()
+
+
+class _ObjectSoFar:
+    """What has come of an object: partial ones in LlamaIndex's own way, once they hold something of the class."""
+
+    def __init__(self, reader: BaseOutputParser, output_cls: type[BaseModel]) -> None:
+        self._reader = reader
+        self._output_cls = output_cls
+        self._partials: list[Any] = []
+        self._text = ""
+
+    def feed(self, response: CompletionResponse) -> list[Any]:
+        self._text = response.text
+        try:
+            partial: Any = process_streaming_objects(response, self._output_cls, self._partials)
+        except Exception:  # noqa: BLE001 - of a validator of the class, which is given half an object
+            return []
+        if not partial.model_fields_set & self._output_cls.model_fields.keys():
+            return []
+        self._partials = [partial]
+        return self._partials
+
+    def end(self) -> Any:
+        return self._reader.parse(self._text)
 
 
 def program_for(
@@ -71,7 +147,7 @@ def program_for(
         completion_to_prompt=llm.completion_to_prompt,
         **prompt_args,
     )
-    program = LLMTextCompletionProgram(_Reader(output_cls), output_cls, PromptTemplate("{prompt}"), llm)
+    program = _Program(_Reader(output_cls), output_cls, PromptTemplate("{prompt}"), llm)
     return program, {"llm_kwargs": {**(llm_kwargs or {}), "formatted": True}, "prompt": llm._extend_prompt(text)}  # noqa: SLF001 - the base class's way to add the system prompt
 
 
