@@ -21,6 +21,7 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 
+from xdm_integrations.core.completions.results import Choice
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.lenient import join_surrogates
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.results import Logprobs
 
 
-_NOTHING: Mapping[str, Any] = {}
+_NO_CHOICE = Choice("")
 _SILENT = ("thinking", "cache")
 """Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
 
@@ -77,25 +78,25 @@ def completion_response(
     completion: Completion, text: str | None = None, delta: str | None = None
 ) -> CompletionResponse:
     """Return a complete answer; `text` and `delta` are given for the last item of a stream."""
-    return CompletionResponse(text=completion.text if text is None else text, **_beside_text(completion, delta))
+    first = completion.choices[0] if completion.choices else _NO_CHOICE
+    return CompletionResponse(text=first.text if text is None else text, **_beside_text(completion, first, delta))
 
 
 def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
     """Return a complete answer as the assistant's message; see `completion_response`."""
-    message = ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text)
-    return ChatResponse(message=message, **_beside_text(completion, delta))
+    first = completion.choices[0] if completion.choices else _NO_CHOICE
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=first.text if text is None else text)
+    return ChatResponse(message=message, **_beside_text(completion, first, delta))
 
 
-def _beside_text(completion: Completion, delta: str | None) -> dict[str, Any]:
+def _beside_text(completion: Completion, first: Choice, delta: str | None) -> dict[str, Any]:
     usage = None if completion.usage is None else completion.usage.as_dict()
-    logprobs = completion.logprobs
-    extra = completion.extra
     choices = [*starmap(_choice, completion.choices)]
     return {
         "delta": delta,
-        "raw": {**extra, **about(completion), "choices": choices, "usage": usage},
-        "logprobs": None if logprobs is None else logprobs_of(logprobs),
-        "additional_kwargs": {**extra, **(completion.choices[0].extra if choices else {}), **(usage or {})},
+        "raw": {**completion.extra, **about(completion), "choices": choices, "usage": usage},
+        "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
+        "additional_kwargs": {**completion.extra, **first.extra, **(usage or {})},
     }
 
 
@@ -119,7 +120,11 @@ def _beside_piece(about: dict[str, Any], chunk: CompletionChunk) -> dict[str, An
 
 
 def _choice(
-    text: str, index: int, finish_reason: str | None, logprobs: Logprobs | None, extra: Mapping[str, Any] = _NOTHING
+    text: str,
+    index: int,
+    finish_reason: str | None,
+    logprobs: Logprobs | None,
+    extra: Mapping[str, Any] = _NO_CHOICE.extra,
 ) -> dict[str, Any]:
     return {
         **extra,
