@@ -26,6 +26,7 @@ LONG = {
     "core/protocol/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",
     "langchain/settings.py": "one class: settings with their documentation, their checks, and what a call sends",
+    "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
     "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")

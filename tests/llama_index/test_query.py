@@ -160,6 +160,49 @@ def test_streamed_structured_predict(world: World, server: ScriptedServer, llm: 
     assert template.output_parser is None
 
 
+CHATTY = [
+    f'<think>Perhaps {{"title": "Wasps", "length": 1}}?</think>{SONG}',
+    f'First a draft: {{"title": "Wasps", "length": 1}}. Better:\n```json\n{SONG}\n```\nI like {{braces}}.',
+    f"The schema is {json.dumps(Song.model_json_schema())}, so: {SONG}",
+    f'{SONG} {{"note": "that was a song"}}',
+    '{"title": "Bees", "length": "3"}',
+]
+
+
+@pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
+@pytest.mark.parametrize("answer", CHATTY)
+def test_the_answer_is_the_last_complete_object_that_fits(
+    world: World, server: ScriptedServer, llm: XDM, method: str, answer: str
+) -> None:
+    server.script = saying(answer)
+    if method.startswith("stream"):
+        *partial, song = world.items(llm, method, Song, PromptTemplate("Sing"))
+        assert all(set(dict(one)) & {"title", "length"} for one in partial)
+    else:
+        song = world.call(llm, method, Song, PromptTemplate("Sing"))
+    assert song == Song(title="Bees", length=3)
+
+
+class Wish(BaseModel):
+    """Nothing of it is required."""
+
+    colour: str | None = None
+
+
+@pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
+@pytest.mark.parametrize(
+    "answer", ["no idea", '{"title": "Be', '{"name": "Bees"}', json.dumps(Wish.model_json_schema())]
+)
+def test_an_answer_without_such_an_object_is_an_error_at_the_end(
+    world: World, server: ScriptedServer, llm: XDM, method: str, answer: str
+) -> None:
+    server.script = saying(answer)
+    ask = world.items if method.startswith("stream") else world.call
+    for output_cls in (Song, Wish):
+        with pytest.raises(ValueError, match=output_cls.__name__):
+            ask(llm, method, output_cls, PromptTemplate("Sing"))
+
+
 def test_prompts_of_structured_answers_have_template_and_system_prompt(world: World, server: ScriptedServer) -> None:
     llm = XDM(api_base=server.url, completion_to_prompt=lambda prompt: f"[{prompt}]", system_prompt="Be brief.")
     server.script = saying(SONG)
@@ -168,12 +211,6 @@ def test_prompts_of_structured_answers_have_template_and_system_prompt(world: Wo
     assert prompt.startswith("Be brief.\n\n[Sing")
     assert prompt.count("[Sing") == 1
     assert prompt.endswith("]")
-
-
-def test_an_answer_that_does_not_fit_is_an_error(world: World, server: ScriptedServer, llm: XDM) -> None:
-    server.script = saying("no idea")
-    with pytest.raises(ValueError, match="json"):
-        world.call(llm, "structured_predict", Song, PromptTemplate("Sing"))
 
 
 @pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # StructuredLLM.stream_chat calls it

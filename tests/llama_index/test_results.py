@@ -45,6 +45,22 @@ def test_a_completion_has_text_counts_and_everything_else_in_raw(
     }
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_server_adds_to_an_answer_or_a_choice_is_shown(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    added: dict[str, Any] = {"timings": {"predicted_ms": 5}, "request_id": "from-the-body"}
+    choice = {"text": "Hello", "index": 0, "logprobs": None, "finish_reason": "stop", "stop_reason": 11}
+    body = {**completion("Hello"), **added, "choices": [choice]}
+    server.script = [stream(chunk("Hel"), body, DONE) if method.startswith("stream") else http(body)]
+    response = world.ask(llm, method)
+    assert {name: response.raw[name] for name in added} == added
+    assert response.raw["choices"][0]["stop_reason"] == 11
+    assert response.additional_kwargs == {**added, "stop_reason": 11, **USAGE}
+    if method.endswith("chat"):
+        assert response.message.additional_kwargs == {}
+
+
 def test_a_chat_keeps_the_counts_out_of_the_message(world: World, server: ScriptedServer, llm: XDM) -> None:
     server.script = [http(completion("Hello"))]
     response = world.call(llm, "chat", [ChatMessage("hi")])

@@ -1,21 +1,18 @@
-"""LlamaIndex's decorators, with types, what passes by them unseen, and what nobody would hear.
+"""LlamaIndex's spans and events around a call, for any of its models, where somebody listens.
 
-Its decorators turn a method into `Any`; these give it back as it was. They also hand the arguments
-of a call to every tracer. `extra_headers` and `extra_body` may hold secrets, so `span` takes the
-options off before anybody sees them, and `hidden` gives them back inside the method.
+LlamaIndex hands the arguments of a call to every tracer. `extra_headers` and `extra_body` may hold secrets, so `span`
+hands the options on as one argument that shows nothing (`Hidden`), and events get no options at all.
 
-Where no handler listens, a call goes past them: they would make an id, a copy of the settings and
-several events per call, and another event per token, for nobody. It is looked up at each call, so a
-handler that is added later hears the calls that come.
+Where no handler listens, a call goes past LlamaIndex's decorators: they would make an id, a copy of the settings and
+several events per call, and another event per token, for no listener. It is looked up at each call, so a handler that
+is added later hears the calls that come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from functools import wraps
 from inspect import iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import callbacks
@@ -26,38 +23,120 @@ from llama_index_instrumentation.span_handlers import NullSpanHandler
 from xdm_integrations.core.protocol.checks import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from llama_index_instrumentation.dispatcher import Dispatcher
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Method = TypeVar("Method", bound="Callable[..., Any]")
+Result = TypeVar("Result")
 
 dispatcher = get_dispatcher(__name__)
 
-_NOTHING: Mapping[str, Any] = {}
-_hidden: ContextVar[Mapping[str, Any]] = ContextVar("hidden", default=_NOTHING)
+completion_events = callbacks.llm_completion_callback()
+"""LlamaIndex's decorator for what answers a prompt."""
+chat_events = callbacks.llm_chat_callback()
+"""LlamaIndex's decorator for what answers messages."""
 
 
-def completion_events(method: Method) -> Method:
-    """Tell LlamaIndex's callbacks of each call: its first argument is the prompt."""
-    return _told(callbacks.llm_completion_callback()(method), method)
+class Hidden:
+    """The options of a call, which the method that is called may read, and no tracer shows."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def __repr__(self) -> str:
+        return "Hidden()"
 
 
-def chat_events(method: Method) -> Method:
-    """Tell LlamaIndex's callbacks of each call: its first argument is the messages."""
-    return _told(callbacks.llm_chat_callback()(method), method)
+def span(method: Method) -> Method:
+    """Make a span of each call. Options among its arguments reach the method as one: `request_options=Hidden(...)`."""
+    method.__signature__ = signature(method)  # type: ignore[attr-defined] # LlamaIndex asks in each call, and it is slow
+    spanned: Any = dispatcher.span(method)  # marks `method`, and so `called`: the base class makes no second span
 
+    if iscoroutinefunction(method):
 
-def _told(telling: Callable[..., Any], method: Method) -> Method:
-    @wraps(method)
-    def called(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
-        manager = self.callback_manager
-        # A rate limiter is asked by the decorator; a manager of another class may listen by itself.
-        alone = self.rate_limiter is None and type(manager) is CallbackManager and not manager.handlers
-        return (method if alone and _unheard(callbacks.dispatcher) else telling)(self, *args, **kwargs)
+        @wraps(method)
+        async def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
+            if kwargs:
+                kwargs = hide_options(kwargs)
+            if has_no_listeners(dispatcher):
+                return await method(self, *args, **kwargs)
+            return await spanned.__get__(self, type(self))(*args, **kwargs)
+    else:
+
+        @wraps(method)
+        def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
+            if kwargs:
+                kwargs = hide_options(kwargs)
+            if has_no_listeners(dispatcher):
+                return method(self, *args, **kwargs)
+            return spanned.__get__(self, type(self))(*args, **kwargs)
 
     return cast("Method", called)
 
 
-def _unheard(dispatcher: Dispatcher) -> bool:
+def hide_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call with its options as one."""
+    shown = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+    if len(shown) < len(kwargs):
+        shown["request_options"] = Hidden({name: value for name, value in kwargs.items() if name in OPTIONS})
+    return shown
+
+
+def with_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call with its options by their names again."""
+    hidden = kwargs.get("request_options")
+    return {**_shown(kwargs), **hidden.options} if isinstance(hidden, Hidden) else {**kwargs}
+
+
+def _shown(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if not isinstance(value, Hidden)}
+
+
+class Instrumented(NamedTuple):
+    """A call with LlamaIndex's events around it, where somebody listens. A rate limiter is waited for.
+
+    Attributes:
+        events: `completion_events` or `chat_events`.
+        llm: The model that is called.
+        asked: The prompt as it is sent, or the messages.
+        kwargs: The parameters of the call; events show all but its options.
+    """
+
+    events: Callable[..., Any]
+    llm: Any
+    asked: object
+    kwargs: Mapping[str, Any]
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns."""
+        if self._has_no_listeners():
+            return work()
+        return cast("Result", self._call(lambda *_asked, **_shown: work()))
+
+    async def arun(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """See `run`."""
+        if self._has_no_listeners():
+            return await work()
+
+        async def called(*_asked: object, **_shown: object) -> Result:
+            return await work()
+
+        return cast("Result", await self._call(called))
+
+    def _has_no_listeners(self) -> bool:
+        manager = self.llm.callback_manager
+        # A rate limiter is asked by the decorator; a manager of another class may listen by itself.
+        alone = self.llm.rate_limiter is None and type(manager) is CallbackManager and not manager.handlers
+        return alone and has_no_listeners(callbacks.dispatcher)
+
+    def _call(self, called: Callable[..., Any]) -> Any:  # noqa: ANN401 - a result, or what gives it when it is awaited
+        return self.events(called)(self.llm, self.asked, **_shown(self.kwargs))
+
+
+def has_no_listeners(dispatcher: Dispatcher) -> bool:
     """Say whether nobody listens to a dispatcher, nor to those above it."""
     while True:
         for event_handler in dispatcher.event_handlers:
@@ -69,45 +148,3 @@ def _unheard(dispatcher: Dispatcher) -> bool:
         if not dispatcher.propagate:
             return True
         dispatcher = dispatcher.parent
-
-
-def span(method: Method) -> Method:
-    """Make a span of each call, whose arguments hold none of `OPTIONS`: `hidden` has them."""
-    method.__signature__ = signature(method)  # type: ignore[attr-defined] # LlamaIndex asks in each call, and it is slow
-    spanned: Any = dispatcher.span(method)  # marks `method`, and so `called`: the base class makes no second span
-
-    if iscoroutinefunction(method):
-
-        @wraps(method)
-        async def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
-            outside = _hidden.get()
-            _hidden.set(_taken_off(kwargs))
-            try:
-                if _unheard(dispatcher):
-                    return await method(self, *args, **kwargs)
-                return await spanned.__get__(self, type(self))(*args, **kwargs)
-            finally:
-                _hidden.set(outside)  # `reset` fails where a coroutine is dropped in another context
-    else:
-
-        @wraps(method)
-        def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
-            outside = _hidden.get()
-            _hidden.set(_taken_off(kwargs))
-            try:
-                if _unheard(dispatcher):
-                    return method(self, *args, **kwargs)
-                return spanned.__get__(self, type(self))(*args, **kwargs)
-            finally:
-                _hidden.set(outside)
-
-    return cast("Method", called)
-
-
-def hidden() -> Mapping[str, Any]:
-    """Return the options of the call that this is part of."""
-    return _hidden.get()
-
-
-def _taken_off(kwargs: dict[str, Any]) -> Mapping[str, Any]:
-    return {name: kwargs.pop(name) for name in OPTIONS if name in kwargs} if kwargs else _NOTHING

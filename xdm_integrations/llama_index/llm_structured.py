@@ -2,41 +2,44 @@
 
 Structured answers: a Pydantic class in the prompt as a JSON schema, and its instance out of the answer.
 
-LlamaIndex's own program for text models doubles every brace of the schema (run-llama/llama_index
-PR 22380) and writes its output parser into the caller's template. Here the prompt is made from a
-copy, and then given to the same program as it is.
+LlamaIndex's own program for text models doubles every brace of the schema (run-llama/llama_index PR 22380) and writes
+its output parser into the caller's template: here the prompt is made from a copy. It reads all that stands between the
+first brace and the last, and its streams end with whatever they have, were it an object without content: here the
+answer is the last object that fits, or an error.
 
 Tool calls: `predict_and_call` hands `None` for both parts of the ReAct agent that it builds, which
 the agent refuses; here they have their defaults.
 """
 
-# ruff: noqa: ANN401, FBT001, FBT002 # LlamaIndex's own signatures
+# ruff: noqa: ANN401 # LlamaIndex's own signatures
 
 from __future__ import annotations
 
 import copy
-import inspect
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+from llama_index.core.bridge.pydantic import ValidationError
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
-from llama_index.core.llms.llm import LLM
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program import LLMTextCompletionProgram
-from llama_index.core.program.utils import get_program_for_llm
+from llama_index.core.program.utils import get_program_for_llm, process_streaming_objects
 from llama_index.core.prompts import PromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import PydanticProgramMode
 
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.protocol.json_answers import object_in, objects_in
+
 from .instrumentation import dispatcher
-from .settings import XDMFields
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
 
-    from llama_index.core.base.llms.types import ChatMessage
-    from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.base.llms.types import CompletionResponse
+    from llama_index.core.bridge.pydantic import BaseModel
+    from llama_index.core.llms.llm import LLM
     from llama_index.core.prompts import BasePromptTemplate
-    from llama_index.core.tools import BaseTool
-    from llama_index.core.types import BasePydanticProgram, Model
+    from llama_index.core.types import BaseOutputParser, BasePydanticProgram, Model
 
 _BY_TEXT = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
 
@@ -51,11 +54,75 @@ class _SchemaWriter(PydanticOutputParser[Any]):
 class _Reader(PydanticOutputParser[Any]):
     """Reads the answer, and leaves a finished prompt as it is."""
 
+    def parse(self, text: str) -> Any:
+        """Return the last complete object of the text that the class takes: models write drafts and prose around it."""
+        schema = self.output_cls.model_json_schema()
+        names = schema.get("properties", {}).keys()
+        best = object_in(text, schema)
+        near = [value for value in objects_in(text) if value.keys() & names]  # such as "3" for 3
+        error = ValueError(f"The answer holds no JSON object that fits {self.output_cls.__name__}.")
+        for value in near[::-1] if best is None else [best]:
+            try:
+                return self.output_cls.model_validate_json(jsontext.dumps(value))
+            except ValidationError as refused:
+                error = refused
+        raise error
+
     def format(self, query: str) -> str:
         return query
 
 
-def _program_for(
+class _Program(LLMTextCompletionProgram[Any]):
+    """LlamaIndex's program, whose streams end with an instance of the class, or raise."""
+
+    def stream_call(
+        self, *args: Any, llm_kwargs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Generator[Any, None, None]:
+        so_far = _ObjectSoFar(self._output_parser, self._output_cls)
+        for response in self._llm.stream_complete(self._prompt.format(**kwargs), *args, **(llm_kwargs or {})):
+            yield from so_far.feed(response)
+        yield so_far.end()
+
+    async def astream_call(
+        self, *args: Any, llm_kwargs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        responses = await self._llm.astream_complete(self._prompt.format(**kwargs), *args, **(llm_kwargs or {}))
+        return self._objects(responses)
+
+    async def _objects(self, responses: AsyncGenerator[CompletionResponse, None]) -> AsyncGenerator[Any, None]:
+        so_far = _ObjectSoFar(self._output_parser, self._output_cls)
+        async with aclosing(responses):
+            async for response in responses:
+                for partial in so_far.feed(response):
+                    yield partial
+        yield so_far.end()
+
+
+class _ObjectSoFar:
+    """What has come of an object: partial ones in LlamaIndex's own way, once they hold something of the class."""
+
+    def __init__(self, reader: BaseOutputParser, output_cls: type[BaseModel]) -> None:
+        self._reader = reader
+        self._output_cls = output_cls
+        self._partials: list[Any] = []
+        self._text = ""
+
+    def feed(self, response: CompletionResponse) -> list[Any]:
+        self._text = response.text
+        try:
+            partial: Any = process_streaming_objects(response, self._output_cls, self._partials)
+        except Exception:  # noqa: BLE001 - of a validator of the class, which is given half an object
+            return []
+        if not partial.model_fields_set & self._output_cls.model_fields.keys():
+            return []
+        self._partials = [partial]
+        return self._partials
+
+    def end(self) -> Any:
+        return self._reader.parse(self._text)
+
+
+def program_for(
     llm: LLM,
     output_cls: type[Model],
     prompt: BasePromptTemplate,
@@ -80,107 +147,49 @@ def _program_for(
         completion_to_prompt=llm.completion_to_prompt,
         **prompt_args,
     )
-    program = LLMTextCompletionProgram(_Reader(output_cls), output_cls, PromptTemplate("{prompt}"), llm)
+    program = _Program(_Reader(output_cls), output_cls, PromptTemplate("{prompt}"), llm)
     return program, {"llm_kwargs": {**(llm_kwargs or {}), "formatted": True}, "prompt": llm._extend_prompt(text)}  # noqa: SLF001 - the base class's way to add the system prompt
 
 
-# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
-_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(LLM.predict_and_call)
-_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(LLM.apredict_and_call)
+def structured_answer(
+    llm: LLM,
+    output_cls: type[Model],
+    prompt: BasePromptTemplate,
+    llm_kwargs: dict[str, Any] | None,
+    prompt_args: dict[str, Any],
+) -> Model:
+    """Return the answer as an instance of `output_cls`, between the events that LlamaIndex makes of it."""
+    _started(output_cls, prompt, prompt_args)
+    program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
+    return _ended(program(**arguments))
 
 
-class StructuredAnswers(XDMFields):
-    """`structured_predict` and its kin, `predict_and_call` and its."""
-
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return the answer as an instance of `output_cls`.
-
-        Args:
-            output_cls: A Pydantic class; its JSON schema goes below the prompt.
-            prompt: A template. It isn't changed.
-            llm_kwargs: Parameters of the call, as for `complete`.
-            **prompt_args: What fills the template.
-
-        Raises:
-            ValueError: The answer holds no JSON, or none that fits.
-            XDMError: The call failed.
-        """
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        result = cast("Model", program(**arguments))  # a list only from models that call functions
-        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
-        return result
-
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """See `structured_predict`."""
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        result = cast("Model", await program.acall(**arguments))
-        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
-        return result
-
-    # `stream_structured_predict` and `astream_structured_predict` of the base class call these two.
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return program.stream_call(**arguments)
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        program, arguments = _program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return await program.astream_call(**arguments)
-
-    def predict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """Let the model choose a tool by the ReAct prompt, call it, and return its output."""
-        return _predict_and_call(self, tools, user_msg, chat_history, verbose, **_with_react(kwargs))
-
-    async def apredict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """See `predict_and_call`."""
-        return await _apredict_and_call(self, tools, user_msg, chat_history, verbose, **_with_react(kwargs))
+async def astructured_answer(
+    llm: LLM,
+    output_cls: type[Model],
+    prompt: BasePromptTemplate,
+    llm_kwargs: dict[str, Any] | None,
+    prompt_args: dict[str, Any],
+) -> Model:
+    """See `structured_answer`."""
+    _started(output_cls, prompt, prompt_args)
+    program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
+    return _ended(await program.acall(**arguments))
 
 
-def _with_react(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _started(output_cls: type[Model], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:
+    event = LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+    dispatcher.event(event)
+
+
+def _ended(result: Model | list[Model]) -> Model:
+    answer = cast("Model", result)  # a list only from models that call functions
+    dispatcher.event(LLMStructuredPredictEndEvent(output=answer))
+    return answer
+
+
+def with_react(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `predict_and_call` with the parts of a ReAct agent that LlamaIndex leaves out."""
     from llama_index.core.agent.react import ReActChatFormatter, ReActOutputParser  # noqa: PLC0415 - 20 ms, with all agents
 
     return {

@@ -4,38 +4,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic
 
-from llama_index.core.base.llms.types import (
-    ChatMessage,
-    ChatResponse,
-    ChatResponseAsyncGen,
-    ChatResponseGen,
-    CompletionResponse,
-    CompletionResponseAsyncGen,
-    CompletionResponseGen,
-    LLMMetadata,
-)
-from llama_index.core.bridge.pydantic import ConfigDict
+from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
+from llama_index.core.llms.custom import CustomLLM
 
+from xdm_integrations.client import AsyncClient, Client
 from xdm_integrations.core.errors.tree import ConfigurationError
 
-from .convert import completions as _convert
-from .instrumentation import chat_events, completion_events, span
-from .llm_batches import Batches
-from .llm_structured import StructuredAnswers
-from .streams import aitems, aowned, items, opened, owned
+from .convert import completions as convert
+from .instrumentation import Instrumented, chat_events, completion_events, span
+from .llm_batches import Summary, Turns, progress, summary
+from .llm_settings import CompletionFields
+from .llm_structured import astructured_answer, program_for, structured_answer, with_react
+from .settings import GatewaySettings, StreamFields
+from .streams import Item, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    from llama_index.core.base.llms.types import (
+        ChatMessage,
+        ChatResponseAsyncGen,
+        ChatResponseGen,
+        CompletionResponseAsyncGen,
+        CompletionResponseGen,
+    )
+    from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.prompts import BasePromptTemplate
+    from llama_index.core.tools import BaseTool
+    from llama_index.core.types import Model
     from typing_extensions import Unpack
 
-    from xdm_integrations.core.completions.parameters import CompletionParams, ParamsBesideSuffix
+    from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, ParamsBesideSuffix
+    from xdm_integrations.core.errors.tree import XDMError
+
+# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
+_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(CustomLLM.predict_and_call)
+_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(CustomLLM.apredict_and_call)
 
 
-class XDM(Batches, StructuredAnswers):
+@dataclass(frozen=True)
+class _Shape(Generic[Item]):
+    """How an answer is shown: as a completion or as a message."""
+
+    events: Callable[..., Any]
+    response: Callable[..., Item]
+    piece: Callable[..., Item]
+
+
+COMPLETION = _Shape(completion_events, convert.completion_response, convert.completion_piece)
+CHAT = _Shape(chat_events, convert.chat_response, convert.chat_piece)
+
+
+class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
     """Text completions of the XDM gateway, wherever LlamaIndex takes an LLM.
 
     Example:
@@ -54,8 +82,8 @@ class XDM(Batches, StructuredAnswers):
     - `logprobs`: per token of the text, the sampled one first; in a stream before its last item,
       for the tokens of `delta` only.
 
-    The last item of a stream is the whole answer: all of its text, finish_reason, token counts.
-    A stream that is cut off raises; it never ends as if it were whole.
+    The last item of a stream is the complete answer: all of its text, finish_reason, token counts.
+    A stream that is cut off raises; it never ends as if it were complete.
 
     Arguments of a call win over `additional_kwargs`, and those over fields; None means "not given".
     `extra_body` wins over all of them, that of a call over the field.
@@ -65,8 +93,6 @@ class XDM(Batches, StructuredAnswers):
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
 
-    model_config = ConfigDict(defer_build=False)
-
     @classmethod
     def class_name(cls) -> str:
         """Return the name under which LlamaIndex stores and loads this class."""
@@ -74,7 +100,7 @@ class XDM(Batches, StructuredAnswers):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What LlamaIndex plans prompts with. Asks nobody."""
+        """What LlamaIndex plans prompts with. Makes no request."""
         tokens = self.additional_kwargs.get("max_tokens", self.max_tokens)
         return LLMMetadata(
             context_window=self.context_window,
@@ -84,8 +110,7 @@ class XDM(Batches, StructuredAnswers):
             model_name=str(self.additional_kwargs.get("model", self.model)),
         )
 
-    # The eight methods. What LlamaIndex's callbacks see is the prompt as it is sent, so the
-    # prompt is made before the decorated method is called, and each call is decorated once.
+    # The eight methods, in two shapes: see `_answer` and its three siblings.
 
     @span
     def complete(  # type: ignore[override] # the base class takes anything
@@ -105,14 +130,14 @@ class XDM(Batches, StructuredAnswers):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: The call failed; see `xdm_integrations.core.errors.tree`.
         """
-        return self._complete(self._prompt(prompt, formatted), **kwargs)
+        return self._answer(COMPLETION, self._prompt(prompt, formatted), kwargs)
 
     @span
     async def acomplete(  # type: ignore[override] # the base class takes anything
         self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
     ) -> CompletionResponse:
         """See `complete`."""
-        return await self._acomplete(self._prompt(prompt, formatted), **kwargs)
+        return await self._aanswer(COMPLETION, self._prompt(prompt, formatted), kwargs)
 
     @span
     def stream_complete(  # type: ignore[override] # the base class takes anything
@@ -126,104 +151,280 @@ class XDM(Batches, StructuredAnswers):
             StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
             XDMError: As for `complete`.
         """
-        return owned(self._stream_complete(self._prompt(prompt, formatted), **kwargs))
+        return self._stream(COMPLETION, self._prompt(prompt, formatted), kwargs)
 
     @span
     async def astream_complete(  # type: ignore[override] # the base class takes anything
         self, prompt: str | None = None, formatted: bool = False, **kwargs: Unpack[CompletionParams]
     ) -> CompletionResponseAsyncGen:
         """See `stream_complete`."""
-        return aowned(await self._astream_complete(self._prompt(prompt, formatted), **kwargs))
+        return await self._astream(COMPLETION, self._prompt(prompt, formatted), kwargs)
 
     @span
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
         """Return the answer to a conversation, which `messages_to_prompt` turns into a prompt."""
-        return self._chat(messages, **kwargs)
+        return self._answer(CHAT, messages, kwargs)
 
     @span
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
         """See `chat`."""
-        return await self._achat(messages, **kwargs)
+        return await self._aanswer(CHAT, messages, kwargs)
 
     @span
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]) -> ChatResponseGen:  # type: ignore[override] # the base class takes anything
         """Return the answer to a conversation piece by piece; see `stream_complete`."""
-        return owned(self._stream_chat(messages, **kwargs))
+        return self._stream(CHAT, messages, kwargs)
 
     @span
     async def astream_chat(  # type: ignore[override] # the base class takes anything
         self, messages: Sequence[ChatMessage], **kwargs: Unpack[CompletionParams]
     ) -> ChatResponseAsyncGen:
         """See `stream_chat`."""
-        return aowned(await self._astream_chat(messages, **kwargs))
-
-    @completion_events
-    def _complete(self, prompt: str, **kwargs: Any) -> CompletionResponse:
-        return _convert.completion_response(self._sync_client().complete(prompt, **self._params(kwargs)))
-
-    @completion_events
-    async def _acomplete(self, prompt: str, **kwargs: Any) -> CompletionResponse:
-        return _convert.completion_response(await self._async_client().complete(prompt, **self._params(kwargs)))
-
-    @completion_events
-    def _stream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseGen:
-        stream = self._sync_client().stream(prompt, **self._params(kwargs))
-        return items(opened(stream), _convert.completion_piece, _convert.completion_response)
-
-    @completion_events
-    async def _astream_complete(self, prompt: str, **kwargs: Any) -> CompletionResponseAsyncGen:
-        stream = await self._async_client().stream(prompt, **self._params(kwargs))
-        return aitems(opened(stream), _convert.completion_piece, _convert.completion_response)
-
-    @chat_events
-    def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        prompt = self._chat_prompt(messages)
-        return _convert.chat_response(self._sync_client().complete(prompt, **self._params(kwargs)))
-
-    @chat_events
-    async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        prompt = self._chat_prompt(messages)
-        return _convert.chat_response(await self._async_client().complete(prompt, **self._params(kwargs)))
-
-    @chat_events
-    def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        prompt = self._chat_prompt(messages)
-        stream = self._sync_client().stream(prompt, **self._params(kwargs))
-        return items(opened(stream), _convert.chat_piece, _convert.chat_response)
-
-    @chat_events
-    async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        prompt = self._chat_prompt(messages)
-        stream = await self._async_client().stream(prompt, **self._params(kwargs))
-        return aitems(opened(stream), _convert.chat_piece, _convert.chat_response)
+        return await self._astream(CHAT, messages, kwargs)
 
     # Beyond the base class.
 
     @span
     def fill_in_middle(self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]) -> CompletionResponse:
         """Return the text between `prompt` and `suffix`. Few models can; `completion_to_prompt` isn't applied."""
-        return self._complete(prompt, suffix=suffix, **kwargs)
+        return self._answer(COMPLETION, prompt, {**kwargs, "suffix": suffix})
 
     @span
     async def afill_in_middle(
         self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
     ) -> CompletionResponse:
         """See `fill_in_middle`."""
-        return await self._acomplete(prompt, suffix=suffix, **kwargs)
+        return await self._aanswer(COMPLETION, prompt, {**kwargs, "suffix": suffix})
 
     @span
     def stream_fill_in_middle(
         self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
     ) -> CompletionResponseGen:
         """See `fill_in_middle` and `stream_complete`."""
-        return owned(self._stream_complete(prompt, suffix=suffix, **kwargs))
+        return self._stream(COMPLETION, prompt, {**kwargs, "suffix": suffix})
 
     @span
     async def astream_fill_in_middle(
         self, prompt: str, suffix: str, **kwargs: Unpack[ParamsBesideSuffix]
     ) -> CompletionResponseAsyncGen:
         """See `fill_in_middle` and `astream_complete`."""
-        return aowned(await self._astream_complete(prompt, suffix=suffix, **kwargs))
+        return await self._astream(COMPLETION, prompt, {**kwargs, "suffix": suffix})
+
+    @span
+    def complete_batch(
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        batch_size: int = 20,
+        max_concurrency: int = 8,
+        show_progress: bool = False,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CompletionParams],
+    ) -> list[CompletionResponse | XDMError]:
+        """Answer many prompts, several per request and several requests at once.
+
+        Args:
+            prompts: Texts (`completion_to_prompt` is applied), or lists of token ids.
+            batch_size: Prompts per request, at most.
+            max_concurrency: Requests in flight, at most.
+            show_progress: Show a progress bar.
+            return_exceptions: Give a prompt that fails its error as its result. Otherwise the first
+                error ends the batch, and is raised.
+            **kwargs: Parameters of the calls, as for `complete`.
+
+        Returns:
+            A response per prompt, in order. Prompts that shared a request have no counts of their
+            own (`raw["usage"]` is None); LlamaIndex's token counters get the sum.
+
+        Raises:
+            XDMError: A prompt failed, and `return_exceptions` is False.
+        """
+        if not prompts:
+            return []
+        asked = self._prompts(prompts)
+        call = Instrumented(completion_events, self, "\n\n".join(map(str, asked)), kwargs)
+        with progress(len(asked), shown=show_progress) as on_result:
+
+            def work() -> Summary:
+                with self._batch_client() as client:
+                    batch = client.complete_batch(
+                        asked,
+                        batch_size=batch_size,
+                        max_concurrency=max_concurrency,
+                        on_result=on_result,
+                        stop_on_error=not return_exceptions,
+                        **self._params(kwargs),
+                    )
+                return summary(call, batch, return_exceptions=return_exceptions)
+
+            return call.run(work).outcomes
+
+    @span
+    async def acomplete_batch(
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        batch_size: int = 20,
+        max_concurrency: int = 8,
+        show_progress: bool = False,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CompletionParams],
+    ) -> list[CompletionResponse | XDMError]:
+        """See `complete_batch`."""
+        if not prompts:
+            return []
+        asked = self._prompts(prompts)
+        call = Instrumented(completion_events, self, "\n\n".join(map(str, asked)), kwargs)
+        with progress(len(asked), shown=show_progress) as on_result:
+
+            async def work() -> Summary:
+                async with self._async_batch_client() as client:
+                    batch = await client.complete_batch(
+                        asked,
+                        batch_size=batch_size,
+                        max_concurrency=max_concurrency,
+                        on_result=on_result,
+                        stop_on_error=not return_exceptions,
+                        **self._params(kwargs),
+                    )
+                return summary(call, batch, return_exceptions=return_exceptions)
+
+            return (await call.arun(work)).outcomes
+
+    # Structured answers and tool calls, which LlamaIndex has for text models, with its faults mended.
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the answer as an instance of `output_cls`.
+
+        Args:
+            output_cls: A Pydantic class; its JSON schema goes below the prompt.
+            prompt: A template. It isn't changed.
+            llm_kwargs: Parameters of the call, as for `complete`.
+            **prompt_args: What fills the template.
+
+        Raises:
+            ValueError: The answer holds no JSON, or none that fits.
+            XDMError: The call failed.
+        """
+        return structured_answer(self, output_cls, prompt, llm_kwargs, prompt_args)
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """See `structured_predict`."""
+        return await astructured_answer(self, output_cls, prompt, llm_kwargs, prompt_args)
+
+    # `stream_structured_predict` and `astream_structured_predict` of the base class call these two.
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        program, arguments = program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
+        return program.stream_call(**arguments)
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        program, arguments = program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
+        return await program.astream_call(**arguments)
+
+    def predict_and_call(
+        self,
+        tools: list[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """Let the model choose a tool by the ReAct prompt, call it, and return its output."""
+        return _predict_and_call(self, tools, user_msg, chat_history, verbose, **with_react(kwargs))
+
+    async def apredict_and_call(
+        self,
+        tools: list[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """See `predict_and_call`."""
+        return await _apredict_and_call(self, tools, user_msg, chat_history, verbose, **with_react(kwargs))
+
+    # What the methods share. Events see the prompt as it is sent, so it is made before they begin; that of a chat is
+    # made between them, since they see the messages.
+
+    def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+        return Instrumented(shape.events, self, asked, kwargs).run(
+            lambda: shape.response(self._sync_client().complete(self._sent(asked), **self._params(kwargs)))
+        )
+
+    async def _aanswer(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> Item:
+        async def work() -> Item:
+            return shape.response(await self._async_client().complete(self._sent(asked), **self._params(kwargs)))
+
+        return await Instrumented(shape.events, self, asked, kwargs).arun(work)
+
+    def _stream(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> Generator[Item, None, None]:
+        return streamed(
+            Instrumented(shape.events, self, asked, kwargs),
+            lambda: self._sync_client().stream(self._sent(asked), **self._params(kwargs)),
+            lambda stream: items(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
+        )
+
+    async def _astream(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[Item, None]:
+        return await astreamed(
+            Instrumented(shape.events, self, asked, kwargs),
+            lambda: self._async_client().stream(self._sent(asked), **self._params(kwargs)),
+            lambda stream: aitems(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
+        )
+
+    def _sent(self, asked: str | Sequence[ChatMessage]) -> str:
+        if isinstance(asked, str):
+            return asked
+        return (self.messages_to_prompt or convert.messages_to_prompt)(asked)
+
+    def _batch_client(self) -> AbstractContextManager[Client]:
+        limiter = self.rate_limiter
+        if limiter is None:
+            return nullcontext(self._sync_client())
+        return Client(**self._client_settings(), rate_limiter=Turns(limiter))
+
+    def _async_batch_client(self) -> AbstractAsyncContextManager[AsyncClient]:
+        limiter = self.rate_limiter
+        if limiter is None:
+            return nullcontext(self._async_client())
+        return AsyncClient(**self._client_settings(), rate_limiter=Turns(limiter))
+
+    def _prompts(self, prompts: Sequence[OnePrompt]) -> list[OnePrompt]:
+        if isinstance(prompts, str):
+            raise ConfigurationError(
+                "prompts: expected a list of texts or of token ids, got one text; call `complete`."
+            )
+        return [self._prompt(prompt, formatted=False) if isinstance(prompt, str) else prompt for prompt in prompts]
 
     def _prompt(self, prompt: object, formatted: bool) -> str:
         if prompt is None:
@@ -233,4 +434,5 @@ class XDM(Batches, StructuredAnswers):
                 f"prompt: expected one text, got {type(prompt).__name__}. "
                 f"For several texts, or token ids, call `complete_batch`."
             )
-        return prompt if formatted else self._templated(prompt)
+        template = self.completion_to_prompt
+        return prompt if formatted or template is None else template(prompt)

@@ -1,7 +1,7 @@
-"""Making `XDM` known to LlamaIndex's `load_llm`, without loading what that loads.
+"""Making our classes known to `load_llm`, by which LlamaIndex loads a stored model from its class name.
 
-`llama_index.core.llms.loading` imports every LLM package that is installed, among them OpenAI's,
-which takes longer than all the rest. So it is left alone until somebody imports it.
+`llama_index.core.llms.loading` imports every LLM package that is installed, among them OpenAI's, which takes longer
+than all the rest. So it is left alone until somebody imports it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 REGISTRY = "llama_index.core.llms.loading"
 
 
-def register(cls: Any) -> None:  # noqa: ANN401 - an LLM class
-    """Enter `cls` into LlamaIndex's registry: now if it is loaded, else as soon as it is."""
+def register(*classes: Any) -> None:  # noqa: ANN401 - LLM classes
+    """Enter classes into LlamaIndex's registry: now if it is loaded, else as soon as it is."""
+    entries = {cls.class_name(): cls for cls in classes}
     loaded = sys.modules.get(REGISTRY)
     if loaded is not None:
-        loaded.RECOGNIZED_LLMS[cls.class_name()] = cls
+        loaded.RECOGNIZED_LLMS.update(entries)
     else:
-        sys.meta_path.insert(0, _OnLoad(cls))
+        sys.meta_path.insert(0, _OnLoad(entries))
 
 
 class _OnLoad(MetaPathFinder):
-    """Finds the registry as everybody else does, and enters a class after it has been loaded."""
+    """Finds the registry as everybody else does, and enters classes after it has been loaded."""
 
-    def __init__(self, cls: Any) -> None:  # noqa: ANN401 - an LLM class
-        self._cls = cls
+    def __init__(self, entries: dict[str, Any]) -> None:
+        self._entries = entries
 
     def find_spec(
         self,
@@ -49,7 +50,7 @@ class _OnLoad(MetaPathFinder):
 
             def load_and_enter(module: ModuleType) -> None:
                 load(module)
-                module.RECOGNIZED_LLMS[self._cls.class_name()] = self._cls
+                module.RECOGNIZED_LLMS.update(self._entries)
 
             spec.loader.exec_module = load_and_enter  # type: ignore[method-assign] # of this one loader
         return spec

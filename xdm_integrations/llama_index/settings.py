@@ -1,14 +1,14 @@
-"""What `XDM` is set to: its fields and their checks, and what they mean for a call."""
+"""What every LlamaIndex class of the gateway is set to: where calls go, with which key, and what they send beside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from llama_index.core.base.llms.types import ChatMessage  # noqa: TC002 - Pydantic reads it
 from llama_index.core.bridge.pydantic import (
+    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -18,39 +18,20 @@ from llama_index.core.bridge.pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from llama_index.core.llms.custom import CustomLLM
-from llama_index.core.llms.llm import MessagesToPromptCallable, MessagesToPromptType  # noqa: TC002 - Pydantic reads it
 from typing_extensions import Self
 
-from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters
+from xdm_integrations._version import __version__
+from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydantic reads it
+from xdm_integrations.client.lazy_clients import Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
-from xdm_integrations.core.protocol.checks import OPTIONS, unknown_parameter
-from xdm_integrations.core.protocol.config import (
-    DEFAULT_MAX_TOKENS,
-    DEFAULT_MODEL,
-    check_headers,
-    normalize_base_url,
-    normalize_key,
-    normalize_timeout,
-)
+from xdm_integrations.core.protocol.call import layered
+from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
+from xdm_integrations.core.protocol.config import check_headers, normalize_base_url, normalize_key, normalize_timeout
 from xdm_integrations.core.protocol.wire import Limits  # noqa: TC001 - Pydantic reads it
 
-from .convert.completions import messages_to_prompt as default_messages_to_prompt
-from .instrumentation import hidden
+from .instrumentation import with_options
 
-CHAT_ONLY = frozenset(
-    {
-        "allow_parallel_tool_calls",
-        "function_call",
-        "functions",
-        "parallel_tool_calls",
-        "response_format",
-        "tool_choice",
-        "tool_required",
-        "tools",
-    }
-)
-"""What LlamaIndex and its users hand to any LLM, and this endpoint doesn't have: dropped."""
+USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
 
 _NAMES_ELSEWHERE = {
     "base_url": "api_base",
@@ -61,31 +42,49 @@ _NAMES_ELSEWHERE = {
     "model_name": "model",
     "request_timeout": "timeout",
 }
-_TOGETHER = {"max_tokens": "echo", "best_of": "n", "n": "best_of"}
-"""Parameters that are checked together."""
+_NAMES_OF_CLIENT = {
+    "allow_http": "allow_http",
+    "api_base": "base_url",
+    "api_key": "api_key",
+    "default_headers": "default_headers",
+    "limits": "limits",
+    "max_retries": "max_retries",
+    "require_finish_reason": "require_finish_reason",
+    "stream_usage": "stream_usage",
+    "timeout": "timeout",
+}
+"""The fields that clients are made of, and what the clients call them."""
 
 
-def _parameter(name: str, description: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
-    kind, low, high, _ = PARAMETERS[name]
-    bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
-    return Field(default=None, description=description, **bounds)
+class StreamFields(BaseModel):
+    """The settings of models that stream."""
 
-
-class XDMFields(CustomLLM):
-    """The fields of `XDM`. Each is checked when it is given and when it is assigned."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        validate_assignment=True,
-        hide_input_in_errors=True,
-        defer_build=True,  # pydantic's part costs 4 ms per class; only `XDM` needs it
+    stream_usage: bool = Field(default=True, description="Ask for token counts in streams.")
+    require_finish_reason: bool = Field(
+        default=True, description="Take a stream without a finish_reason as cut off; some servers never send one."
     )
 
-    model: str = Field(default=DEFAULT_MODEL, description="The model's id, as the gateway lists it.")
-    context_window: int = Field(
-        default=4096, gt=0, description="Tokens that prompt and answer may take together; LlamaIndex packs by it."
-    )
-    echo: bool | None = _parameter("echo", "Put the prompt in front of the answer.")
+
+class GatewaySettings(Connected, BaseModel):
+    """Settings, checked when they are given and when they are assigned, and the clients that are made of them.
+
+    A class of LlamaIndex inherits it before LlamaIndex's own base, and says what its endpoint takes. Threads and event
+    loops may share an instance.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]]
+    """The parameters of the endpoint; each is a field of the class."""
+    CHECK_PARAMETERS: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
+    """Checks some of them, as calls do."""
+    NONE_IS_A_VALUE: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose default isn't None, and that may be None; for all others None means "not given"."""
+    IGNORED: ClassVar[frozenset[str]] = frozenset()
+    """Arguments of calls that are dropped."""
+    MISPLACED: ClassVar[Mapping[str, str]] = {}
+    """Arguments that a call can't take, with the advice."""
+
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="More fields of the body; parameters in here win over their fields."
     )
@@ -96,27 +95,6 @@ class XDMFields(CustomLLM):
         description="Fields of every body, for servers that know more than the API. They win over parameters. "
         "Never shown, traced or dumped.",
     )
-    max_tokens: int | None = Field(
-        default=DEFAULT_MAX_TOKENS,
-        ge=0,
-        validate_default=True,
-        description="Tokens generated per choice, at most. None leaves it to the server, whose own default is 16.",
-    )
-    temperature: float | None = _parameter("temperature", "How random the sampling is.")
-    top_p: float | None = _parameter("top_p", "Sample from the likeliest tokens that add up to this probability.")
-    stop: str | list[str] | None = _parameter("stop", "Up to 4 texts that end the answer; they aren't part of it.")
-    n: int | None = _parameter("n", "Choices per prompt, all in `raw`; each is billed.")
-    best_of: int | None = _parameter("best_of", "Candidates of which the best `n` come back; each is billed.")
-    logprobs: int | None = _parameter("logprobs", "Log probabilities of this many tokens beside the sampled one.")
-    frequency_penalty: float | None = _parameter("frequency_penalty", "Lowers the odds of tokens by their count.")
-    presence_penalty: float | None = _parameter("presence_penalty", "Lowers the odds of tokens that have appeared.")
-    logit_bias: Mapping[str, float] | Mapping[int, float] | None = _parameter(
-        "logit_bias", "Token id to -100 (never) ... 100 (always)."
-    )
-    seed: int | None = _parameter("seed", "Makes sampling repeatable while the backend stays the same.")
-    suffix: str | None = _parameter("suffix", "Text that comes after the answer; see `XDM.fill_in_middle`.")
-    user: str | None = _parameter("user", "An id of the end user, for the provider's abuse detection.")
-
     api_key: Annotated[SecretStr | str | Callable[[], Any] | None, WithJsonSchema({"type": "string"})] = Field(
         default=None,
         exclude=True,
@@ -133,21 +111,15 @@ class XDMFields(CustomLLM):
         "Default: 10 s to connect, 300 s between bytes.",
     )
     max_retries: int = Field(default=2, ge=0, description="Requests after the first, at most.")
-    stream_usage: bool = Field(default=True, description="Ask for token counts in streams.")
-    require_finish_reason: bool = Field(
-        default=True, description="Take a stream without a finish_reason as cut off; some servers never send one."
-    )
     limits: Limits | None = Field(
         default=None, description="How much of a reply is taken before it is refused as too large."
     )
     default_headers: dict[str, str] = Field(
         default_factory=dict, exclude=True, repr=False, description="Headers of every request; never in a dump."
     )
-    messages_to_prompt: MessagesToPromptCallable = Field(
-        default_factory=lambda: default_messages_to_prompt,
-        exclude=True,
-        description="Makes the prompt of a chat. Default: `role: text` lines and `assistant:`.",
-    )
+
+    _made_sync: Client | None = PrivateAttr(default=None)
+    _made_async: AsyncClient | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
@@ -156,63 +128,38 @@ class XDMFields(CustomLLM):
             for name in settings:
                 if name not in fields:
                     raise _unknown_setting(name, list(fields))
-            # None means "not given", but for `max_tokens`, which it leaves to the server.
-            given = {name: value for name, value in settings.items() if value is not None or name == "max_tokens"}
+            kept = self.NONE_IS_A_VALUE
             try:
-                super().__init__(**given)
+                super().__init__(**{name: v for name, v in settings.items() if v is not None or name in kept})
             except ValidationError as error:
                 raise settings_error(error) from None
 
-    _sent: dict[str, Any] | None = PrivateAttr(default=None)
-    """The fields that every call sends; made when they are first needed."""
-
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
         field = type(self).model_fields.get(name)
-        if field is not None and value is None and name != "max_tokens":
+        if field is not None and value is None and name not in self.NONE_IS_A_VALUE:
             value = field.get_default(call_default_factory=True)
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
             raise settings_error(error) from None
-        if field is not None:
-            self._sent = None
+        if name in _NAMES_OF_CLIENT:
+            self._forget_clients()
 
     def __copy__(self) -> Self:
-        """Copy the settings, and nothing that was made of them: `model_copy` may change them next."""
+        """Copy the settings, and no client that was made of them: `model_copy` may change them next."""
         copied = super().__copy__()
-        copied._forget()  # noqa: SLF001 - of this class
+        copied._forget_clients()  # noqa: SLF001 - of this class
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """See `__copy__`."""
         copied = super().__deepcopy__(memo)
-        copied._forget()  # noqa: SLF001 - of this class
+        copied._forget_clients()  # noqa: SLF001 - of this class
         return copied
 
-    def _forget(self) -> None:
-        """Drop what was made of the settings."""
-        self._sent = None
-
-    @field_validator(*PARAMETERS, mode="before")
-    @classmethod
-    def _check_parameter(cls, value: object, info: ValidationInfo) -> object:
-        name = str(info.field_name)
-        other = _TOGETHER.get(name)
-        given = {name: value} if other is None else {name: value, other: info.data.get(other)}
-        return check_parameters(given).get(name)
-
-    @field_validator("context_window", "max_tokens", "additional_kwargs")
-    @classmethod
-    def _check_room(cls, value: object, info: ValidationInfo) -> object:
-        known = {**info.data, str(info.field_name): value}
-        window = known.get("context_window")
-        tokens = (known.get("additional_kwargs") or {}).get("max_tokens", known.get("max_tokens"))
-        if window is not None and tokens is not None and tokens >= window:
-            raise ConfigurationError(
-                f"max_tokens: {tokens} must be less than context_window ({window}), or no room is left for a prompt. "
-                f"Lower max_tokens, or set context_window to what the model has."
-            )
-        return value
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return the state of a copy: LlamaIndex deletes what can't be pickled from the state that it is given."""
+        return super(GatewaySettings, self.__copy__()).__getstate__()
 
     @field_validator("additional_kwargs", mode="before")
     @classmethod
@@ -224,7 +171,7 @@ class XDMFields(CustomLLM):
                         f"additional_kwargs: holds fields of the body, and {name!r} isn't one. "
                         f"Set `{_NAMES_ELSEWHERE.get(name, name)}`, or pass it in the call."
                     )
-            value = {**value, **check_parameters({name: value[name] for name in PARAMETERS if name in value})}
+            return {**value, **cls.CHECK_PARAMETERS({name: value[name] for name in cls.PARAMETERS if name in value})}
         return value
 
     @field_validator("api_key", mode="before")
@@ -257,61 +204,40 @@ class XDMFields(CustomLLM):
         with _named("headers", "default_headers"):
             return check_headers(value)
 
-    @field_validator("messages_to_prompt")
-    @classmethod
-    def set_messages_to_prompt(cls, messages_to_prompt: MessagesToPromptType | None) -> MessagesToPromptType:
-        """Replace None by the default, as the base class does by its own."""
-        return messages_to_prompt or default_messages_to_prompt
-
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a call sends. Precedence: the call, then `additional_kwargs`, then the fields.
-
-        Args:
-            given: The arguments of the call, but for its `hidden` options.
+        """Return what a call with these arguments sends; see `layered`.
 
         Raises:
             ConfigurationError: The endpoint has no such parameter.
         """
-        sent = self._sent
-        if sent is None:
-            fields = self.__dict__
-            sent = self._sent = {name: fields[name] for name in PARAMETERS if fields[name] is not None}
-        params = {**sent, **hidden()}
-        extra: dict[str, Any] = {}
-        for name, value in self.additional_kwargs.items():
-            if value is not None:
-                (params if name in PARAMETERS else extra)[name] = value
-        for name, value in given.items():
-            if value is not None and name not in CHAT_ONLY:
-                if name not in PARAMETERS:
-                    raise _unknown_argument(name)
-                params[name] = value
-        extra.update(self.extra_body or {})
-        body = params.get("extra_body")
-        if extra and isinstance(body, (Mapping, NoneType)):  # the client refuses anything else
-            params["extra_body"] = {**extra, **(body or {})}
-        return params
+        call = with_options(given) if given else {}
+        for name, value in [*call.items()]:
+            if name in self.IGNORED:
+                del call[name]
+            elif value is not None and name not in self.PARAMETERS and name not in OPTIONS:
+                raise self._unknown_argument(name)
+        values = self.__dict__
+        fields = {name: values[name] for name in self.PARAMETERS}
+        return layered(self.PARAMETERS, fields, self.additional_kwargs, self.extra_body, call)
 
-    def _templated(self, prompt: str) -> str:
-        template = self.completion_to_prompt
-        return prompt if template is None else template(prompt)
+    def _unknown_argument(self, name: str) -> ConfigurationError:
+        if name in self.MISPLACED:
+            return ConfigurationError(f"{name}: {self.MISPLACED[name]}")
+        return unknown_parameter(name, [*self.PARAMETERS, *OPTIONS])
 
-    def _chat_prompt(self, messages: Sequence[ChatMessage]) -> str:
-        return (self.messages_to_prompt or default_messages_to_prompt)(messages)
+    def _client_settings(self) -> dict[str, Any]:
+        settings = {there: self.__dict__[here] for here, there in _NAMES_OF_CLIENT.items() if here in self.__dict__}
+        key = settings["api_key"]
+        settings["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
+        settings["default_headers"] = {"User-Agent": USER_AGENT, **self.default_headers}
+        return {**settings, "max_tokens": None}  # sent with each call, if at all
 
 
 def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
-    if name in _NAMES_ELSEWHERE:
-        return ConfigurationError(f"{name}: unknown parameter. Did you mean {_NAMES_ELSEWHERE[name]!r}?")
+    elsewhere = _NAMES_ELSEWHERE.get(name)
+    if elsewhere in known:
+        return ConfigurationError(f"{name}: unknown parameter. Did you mean {elsewhere!r}?")
     return unknown_parameter(name, known)
-
-
-def _unknown_argument(name: str) -> ConfigurationError:
-    if name == "stream":
-        return ConfigurationError("stream: the method decides it; for streams call `stream_complete` or `stream_chat`.")
-    if name == "prompt":
-        return ConfigurationError("prompt: given twice; the first argument of the call holds it already.")
-    return unknown_parameter(name, [*PARAMETERS, *OPTIONS])
 
 
 @contextmanager

@@ -1,54 +1,59 @@
 """Streams of the client as streams of LlamaIndex's responses.
 
-Every piece of text is handed on at once. The piece with the finish_reason is held back until the
-token counts have come, so that the last item of a stream is the whole answer: what `complete`
-would have returned, plus its `delta`. A stream without text has that one item. Where more text comes
-after the finish_reason, the piece that was held back goes first, and the last item has the rest.
+Every piece of text is handed on at once, but for the last one (`HeldBack`): the last item of a stream is the complete
+answer, what `complete` would have returned, plus its `delta`. A stream without text has that one item.
 
-LlamaIndex's decorator wraps a generator in its own, and never closes what it wraps: a callback
-handler that keeps exceptions (`LlamaDebugHandler` does) would keep the connection too. So the
-decorated method says what it has opened, and the public one owns it:
-
-    def stream_complete(...):
-        return owned(self._stream_complete(...))    # a generator that closes what was opened
-
-    @completion_events
-    def _stream_complete(...):
-        return items(opened(client.stream(...)), ...)
+LlamaIndex's decorator wraps a generator in its own, and never closes what it wraps: a callback handler that keeps
+exceptions (`LlamaDebugHandler` does) would keep the connection too. So the outermost generator closes the stream.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
-from .convert import completions as _convert
+from xdm_integrations.core.protocol.held_back import HeldBack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from xdm_integrations.client.streams import AsyncCompletionStream, CompletionStream
     from xdm_integrations.core.completions.results import CompletionChunk
 
+    from .instrumentation import Instrumented
+
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
-Stream = TypeVar("Stream")
-
-_opened: ContextVar[Any] = ContextVar("opened", default=None)
 
 
-def opened(stream: Stream) -> Stream:
-    """Leave `stream` to `owned`, which the caller's caller calls next."""
-    _opened.set(stream)
-    return stream
+def streamed(
+    call: Instrumented,
+    open_stream: Callable[[], CompletionStream],
+    items: Callable[[CompletionStream], Generator[Item, None, None]],
+) -> Generator[Item, None, None]:
+    """Return the items of a stream that has been opened; closing them closes it."""
+    opened: list[CompletionStream] = []
+
+    def work() -> Generator[Item, None, None]:
+        opened.append(open_stream())
+        return items(opened[0])
+
+    return _owned(call.run(work), opened[0])
 
 
-def owned(generator: Generator[Item, None, None]) -> Generator[Item, None, None]:
-    """Return `generator` as one that closes the stream that was opened for it."""
-    stream = _opened.get()
-    _opened.set(None)
-    return _owned(generator, stream)
+async def astreamed(
+    call: Instrumented,
+    open_stream: Callable[[], Awaitable[AsyncCompletionStream]],
+    items: Callable[[AsyncCompletionStream], AsyncGenerator[Item, None]],
+) -> AsyncGenerator[Item, None]:
+    """See `streamed`."""
+    opened: list[AsyncCompletionStream] = []
+
+    async def work() -> AsyncGenerator[Item, None]:
+        opened.append(await open_stream())
+        return items(opened[0])
+
+    return _aowned(await call.arun(work), opened[0])
 
 
 def _owned(generator: Generator[Item, None, None], stream: CompletionStream) -> Generator[Item, None, None]:
@@ -56,13 +61,6 @@ def _owned(generator: Generator[Item, None, None], stream: CompletionStream) -> 
         yield from generator
     finally:
         stream.close()
-
-
-def aowned(generator: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-    """See `owned`."""
-    stream = _opened.get()
-    _opened.set(None)
-    return _aowned(generator, stream)
 
 
 async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncCompletionStream) -> AsyncGenerator[Item, None]:
@@ -75,46 +73,40 @@ async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncCompletion
 
 
 def items(
-    stream: CompletionStream, piece: Callable[..., Item], whole: Callable[..., Item]
+    stream: CompletionStream, piece: Callable[[str, CompletionChunk], Item], response: Callable[..., Item]
 ) -> Generator[Item, None, None]:
-    """Yield the items of a stream, made by the functions of `_convert`: the last one by `whole`."""
+    """Yield the items of a stream.
+
+    Args:
+        stream: Its chunks; those of choices after the first stand in the last item only.
+        piece: Makes an item of all the text so far and a chunk.
+        response: Makes the last one of the completion, its text, and the delta.
+    """
     text = ""
-    about = _convert.about(stream.completion)
-    held: CompletionChunk | None = None
+    held_back: HeldBack[CompletionChunk] = HeldBack()
     for chunk in stream:
         if chunk.index:
-            continue  # of another choice; all are in the last item
-        if held is not None and held.text:  # it wasn't the last piece after all
-            text += held.text
-            yield piece(about, text, held)
-        held = None
-        if chunk.finish_reason is not None:
-            held = chunk._replace(finish_reason=None)  # the last item has it
             continue
-        text += chunk.text
-        yield piece(about, text, chunk)
-    tail = "" if held is None else held.text
-    yield whole(stream.completion, text + tail, tail)
+        for ready in held_back.feed(chunk):
+            text += ready.text
+            yield piece(text, ready)
+    last = held_back.end()
+    delta = "" if last is None else last.text
+    yield response(stream.completion, text + delta, delta)
 
 
 async def aitems(
-    stream: AsyncCompletionStream, piece: Callable[..., Item], whole: Callable[..., Item]
+    stream: AsyncCompletionStream, piece: Callable[[str, CompletionChunk], Item], response: Callable[..., Item]
 ) -> AsyncGenerator[Item, None]:
     """See `items`."""
     text = ""
-    about = _convert.about(stream.completion)
-    held: CompletionChunk | None = None
+    held_back: HeldBack[CompletionChunk] = HeldBack()
     async for chunk in stream:
         if chunk.index:
             continue
-        if held is not None and held.text:
-            text += held.text
-            yield piece(about, text, held)
-        held = None
-        if chunk.finish_reason is not None:
-            held = chunk._replace(finish_reason=None)
-            continue
-        text += chunk.text
-        yield piece(about, text, chunk)
-    tail = "" if held is None else held.text
-    yield whole(stream.completion, text + tail, tail)
+        for ready in held_back.feed(chunk):
+            text += ready.text
+            yield piece(text, ready)
+    last = held_back.end()
+    delta = "" if last is None else last.text
+    yield response(stream.completion, text + delta, delta)

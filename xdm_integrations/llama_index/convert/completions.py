@@ -1,14 +1,15 @@
 """Values of `core` as LlamaIndex knows them. Pure.
 
-A response's `raw` is a plain dictionary in the API's own shape plus `request_id`; its key `usage`
-is always there (None if the server gave no counts), because that is where LlamaIndex's token
-counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints
-a message's `additional_kwargs` into the next prompt.
+A response's `raw` is a plain dictionary in the API's own shape plus `request_id`, with all that the server added to the
+answer and to its choices. Its key `usage` is always there (None if the server gave no counts), because that is where
+LlamaIndex's token counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints a
+message's `additional_kwargs` into the next prompt.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -20,16 +21,18 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 
+from xdm_integrations.core.completions.results import Choice
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.lenient import join_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from xdm_integrations.core.completions.results import Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Logprobs
 
 
+_NO_CHOICE = Choice("")
 _SILENT = ("thinking", "cache")
 """Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
 
@@ -74,71 +77,61 @@ def _only_text(message: ChatMessage, index: int, what: str) -> ConfigurationErro
 def completion_response(
     completion: Completion, text: str | None = None, delta: str | None = None
 ) -> CompletionResponse:
-    """Return a whole answer; `text` and `delta` are given for the last item of a stream."""
-    usage = completion.usage
-    logprobs = completion.logprobs
-    return CompletionResponse(
-        text=completion.text if text is None else text,
-        delta=delta,
-        raw=raw_of(completion),
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs={} if usage is None else usage.as_dict(),
-    )
+    """Return a complete answer; `text` and `delta` are given for the last item of a stream."""
+    first = completion.choices[0] if completion.choices else _NO_CHOICE
+    return CompletionResponse(text=first.text if text is None else text, **_beside_text(completion, first, delta))
 
 
 def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
-    """Return a whole answer as the assistant's message; see `completion_response`."""
-    usage = completion.usage
-    logprobs = completion.logprobs
-    return ChatResponse(
-        message=ChatMessage(role=MessageRole.ASSISTANT, content=completion.text if text is None else text),
-        delta=delta,
-        raw=raw_of(completion),
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-        additional_kwargs={} if usage is None else usage.as_dict(),
-    )
+    """Return a complete answer as the assistant's message; see `completion_response`."""
+    first = completion.choices[0] if completion.choices else _NO_CHOICE
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=first.text if text is None else text)
+    return ChatResponse(message=message, **_beside_text(completion, first, delta))
+
+
+def _beside_text(completion: Completion, first: Choice, delta: str | None) -> dict[str, Any]:
+    usage = None if completion.usage is None else completion.usage.as_dict()
+    choices = [*starmap(_choice, completion.choices)]
+    return {
+        "delta": delta,
+        "raw": {**completion.extra, **about(completion), "choices": choices, "usage": usage},
+        "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
+        "additional_kwargs": {**completion.extra, **first.extra, **(usage or {})},
+    }
 
 
 def completion_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> CompletionResponse:
     """Return an item of a stream before its last; `text` is all the text so far."""
-    delta, index, finish_reason, logprobs = chunk
-    raw_logprobs = None if logprobs is None else logprobs.as_dict()
-    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
-    return CompletionResponse(
-        text=text,
-        delta=delta,
-        raw={**about, "choices": [choice]},
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-    )
+    return CompletionResponse(text=text, **_beside_piece(about, chunk))
 
 
 def chat_piece(about: dict[str, Any], text: str, chunk: CompletionChunk) -> ChatResponse:
     """Return an item of a chat stream before its last; its message holds all the text so far."""
-    delta, index, finish_reason, logprobs = chunk
-    raw_logprobs = None if logprobs is None else logprobs.as_dict()
-    choice = {"text": delta, "index": index, "finish_reason": finish_reason, "logprobs": raw_logprobs}
-    return ChatResponse(
-        message=ChatMessage(role=MessageRole.ASSISTANT, content=text),
-        delta=delta,
-        raw={**about, "choices": [choice]},
-        logprobs=None if logprobs is None else logprobs_of(logprobs),
-    )
+    return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), **_beside_piece(about, chunk))
 
 
-def raw_of(completion: Completion) -> dict[str, Any]:
-    """Return `raw` for a whole answer, with all its choices."""
+def _beside_piece(about: dict[str, Any], chunk: CompletionChunk) -> dict[str, Any]:
+    text, index, _, logprobs = chunk
     return {
-        **about(completion),
-        "choices": [
-            {
-                "text": text,
-                "index": index,
-                "finish_reason": finish_reason,
-                "logprobs": None if logprobs is None else logprobs.as_dict(),
-            }
-            for text, index, finish_reason, logprobs, _ in completion.choices
-        ],
-        "usage": None if completion.usage is None else completion.usage.as_dict(),
+        "delta": text,
+        "raw": {**about, "choices": [_choice(text, index, None, logprobs)]},  # the last item has the finish_reason
+        "logprobs": None if logprobs is None else logprobs_of(logprobs),
+    }
+
+
+def _choice(
+    text: str,
+    index: int,
+    finish_reason: str | None,
+    logprobs: Logprobs | None,
+    extra: Mapping[str, Any] = _NO_CHOICE.extra,
+) -> dict[str, Any]:
+    return {
+        **extra,
+        "text": text,
+        "index": index,
+        "finish_reason": finish_reason,
+        "logprobs": None if logprobs is None else logprobs.as_dict(),
     }
 
 
@@ -150,7 +143,7 @@ def about(completion: Completion) -> dict[str, Any]:
         "created": completion.created,
         "model": completion.model,
         "system_fingerprint": completion.system_fingerprint,
-        "request_id": completion.request_id,
+        "request_id": completion.request_id or completion.extra.get("request_id"),
         "choices": [],
         "usage": None,
     }
