@@ -48,7 +48,7 @@ HTML, PLAIN, EMPTY, CHALLENGE = "<html>", "<plain>", "<empty>", "<challenge>"
 """Codes for the form of a reply that isn't JSON: a web page, plain text, nothing, a bot check."""
 
 GATEWAY, UPSTREAM, DIRECT = "gateway", "upstream", "direct"
-"""Who speaks: the gateway itself; a provider behind it; a server with no sign of a gateway."""
+"""Whose words a reply has: the gateway itself, a provider behind it, or a server with no sign of a gateway."""
 
 
 class Row(NamedTuple):
