@@ -22,7 +22,6 @@ LONG = {
     "client/batches.py": "the same concurrency twice, with threads and with tasks",
     "core/protocol/decoder.py": "one decoder, and what its accumulators owe",
     "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",
-    "core/protocol/results.py": "values with their documentation, and how servers' odd shapes of them are read",
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/protocol/results.py": "values with their documentation, and how each is read",
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",

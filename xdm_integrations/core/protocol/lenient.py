@@ -31,17 +31,6 @@ def whole_characters(text: str) -> tuple[str, str]:
 _NONE = ("", "null", "none")
 
 
-def has_surrogates(text: str) -> bool:
-    """True if `text` holds a half of a surrogate pair."""
-    return not text.isascii() and _SURROGATE.search(text) is not None
-
-
-def whole_characters(text: str) -> tuple[str, str]:
-    """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
-    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-    return join_surrogates(text[:-1] if half else text), half
-
-
 def finish_reason_of(value: object) -> str | None:
     """Return a finish reason; None for null, and for the "", "null" and "None" of running chunks."""
     reason = label(value)
