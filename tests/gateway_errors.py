@@ -559,6 +559,13 @@ _said("C1 deprecated", 400, "`max_tokens` is deprecated for this model, use `max
       UnsupportedParameterError, param="max_tokens", instead="max_completion_tokens")
 _said("C1 the other way", 400, "max_completion_tokens is not supported. Please use max_tokens instead.",
       UnsupportedParameterError, param="max_completion_tokens", instead="max_tokens")
+for _n, (_text, _param) in enumerate((("suffix is not supported", "suffix"),
+    ("`frequency_penalty` is not supported by this model", "frequency_penalty"), ("tool_choice is not supported",
+    "tool_choice"), ("litellm.BadRequestError: 'logprobs' is not supported with this model", "logprobs"),
+    ("suffix is not currently supported", "suffix"))):
+    _said(f"other: a parameter {_n}", 400, _text, UnsupportedParameterError, param=_param)
+_said("other: not a parameter", 400, "This model is not supported in your region.", BadRequestError)
+_said("other: parallel calls", 400, "Parallel tool calls are not supported", BadRequestError)
 _said("C2", 400, "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is "
       "supported.", UnsupportedParameterError, sent="temperature", code="unsupported_value", param="temperature",
       says="just one value of `temperature`")
@@ -597,7 +604,8 @@ _said("C8 the schema's fault", 400, "Invalid schema for response_format 'Answer'
 for _n, (_status, _text) in enumerate((
     (400, ("Failed to deserialize the JSON body into the target type: messages[7]: unknown variant `image_url`, "
     "expected `text`")), (400, "image_url is only supported by certain models"),
-    (404, "No endpoints found that support image input"), (500, "image input is not supported - hint: see --mmproj"),
+    (400, "image_url is not supported"), (404, "No endpoints found that support image input"),
+    (500, "image input is not supported - hint: see --mmproj"),
     (400, "tiny is not a multimodal model"), (400, "该模型不支持图片输入"))):
     _said(f"C9 text {_n}", _status, _text, UnsupportedParameterError, param="image", says="takes no images")
 _add("C10", 500, "new_api_error", "convert_request_failed",

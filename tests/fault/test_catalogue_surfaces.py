@@ -7,12 +7,14 @@ error inside a 200, and inside a stream, and a 200 that is no answer.
 from __future__ import annotations
 
 import asyncio
+import time
+from email.utils import formatdate
 
 import pytest
 
 from tests.gateway_errors import CASES
 from tests.scripted import ScriptedServer, http
-from xdm_integrations import AsyncClient, Client, XDMError
+from xdm_integrations import AsyncClient, Client, RateLimitError, XDMError
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
 
@@ -71,6 +73,17 @@ def stage():
         ways.llama_index.close()
         ways.loop.run_until_complete(ways.aclient.aclose())
         ways.loop.close()
+
+
+def test_a_wait_that_is_a_date_comes_out_of_every_way_to_ask(stage):
+    server, ways = stage
+    moment = formatdate(time.time() + 3600, usegmt=True)
+    reply = http({"error": {"message": "slow down"}}, 429, {"Retry-After": moment})
+    server.script = lambda seen: reply if seen.method == "POST" else http("", 404)
+    for name in WHOLE + STREAMED:
+        with pytest.raises(RateLimitError) as caught:
+            getattr(ways, name)()
+        assert 3000 < caught.value.retry_after <= 3601, name
 
 
 KINDS = ("A7 named", "G1 502", "S5", "S1 data", "S6")

@@ -13,6 +13,7 @@ from string import Formatter
 import pytest
 
 from tests.gateway_errors import CASES, ID, KEY, WEB, Case
+from xdm_integrations.core.completions.text_so_far import TextSoFar
 from xdm_integrations.core.errors.catalogue import error_for, error_in, not_an_answer
 from xdm_integrations.core.errors.catalogue_rows import ROWS
 from xdm_integrations.core.errors.endpoints import Words, endpoint_of
@@ -30,6 +31,8 @@ from xdm_integrations.core.errors.tree import (
     ServerError,
     XDMError,
 )
+from xdm_integrations.core.protocol.decoder import StreamDecoder
+from xdm_integrations.core.protocol.wire import Limits
 
 COUNTS = {"A": 8, "P": 7, "Q": 6, "M": 8, "L": 6, "B": 11, "N": 4, "U": 7, "G": 6, "S": 6, "C": 26, "E": 6}
 IN_STREAM_TESTS = {"S2", "S3", "S4"}  # tests/unit/test_stream.py
@@ -521,6 +524,20 @@ def test_no_advice_is_another_endpoints(endpoint):
         advice = re.sub(r'said: ".*|`[^`]*`|https?://\S+', "", error_of(case._replace(endpoint=endpoint)).message)
         if case.id[:2] not in ("C3", "C4", "C5", "C6"):  # about messages, which chat alone has
             assert not re.search(OTHER_WORDS[endpoint], advice), (case.id, advice)
+
+
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        (b'data: {"error": {"message": "prompt is too long: 9 > 8"}}\n\n', "Shorten the messages"),
+        (b"event: error\ndata: prompt is too long\n\n", "Shorten the messages"),
+        (b"data: [1]\n\n", "JSON that isn't a chat completion"),
+    ],
+)
+def test_an_error_in_a_stream_speaks_of_its_endpoint_too(body, advice):
+    decoder = StreamDecoder(TextSoFar(1, 1), {}, Limits(), endpoint="chat")
+    decoder.feed(body)
+    assert advice in decoder.failure.message
 
 
 def test_a_retry_after_that_is_a_date_is_read_against_the_clock():

@@ -167,7 +167,9 @@ def test_hiding_a_secret_reaches_the_errors_behind_and_the_text():
     cause = errors.APIConnectionError(f"it was {secret}")
     error = errors.StreamInterruptedError("cut", partial=Completion((Choice(f"the key: {secret}"),)))
     error.__cause__ = cause
+    cause.__context__ = before = errors.XDMError(f"at first {secret}")
     error.hide(secret)
+    assert str(before) == "at first ***"
     assert (cause.message, str(cause)) == ("it was ***", "it was ***")
     assert error.text == "the key: ***"
 

@@ -14,7 +14,7 @@ id. No message and no `.body` holds anything that looks like a key.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS, STATUS_OF, UPSTREAM, Row
@@ -249,11 +249,11 @@ def _root_of(target: str) -> str | None:
     """Return the base_url whose endpoint `target` is, or None if it is none that can be told."""
     try:
         url = urlsplit(target)
-        ending = re.search(_ENDPOINT, url.path)
-        known: Any = ending and url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:  # no URL
         return None
-    return f"{url.scheme}://{url.netloc}{url.path[: ending.start()] or '/v1'}" if ending and known else None
+    ending = re.search(_ENDPOINT, url.path)
+    return f"{url.scheme}://{url.netloc}{url.path[: ending.start()] or '/v1'}" if usable and ending else None
 
 
 def _message(what: str, words: str, says: str, status: int, *details: str | None, request_id: str | None) -> str:

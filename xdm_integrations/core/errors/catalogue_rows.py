@@ -48,7 +48,7 @@ HTML, PLAIN, EMPTY, CHALLENGE = "<html>", "<plain>", "<empty>", "<challenge>"
 """Codes for the form of a reply that isn't JSON: a web page, plain text, nothing, a bot check."""
 
 GATEWAY, UPSTREAM, DIRECT = "gateway", "upstream", "direct"
-"""Who speaks: the gateway itself; a provider behind it; a server with no sign of a gateway."""
+"""Whose words a reply has: the gateway itself, a provider behind it, or a server with no sign of a gateway."""
 
 
 class Row(NamedTuple):
@@ -242,7 +242,7 @@ ROWS: tuple[Row, ...] = (
     Row("C7", UnsupportedParameterError, "request", "never", param="tools",
         text=r"(?:does not|doesn't|do not) support (?:tools?|functions?)\b|support tool use|"
         r"requires --enable-auto-tool-choice|"
-        r"tools? (?:param|use|calls?|calling) .{0,20}(?:requires --|not supported)|function call(?:s|"
+        r"(?<!parallel )tools? (?:param|use|calls?|calling) .{0,20}(?:requires --|not supported)|function call(?:s|"
         r"ing)? .{0,12}not (?:supported|enabled)|"
         r"不支持.{0,10}(?:工具|函数|function)",
         hint="This model takes no tools: leave {param} out, or name a model that does."),
@@ -252,7 +252,7 @@ ROWS: tuple[Row, ...] = (
         r"(?:structured outputs?|json.?(?:schema|mode|object)).{0,20}(?:not supported|unsupported)|"
         r"不支持.{0,20}(?:response_format|json)", hint=_PARAMETER),
     Row("C9", UnsupportedParameterError, "request", "never", param="image",
-        text=r"unknown variant .?image_url|image_url is only supported|support image input|"
+        text=r"unknown variant .?image_url|image_url is (?:only|not) supported|support image input|"
         r"image input is not supported|"
         r"is not a multimodal model|(?:does not|doesn't) support (?:images?|vision|multimodal)|"
         r"不支持.{0,10}(?:图片|图像|视觉)",
@@ -289,6 +289,9 @@ ROWS: tuple[Row, ...] = (
         r"unsupported parameters?|"
         r"does not support (?:parameters|specifying)|(?:unexpected|unsupported) (?:keys|fields) in the request)"
         r"\W{0,6}(?P<param>\w{1,60})?"),
+    Row("", UnsupportedParameterError, "request", "never", hint=_PARAMETER,
+        text=r"\b(?P<param>\w{1,40}_\w{1,40}|suffix|echo|seed|stop|logprobs|temperature|tools|dimensions)[`'\"]? "
+        r"(?:is|are) not supported"),
     Row("", UnsupportedParameterError, "request", "never", hint=_PARAMETER,
         text=r"\b(?P<param>\w{1,60})'? (?:is (?:not currently|currently not) supported|only supports? with)|"
         r"extra inputs are not permitted"),

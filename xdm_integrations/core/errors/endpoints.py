@@ -75,10 +75,6 @@ WORDS: dict[Endpoint, Words] = {
 def endpoint_of(url: str) -> Endpoint:
     """Return the endpoint that a request to `url` asks; "completions" for any other path."""
     path = urlsplit(url).path.rstrip("/")
-    return (
-        "chat"
-        if path.endswith("/chat/completions")
-        else "embeddings"
-        if path.endswith("/embeddings")
-        else "completions"
-    )
+    if path.endswith("/chat/completions"):
+        return "chat"
+    return "embeddings" if path.endswith("/embeddings") else "completions"

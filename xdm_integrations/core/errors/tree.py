@@ -93,7 +93,7 @@ class XDMError(Exception):
         while secret and isinstance(error, XDMError):
             error.args = tuple(_hidden(value, secret) for value in error.args)
             error.__dict__.update({name: _hidden(value, secret) for name, value in error.__dict__.items()})
-            error = error.__cause__
+            error = error.__cause__ or error.__context__
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, since `Exception` would call the constructor with `args` alone."""
