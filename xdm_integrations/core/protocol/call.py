@@ -143,7 +143,7 @@ def prepare(  # noqa: PLR0913 - all that a call is made of
     """
     given: dict[str, Any] = {"model": config.model}
     given.update({name: value for name, value in params.items() if value is not None and name not in OPTIONS})
-    extra_body, extra_headers, timeout = (params.get(option) for option in OPTIONS)
+    extra_body, extra_headers, timeout = params.get("extra_body"), params.get("extra_headers"), params.get("timeout")
     body = check(given)
     if extra_body is not None and not isinstance(extra_body, Mapping):
         raise ConfigurationError(f"extra_body: expected a mapping of fields, got {type(extra_body).__name__}.")

@@ -87,9 +87,12 @@ def _count(value: object) -> int | None:
     return int(number)
 
 
-def _first_count(value: dict[str, Any], *names: str) -> int | None:
-    counts = [_count(value.get(name)) for name in names]
-    return next((count for count in counts if count), None if None in counts else 0)
+def _first_count(value: dict[str, Any], name: str, other_name: str) -> int | None:
+    count = _count(value.get(name))
+    if count:
+        return count
+    other = _count(value.get(other_name))
+    return None if other is None else other or count
 
 
 def _difference(total: int | None, other: int | None) -> int | None:
