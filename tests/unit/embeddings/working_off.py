@@ -11,7 +11,7 @@ from tests.vectors import answer, inputs_of
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.results import total_usage
-from xdm_integrations.core.protocol.wire import Reply, Send
+from xdm_integrations.core.protocol.wire import Compute, Reply, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,11 @@ class Worked:
                 command = flow.send(outcome)
             except StopIteration as stop:
                 return stop.value
-            outcome = self._respond(command.request) if isinstance(command, Send) else None
+            outcome = None
+            if isinstance(command, Send):
+                outcome = self._respond(command.request)
+            elif isinstance(command, Compute):
+                outcome = command.work()
 
     def _respond(self, request: Any) -> Reply:
         if request.method == "GET":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, XDMError
@@ -11,6 +12,7 @@ from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
 from xdm_integrations.core.protocol.flow import deadline_of, send_flow
 from xdm_integrations.core.protocol.results import total_usage
+from xdm_integrations.core.protocol.wire import Compute
 
 from .parameters import DEFAULT_MODEL, check_parameters, split_texts
 from .parse import Vectors, WrongVectorsError, parse_vectors
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 PATH = "/embeddings"
 MOST_CHARACTERS = 300_000
 """Per request: OpenAI takes as many tokens, and hardly a character is more than one."""
+
+LARGE = 2**17
+"""Bytes of a reply that take longer to decode than to hand over to a thread: about a millisecond."""
 
 
 def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batch_size: int) -> Flow[EmbeddingPlan]:
@@ -172,8 +177,10 @@ class EmbeddingPlan:
         body = {**call.body, "input": texts[0] if len(texts) == 1 else texts}
 
         def receive(reply: Reply) -> Flow[Vectors]:
-            yield from ()  # a flow like any other, with nothing left to wait for
-            return parse_vectors(reply, len(texts), body.get("dimensions"))
+            parse = partial(parse_vectors, reply, len(texts), body.get("dimensions"))
+            if len(reply.body) < LARGE:
+                return parse()
+            return (yield Compute(parse))  # type: ignore[no-any-return] # what `parse` returns
 
         def handled(error: XDMError) -> bool:
             return refuses_encoding(error) or (
