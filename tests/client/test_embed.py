@@ -293,9 +293,9 @@ def test_a_client_may_be_pickled_and_used_again(surface, server):
     client = surface.client(base_url=server.url)
     surface.embed(client, "x")
     again = pickle.loads(pickle.dumps(client))  # noqa: S301 - our own
-    surface._clients.append(again)
+    surface.keep(again)
     assert surface.embed(again, "x").vectors == [vector_of("x")]
-    surface.close_clients()
+    surface.close_kept()
     assert surface.embed(client, "x").vectors == [vector_of("x")]
 
 
