@@ -138,6 +138,9 @@ REFUSALS = [
     (422, '!{{"detail": "no"}}', {}, BadRequestError),
     (413, "inputs must have less than 512 tokens. Given: 700", {}, BadRequestError),
     (400, "inappropriate content", {"code": "data_inspection_failed"}, BadRequestError),
+    (500, "input (27002 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
+     {"type": "server_error"}, ContextLengthExceededError),
+    (500, "failed to encode response: json: unsupported value: NaN", {"type": "api_error"}, BadRequestError),
 ]  # fmt: skip
 
 

@@ -65,10 +65,12 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
-        raise not_an_answer(status, headers, body) from None
+        raise not_an_answer(status, headers, body, "embeddings") from None
     data = value.get("data") if isinstance(value, dict) else None
     if not data or not isinstance(data, list) or value.get("error"):
-        raise error_in(value, status=status, headers=headers, body=body) or _no_vectors(value, reply)
+        raise error_in(value, status=status, headers=headers, body=body, endpoint="embeddings") or _no_vectors(
+            value, reply
+        )
     usage = Usage.parse(value.get("usage"))
     items = [item for item in data if isinstance(item, dict)]
     places = _places([item.get("index") for item in items], count)
@@ -99,7 +101,7 @@ def _about(reply: Reply) -> dict[str, Any]:
 
 def _no_vectors(value: object, reply: Reply) -> APIResponseError:
     """Return the error for JSON without vectors; with `data`, other texts may well have some."""
-    error = not_an_answer(reply.status, reply.headers, reply.body)
+    error = not_an_answer(reply.status, reply.headers, reply.body, "embeddings")
     if isinstance(value, dict) and "data" in value:
         error.scope = "request"
     return error
