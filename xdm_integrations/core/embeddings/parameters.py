@@ -70,7 +70,7 @@ def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         if parameter is None:
             raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
         body[name] = _CHECKS[parameter.kind](name, value, parameter)
-    if body.setdefault("encoding_format", ENCODINGS[0]) not in ENCODINGS:
+    if body.get("encoding_format") not in (None, *ENCODINGS):
         raise ConfigurationError(f"encoding_format: {body['encoding_format']!r} must be one of {', '.join(ENCODINGS)}.")
     return body
 

@@ -14,7 +14,7 @@ from xdm_integrations.core.protocol.flow import deadline_of, send_flow
 from xdm_integrations.core.protocol.results import total_usage
 from xdm_integrations.core.protocol.wire import Compute
 
-from .parameters import DEFAULT_MODEL, check_parameters, split_texts
+from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters, split_texts
 from .parse import Vectors, WrongVectorsError, parse_vectors
 from .refusals import count_limit, is_about_size, is_about_texts, name_input, refuses_encoding
 from .results import Embeddings
@@ -56,7 +56,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
     check_at_least_one("batch_size", batch_size)
     inputs = split_texts(texts)
     headers = yield from setup.headers()
-    given = {name: value for name, value in params.items() if value is not None}
+    given = {"encoding_format": ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors
         given.setdefault("model", DEFAULT_MODEL)
     call = prepare(setup.config, headers, PATH, given, check_parameters, decided=("input",))
