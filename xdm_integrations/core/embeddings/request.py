@@ -232,4 +232,7 @@ class EmbeddingPlan:
             facts.texts_per_request[model] = max(map(len, passed))
 
     def _named(self, error: XDMError, position: int) -> XDMError:
-        return name_input(error, position) if len(self._texts) > 1 else error
+        if len(self._texts) > 1:
+            return name_input(error, position)
+        error.position = position  # nobody needs to be told that the only text is meant
+        return error
