@@ -96,6 +96,9 @@ class ClientWorld(World):
     def batch(self, client: Any, prompts: Any, **params: Any) -> Any:
         return self.call(client, "complete_batch", prompts, **params)
 
+    def embed(self, client: Any, texts: Any, **params: Any) -> Any:
+        return self.call(client, "embed", texts, **params)
+
     def stream(self, client: Any, prompt: Any, **params: Any) -> Any:
         """Return the chunks and the complete answer."""
         return self.streamed(client, "stream", prompt, **params)

@@ -18,6 +18,7 @@ from .client.streams import AsyncChatStream, AsyncCompletionStream, ChatStream, 
 from .core.chat.results import ChatChoice, ChatChunk, ChatCompletion
 from .core.chat.tool_calls import ToolCall
 from .core.completions.results import Choice, Completion, CompletionChunk
+from .core.embeddings.results import Embeddings
 from .core.errors.tree import (
     APIConnectionError,
     APIResponseError,
@@ -69,6 +70,7 @@ __all__ = [
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthExceededError",
+    "Embeddings",
     "GatewayTimeoutError",
     "InsufficientQuotaError",
     "Limits",

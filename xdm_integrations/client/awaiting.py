@@ -15,6 +15,8 @@ from xdm_integrations.core.completions.request import (
     ask_completion,
     stream_completion,
 )
+from xdm_integrations.core.embeddings.request import plan_embeddings
+from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.embeddings.parameters import EmbeddingParams, Texts
     from xdm_integrations.core.errors.tree import XDMError
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
@@ -100,6 +103,30 @@ class AsyncClient(Settings):
     ) -> AsyncChatStream:
         """See `Client.stream_chat`; the stream is an async iterator and context manager."""
         return AsyncChatStream(await self._run(stream_chat(self._setup, messages, params), on_retry))
+
+    async def embed(  # noqa: PLR0913 - one argument per setting
+        self,
+        texts: Texts,
+        *,
+        batch_size: int = 128,
+        max_concurrency: int = 8,
+        stop_on_error: bool = True,
+        on_result: Callable[[int, list[float] | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[EmbeddingParams],
+    ) -> Embeddings:
+        """See `Client.embed`; `on_result` is called in the event loop."""
+        if not texts and not isinstance(texts, str):
+            return Embeddings()
+        plan = await self._run(plan_embeddings(self._setup, texts, params, batch_size), on_retry)
+        batch = await run_batch_async(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=plan.on_result(on_result),
+            stop_on_error=stop_on_error,
+        )
+        return plan.result(batch.outcomes, batch.usage)
 
     async def models(self) -> list[Model]:
         """See `Client.models`."""

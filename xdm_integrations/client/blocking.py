@@ -11,6 +11,8 @@ from xdm_integrations.core.completions.request import (
     ask_completion,
     stream_completion,
 )
+from xdm_integrations.core.embeddings.request import plan_embeddings
+from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.embeddings.parameters import EmbeddingParams, Texts
     from xdm_integrations.core.errors.tree import XDMError
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
@@ -163,6 +166,49 @@ class Client(Settings):
             XDMError: The call failed.
         """
         return ChatStream(self._run(stream_chat(self._setup, messages, params), on_retry))
+
+    def embed(  # noqa: PLR0913 - one argument per setting
+        self,
+        texts: Texts,
+        *,
+        batch_size: int = 128,
+        max_concurrency: int = 8,
+        stop_on_error: bool = True,
+        on_result: Callable[[int, list[float] | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[EmbeddingParams],
+    ) -> Embeddings:
+        """Return the vectors of texts, one for each, in their order; several texts per request, several at once.
+
+        A request that the server refuses because of its size is split, and what goes through is remembered for the
+        model. Every text is answered once.
+
+        Args:
+            texts: A text, a list of texts, token ids, or a list of lists of them.
+            batch_size: Texts per request, at most. Requests are bounded by the length of the texts too.
+            max_concurrency: Requests in flight, at most.
+            stop_on_error: Send nothing more once a text has failed. With False all others are asked for, and handed
+                to `on_result`, before the error is raised.
+            on_result: Called with a text's number and its vector, or the error it failed with, as each arrives; from
+                several threads, one at a time, so that a slow one holds the others up.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `EmbeddingParams`.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
+        """
+        if not texts and not isinstance(texts, str):
+            return Embeddings()
+        plan = self._run(plan_embeddings(self._setup, texts, params, batch_size), on_retry)
+        batch = run_batch(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=plan.on_result(on_result),
+            stop_on_error=stop_on_error,
+        )
+        return plan.result(batch.outcomes, batch.usage)
 
     def models(self) -> list[Model]:
         """Return the models that the gateway offers to the key (`GET /v1/models`).

@@ -5,12 +5,13 @@ They carry out commands and call the hooks; they decide nothing.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
-from xdm_integrations.core.protocol.wire import Key, Read, Reply, Request, Send, Sleep
+from xdm_integrations.core.protocol.wire import Compute, Key, Read, Reply, Request, Send, Sleep
 
 from .log_lines import LogLine, log_retry
 
@@ -119,6 +120,12 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                         _call(hooks.on_response, command.request, result)
             elif isinstance(command, Key):
                 result = key()
+            elif isinstance(command, Compute):
+                try:
+                    result = command.work()
+                except XDMError as error:
+                    command = flow.throw(error)
+                    continue
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
@@ -164,6 +171,12 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
                         await _call_async(hooks.on_response, command.request, result)
             elif isinstance(command, Key):
                 result = await key()
+            elif isinstance(command, Compute):
+                try:
+                    result = await asyncio.to_thread(command.work)
+                except XDMError as error:
+                    command = flow.throw(error)
+                    continue
             else:
                 attempt = command.attempt + 1
                 log_retry(command)

@@ -59,9 +59,11 @@ class XDMError(Exception):
         partial: What had arrived of the answer (a `Completion`, a `ChatCompletion`, ...), or None.
         request_id: The gateway's id of the request, to quote in a support request, or None.
         retry: Whether the same request may be sent again: "never", "once" or "backoff".
+        position: The number of the text that was refused, from 0; None where no single text is known to be at fault.
     """
 
     default_retry: ClassVar[Retry] = "never"
+    position: int | None = None
 
     def __init__(
         self,

@@ -34,9 +34,10 @@ class PackResult(NamedTuple):
     """What came of a pack.
 
     Attributes:
-        outcomes: Per item, in order, an answer or the `XDMError` it failed with; empty if `retry` has the items.
+        outcomes: Per item, in order, an answer or the `XDMError` it failed with; fewer than the items, or none, if
+            `retry` has the rest.
         usage: Token counts of the request, which the server doesn't split by item.
-        retry: The packs to ask for instead.
+        retry: The packs to ask for, for the items without an outcome.
     """
 
     outcomes: list[Any]

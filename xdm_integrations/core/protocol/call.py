@@ -34,6 +34,12 @@ class ServerFacts:
     """By model, the name under which the server takes the limit of tokens, where it refused the other one."""
     structured_refused: dict[str, set[str]] = field(default_factory=dict)
     """By model, the methods of structured output that it refused or ignored."""
+    refuses_encoding_format: set[str] = field(default_factory=set)
+    """Models that refuse `encoding_format`."""
+    texts_per_request: dict[str, int] = field(default_factory=dict)
+    """By model, how many texts a request for vectors may hold, where more were refused."""
+    characters_per_request: dict[str, int] = field(default_factory=dict)
+    """By model, how many characters they may have together, where more were refused."""
     offered: tuple[str, ...] | None = None
     """The names on the server's list of models; None if it was never asked for."""
 

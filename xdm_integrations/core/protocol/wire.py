@@ -6,6 +6,7 @@ carries it out on a transport, and sends the outcome back in:
     Key()          -> str | None    the key; the first command of a call
     Send(request)  -> Reply         or an XDMError is thrown in
     Read(body)     -> bytes         b"" at the end of the body; or an XDMError is thrown in
+    Compute(work)  -> Any           what `work` returns; or the XDMError that it raises is thrown in
     Sleep(...)     -> None
 
 A transport reads the body whole and frees the connection before it returns a `Reply`, except
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from xdm_integrations.core.errors.tree import XDMError
 
@@ -145,6 +146,12 @@ class Read(NamedTuple):
     within: float | None = None
 
 
+class Compute(NamedTuple):
+    """Do this work, which takes so long that an event loop must not wait for it: megabytes to be decoded."""
+
+    work: Callable[[], Any]
+
+
 class Sleep(NamedTuple):
     """Wait before another attempt; `error` is why, `attempt` counts the retries from 1."""
 
@@ -153,4 +160,4 @@ class Sleep(NamedTuple):
     error: XDMError
 
 
-Command: TypeAlias = "Key | Send | Read | Sleep"
+Command: TypeAlias = "Key | Send | Read | Compute | Sleep"

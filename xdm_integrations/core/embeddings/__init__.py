@@ -1,0 +1,1 @@
+"""The endpoint `POST /v1/embeddings`: texts to vectors."""
