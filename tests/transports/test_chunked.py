@@ -24,7 +24,7 @@ def test_every_slicing_gives_the_same_body(size):
     body, chunks = unpack(*(WIRE[i : i + size] for i in range(0, len(WIRE), size)))
     assert body == BODY
     assert chunks.ended
-    assert chunks.surplus == b""
+    assert chunks.trailing == b""
 
 
 @pytest.mark.parametrize("cut", range(len(WIRE)))
@@ -37,7 +37,7 @@ def test_an_end_too_early_is_never_taken_for_the_end(cut):
 def test_what_follows_is_kept_apart():
     body, chunks = unpack(WIRE + b"HTTP/1.1 200")
     assert body == BODY
-    assert chunks.surplus == b"HTTP/1.1 200"
+    assert chunks.trailing == b"HTTP/1.1 200"
 
 
 def test_bare_line_feeds_are_taken_too():

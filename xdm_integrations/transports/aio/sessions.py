@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from .connector import Connector
 from .deadlines import LoopLimits
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class LoopSessions:
                 forgotten.abandon(other)
         session = aiohttp.ClientSession(
             # No limit: waiting for a connection would count as a timeout. Callers bound themselves.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            connector=Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # netrc would meet the key; proxies are looked up in `environment`
             max_line_size=HEADER_SIZE,

@@ -24,14 +24,14 @@ class Dechunker:
 
     Attributes:
         ended: True once the last chunk and its trailer have come.
-        surplus: Bytes that came after the end: nobody asked for them.
+        trailing: Bytes that came after the end: nobody asked for them.
     """
 
-    __slots__ = ("_left", "_sizes", "_state", "_tail", "_trailer_size", "ended", "surplus")
+    __slots__ = ("_left", "_sizes", "_state", "_tail", "_trailer_size", "ended", "trailing")
 
     def __init__(self) -> None:
         self.ended = False
-        self.surplus = b""
+        self.trailing = b""
         self._state = _SIZE
         self._left = 0
         self._sizes: dict[bytes, int] = {}
@@ -85,7 +85,7 @@ class Dechunker:
                     self._state = _DATA if size else _TRAILER
                 elif line in (b"", b"\r"):
                     self.ended = True
-                    self.surplus = block[at:]
+                    self.trailing = block[at:]
                     break
                 else:
                     self._trailer_size += len(line)

@@ -53,7 +53,10 @@ class _LockedPool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
         with _VCR_LOCK():
-            connection = super()._get_conn(timeout)
+            connection = super()._get_conn(timeout)  # closes one on whose socket anything has arrived
+        sock = getattr(connection, "sock", None)
+        if sock is not None and getattr(sock, "pending", int)():  # or in the buffer of TLS
+            connection.close()
         alarm = CURRENT.alarm
         if alarm is not None:
             alarm.connection = connection

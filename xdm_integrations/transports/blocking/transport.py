@@ -30,6 +30,7 @@ from .chunked import Dechunker
 from .connections import CURRENT, Adapter
 from .errors import FAILURES, raise_own
 from .header_deadline import WATCHDOG
+from .sized import Sized
 
 BLOCK = 65536
 DRAIN_READS = 2
@@ -108,7 +109,7 @@ class RequestsTransport:
 class _OpenBody:
     """The open body of a reply. Closing it early closes the connection."""
 
-    __slots__ = ("_chunks", "_closed", "_framed", "_limit", "_process", "_raw", "_request", "_sock")
+    __slots__ = ("_closed", "_framed", "_framing", "_limit", "_process", "_raw", "_request", "_sock")
 
     def __init__(self, raw: Any, request: Request) -> None:  # noqa: ANN401 - urllib3's reply or a stub
         raw.decode_content = True
@@ -117,10 +118,15 @@ class _OpenBody:
         self._closed = False
         self._process = os.getpid()
         self._limit: float | None = -1.0
-        self._framed: Any = _framed_body(raw)
-        self._chunks = Dechunker()
-        self._sock: Any = getattr(getattr(raw, "_connection", None), "sock", None)
-        if self._sock is None and self._framed is None:
+        self._framed, self._framing = _framed_body(raw)
+        connection: Any = getattr(raw, "_connection", None)
+        self._sock: Any = getattr(connection, "sock", None)
+        if self._framed is None and self._sock is not None and isinstance(getattr(raw, "_fp", None), HTTPResponse):
+            # http.client forgets what it has read beyond the end: the connection ends with this body, by the
+            # means of "Connection: close". The reply holds the socket too, until it is read.
+            connection.sock = None
+            self._sock.close()
+        elif self._framed is None and self._sock is None:
             # http.client lets go of the socket where the connection ends with the body.
             self._sock = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
 
@@ -148,16 +154,18 @@ class _OpenBody:
             return block
 
     def _unpack(self, limit: float | None) -> bytes:
-        """Read what has arrived of a chunked body; `limit` holds even if only its framing drips in."""
-        chunks = self._chunks
+        """Read what has arrived of a framed body; `limit` holds even if only its framing drips in."""
+        framing = self._framing
         end = None if limit is None else time.monotonic() + limit
-        while not chunks.ended:
+        while not framing.ended:
             block = self._framed.read1(BLOCK)
             if not block:
                 raise IncompleteRead(b"")
-            data = chunks.feed(block)
-            self._give_back()
-            if data or chunks.ended:
+            data: bytes = framing.feed(block)
+            if framing.ended:
+                self._give_back()
+                return data
+            if data:
                 return data
             if end is not None:
                 left = end - time.monotonic()
@@ -167,10 +175,10 @@ class _OpenBody:
         return b""
 
     def _give_back(self) -> None:
-        """Return the connection to its pool after the last chunk."""
-        if self._chunks.surplus:
+        """Return the connection to its pool after the last byte, unless more has come than the body."""
+        if self._framing.trailing:
             self._raw.close()
-        elif self._chunks.ended:
+        else:
             self._raw._fp.close()  # noqa: SLF001 - the reply, not the socket; `_framed_body` has looked at it
             self._raw.release_conn()
 
@@ -212,15 +220,17 @@ class _OpenBody:
             self._raw.close()
 
 
-def _framed_body(raw: Any) -> io.BufferedReader | None:  # noqa: ANN401 - urllib3's reply or a stub
-    """Return the file under a chunked, uncompressed body that nobody has read from yet.
+def _framed_body(raw: Any) -> tuple[Any, Any]:  # noqa: ANN401 - urllib3's reply or a stub
+    """Return the file under an uncompressed body that nobody has read from yet, and its framing; else None twice.
 
     These are the insides of urllib3 and `http.client`, so that whatever isn't exactly as
     expected (a recording, a compressed body, a later version) is left to `read1`.
     """
     inner = getattr(raw, "_fp", None)
-    if type(inner) is not HTTPResponse or not inner.chunked or inner.chunk_left is not None:
-        return None
-    if raw.headers.get("content-encoding", "identity").lower() != "identity" or inner.will_close:
-        return None
-    return inner.fp if type(inner.fp) is io.BufferedReader else None
+    if type(inner) is not HTTPResponse or type(inner.fp) is not io.BufferedReader or inner.will_close:
+        return None, None
+    if raw.headers.get("content-encoding", "identity").lower() != "identity":
+        return None, None
+    if inner.chunked:
+        return (inner.fp, Dechunker()) if inner.chunk_left is None else (None, None)
+    return (inner.fp, Sized(inner.length)) if inner.length else (None, None)

@@ -1,0 +1,129 @@
+"""What crash reporters see: nothing that can be reached from an error, a client, an adapter or a stream shows the key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.scripted import CLOSE, chunk, completion, http, piece, stream
+from xdm_integrations import AsyncClient, Client, XDMError
+
+KEY = "k3y-that-must-not-be-seen"
+HTML = {"Content-Type": "text/html"}
+ECHOES = {
+    "broken JSON": http(f'{{"you sent": "Bearer {KEY}"'),
+    "text": http(f"you sent Bearer {KEY}", headers={"Content-Type": "text/plain"}),
+    "HTML": http(f"<html><title>no</title>Bearer {KEY}</html>", headers=HTML),
+    "an error in text": http(f"you sent Bearer {KEY}", status=500),
+    "an error in broken JSON": http(f'{{"error": "Bearer {KEY}', status=401),
+    "an error in HTML": http(f"<html>Bearer {KEY}</html>", status=403, headers=HTML),
+    "a header": http("no", status=429, headers={"Retry-After": KEY, "X-Echo": f"Bearer {KEY}"}),
+    "an event that is no JSON": stream(f"data: {{{KEY}\n\n"),
+    "a late event that is no JSON": stream(chunk("a"), f"data: {{{KEY}\n\n"),
+    "bare lines": stream(f"{{{KEY}\n", f"{KEY}\n"),
+    "broken framing": [f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode(), CLOSE],
+    "late broken framing": [*stream(chunk("a"), end=False), f"{KEY}\r\n".encode(), CLOSE],
+    "a broken head": [f"HTTP/1.1 200 OK\r\nX {KEY}\0\r\n\r\n".encode(), CLOSE],
+    "broken compression": [
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + piece(KEY.encode()),
+        CLOSE,
+    ],
+}
+OPAQUE = (str, bytes, int, float, bool, type(None), type)
+
+
+def reachable(root: object) -> list[str]:
+    """Return the paths at which the key shows, from the attributes of `root` and of whatever they lead to."""
+    found: list[str] = []
+    seen: dict[int, object] = {}
+    todo: list[tuple[str, object]] = [("", root)]
+    while todo:
+        path, value = todo.pop()
+        if id(value) in seen or path.count(".") > 8 or len(seen) > 20_000:
+            continue
+        seen[id(value)] = value
+        if KEY in repr(value) + (str(value) if isinstance(value, BaseException) else ""):
+            found.append(f"{path}: {type(value).__name__}")
+        if isinstance(value, OPAQUE):
+            continue
+        if type(value) in (dict, list, tuple, set):
+            parts: Any = value.items() if isinstance(value, dict) else enumerate(value)
+        else:
+            parts = list(getattr(value, "__dict__", {}).items())
+            names = [name for kind in type(value).__mro__ for name in _slots(kind)]
+            parts += [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+            if isinstance(value, BaseException):
+                parts += [(name, getattr(value, name)) for name in ("args", "__cause__", "__context__", "doc", "object")
+                          if hasattr(value, name)]
+        todo += [(f"{path}.{name}", part) for name, part in parts if _is_worth_a_look(part)]
+    return found
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _is_worth_a_look(value: object) -> bool:
+    """True for values, and for objects of ours and of what carries our requests; modules and functions lead anywhere."""
+    module = type(value).__module__.partition(".")[0]
+    return isinstance(value, (*OPAQUE, BaseException, dict, list, tuple, set)) or module in (
+        "xdm_integrations", "urllib3", "requests", "aiohttp", "http", "pydantic",
+    )
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["complete", "streamed"])
+@pytest.mark.parametrize("way", ECHOES)
+def test_the_key_shows_nowhere_behind_an_error(surface, server, way, streamed):
+    server.script = [ECHOES[way]]
+    client = surface.client(base_url=server.url, api_key=KEY, max_retries=1)
+    with pytest.raises(XDMError) as caught:
+        (surface.stream if streamed else surface.complete)(client, "x")
+    assert reachable(caught.value) == []
+
+
+@pytest.mark.parametrize("cls", [Client, AsyncClient])
+def test_the_key_shows_nowhere_in_a_client(cls):
+    assert reachable(cls(api_key=KEY, default_headers={"X-Other": KEY})) == []
+
+
+def test_the_key_shows_nowhere_in_a_client_and_a_stream_at_work(surface, server):
+    server.script = [http(completion("a")), stream(chunk("a"), chunk("b", finish="stop"))]
+    client = surface.client(base_url=server.url, api_key=KEY, default_headers={"X-Other": KEY})
+    surface.complete(client, "x")
+    assert reachable(client) == []
+
+    if not surface.is_async:
+        with client.stream("x") as open_stream:
+            next(open_stream)
+            assert reachable(open_stream) == []
+        return
+
+    async def look() -> list[str]:
+        async with AsyncClient(base_url=server.url, api_key=KEY) as other, await other.stream("x") as open_stream:
+            await anext(open_stream)
+            return reachable(open_stream) + reachable(other)
+
+    assert asyncio.run(look()) == []
+
+
+def adapters(url: str) -> dict[str, tuple[Any, Any]]:
+    from xdm_integrations.langchain import XDMLLM
+    from xdm_integrations.llama_index import XDM
+
+    chain = XDMLLM(api_key=KEY, base_url=url, default_headers={"X-Other": KEY}, max_retries=0)
+    index = XDM(api_key=KEY, api_base=url, default_headers={"X-Other": KEY}, max_retries=0)
+    return {"LangChain": (chain, chain.invoke), "LlamaIndex": (index, index.complete)}
+
+
+@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex"])
+@pytest.mark.parametrize("way", ["broken JSON", "an error in HTML", "broken framing"])
+def test_the_key_shows_nowhere_behind_an_adapter_and_its_errors(server, framework, way):
+    server.script = [ECHOES[way]]
+    adapter, ask = adapters(server.url)[framework]
+    with pytest.raises(XDMError) as caught:
+        ask("x")
+    assert reachable(caught.value) == []
+    assert reachable(adapter) == []
