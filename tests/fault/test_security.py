@@ -11,7 +11,15 @@ import zlib
 import pytest
 
 from tests.scripted import CLOSE, HANG, RESET, ScriptedServer, chunk, completion, http, piece, stream, tokens
-from xdm_integrations import APIResponseError, AsyncClient, Client, ConfigurationError, Limits, XDMError
+from xdm_integrations import (
+    APIResponseError,
+    AsyncClient,
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    Limits,
+    XDMError,
+)
 
 KEY = "k3y-that-must-not-be-seen"
 ECHO = {"error": {"message": f"bad key {KEY}", "type": "new_api_error", "code": "invalid"}}
@@ -140,8 +148,6 @@ def bomb() -> bytes:
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 HOSTILE = {
     "a body": (False, [SSE.replace(b"text/event-stream", b"application/json"), *[piece(b" " * 9000)] * 60, HANG]),
-    "an error's body": (False, [SSE.replace(b"200", b"500"), *[piece(b" " * 9000)] * 60, HANG]),
-    "a stream's error body": (True, [SSE.replace(b"200", b"500"), *[piece(b" " * 9000)] * 60, HANG]),
     "a line": (True, [SSE, *[piece(b"data: " + b"x" * 9000)] * 60, HANG]),
     "a comment": (True, [SSE, *[piece(b": " + b"x" * 9000)] * 60, HANG]),
     "an event": (True, [SSE, *[piece(b"data: " + b"x" * 900 + b"\n")] * 600, HANG]),
@@ -164,6 +170,17 @@ def test_a_reply_is_bounded(surface, server, what):
         (surface.stream if streamed else surface.complete)(client, "x")
     assert len(server.requests) == 1
     surface.close_kept()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["complete", "streamed"])
+def test_an_error_is_told_by_its_status_and_its_beginning_however_long_its_body_is(surface, server, streamed):
+    beginning = b'data: {"error": {"message": "No such key", "type": "t"}}\n'
+    server.script = [[SSE.replace(b"200", b"401"), piece(beginning), *[piece(b"x" * 9000)] * 130, HANG]]
+    client = surface.client(base_url=server.url, max_retries=0, timeout=5)
+    with pytest.raises(AuthenticationError, match="No such key"):
+        (surface.stream if streamed else surface.complete)(client, "x")
+    surface.close_clients()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from xdm_integrations.core.protocol.sse import BARE, ServerEvent, SSEDecoder
@@ -150,13 +152,30 @@ def test_many_small_events_never_add_up_to_a_limit():
     assert sum(len(decoder.feed(b"data: 1234\n\n: c\n")) for _ in range(1000)) == 1000
 
 
-def test_each_byte_of_a_long_line_is_copied_a_bounded_number_of_times():
-    """Linear time, by count: what is kept of an unfinished line is its pieces, joined once."""
+def test_a_long_line_in_many_pieces_is_one_event():
     decoder = SSEDecoder()
     decoder.feed(b"data: ")
     pieces = [b"x" * 100] * 1000
-    for piece in pieces:
-        assert decoder.feed(piece) == []
-    assert len(decoder._tail) == 1001
+    assert [event for piece in pieces for event in decoder.feed(piece)] == []
     assert decoder.feed(b"\n\n")[0].data == b"".join(pieces)
-    assert decoder._tail == []
+    assert decoder.feed(b"data: y\n\n")[0].data == b"y"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_an_event_of_many_short_lines_is_the_same_in_any_slicing(size):
+    lines = [b"%d" % number for number in range(1000)]
+    wire = b"".join(b"data: " + line + b"\n" for line in lines) + b"\ndata\ndata:\ndata: y\n\ndata: z\n\n"
+    decoder = SSEDecoder()
+    events = [event for at in range(0, len(wire), size) for event in decoder.feed(wire[at : at + size])]
+    assert [event.data for event in events] == [b"\n".join(lines), b"\n\ny", b"z"]
+
+
+def test_short_lines_of_an_event_cost_little_more_memory_than_their_bytes():
+    decoder = SSEDecoder()
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            decoder.feed(b"data:x\n" * 1000)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000  # as an object, each of them would take 42 bytes
+    finally:
+        tracemalloc.stop()

@@ -652,7 +652,7 @@ def test_bodies_lines_and_events_are_bounded():
 
 
 def test_lines_outside_events_may_fill_their_limit():
-    made, _ = run(chunk("a", "stop"), b"x" * 4 + b"\n", b"y" * 6 + b"\n", limits=Limits(body=10))
+    made, _ = run(chunk("a", "stop"), b"x" * 4 + b"\n", b"y" * 5 + b"\n", limits=Limits(body=10))
     whole(made, "a")
     assert "more than" not in run(b"x" * 10 + b"\n", limits=Limits(body=10))[0].failure.message
     assert "more than 10 bytes" in run(b"x" * 11 + b"\n", limits=Limits(body=10))[0].failure.message

@@ -193,22 +193,47 @@ def streaming_with(clock, **params):
     return Streaming(call, opened(), TextSoFar(1, 1), clock.runtime)
 
 
-def test_a_stream_that_only_pings_times_out_though_bytes_come():
+def test_a_stream_that_pings_for_twenty_minutes_and_then_answers_is_an_answer():
+    """Keep-alive comments are bytes: `read` bounds the wait for bytes, not for events."""
     clock = Clock()
-    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    streaming = streaming_with(clock)
+    for _ in range(120):
+        clock.now += 10
+        assert streaming.feed(PING) == []
+    assert [chunk.text for chunk in streaming.feed(event("a", "stop"))] == ["a"]
+    assert streaming.decoder.failure is None
+
+
+@pytest.mark.parametrize("limit", [10, 1800])
+def test_a_stream_that_only_pings_times_out_though_bytes_come(limit):
+    clock = Clock()
+    streaming = streaming_with(clock, timeout=Timeout(event=limit))
     for _ in range(5):
-        clock.now += 2
+        clock.now += limit / 5
         assert streaming.feed(PING) == []
     assert not streaming.decoder.ended
     clock.now += 0.5
     streaming.feed(PING)
     assert isinstance(streaming.decoder.failure, APITimeoutError)
-    assert "read limit of 10 s" in streaming.decoder.failure.message
+    assert f"event limit of {limit} s" in streaming.decoder.failure.message
+
+
+def test_before_the_first_chunk_pings_have_the_same_limits():
+    clock = Clock()
+
+    def pinging(command):
+        clock.now += 10
+        return PING
+
+    streaming, _ = open_stream([opened(), *[pinging] * 120, event("a")], clock=clock)
+    assert [chunk.text for chunk in streaming.chunks] == ["a"]
+    with pytest.raises(APITimeoutError, match="event limit of 1800 s"):
+        open_stream([opened(), *[pinging] * 182], clock=clock, settings={"max_retries": 0})
 
 
 def test_each_event_starts_the_patience_anew():
     clock = Clock()
-    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    streaming = streaming_with(clock, timeout=Timeout(event=10))
     for block in (PING, event("a"), PING, event(""), PING, event("b"), PING):
         clock.now += 9
         streaming.feed(block)
@@ -224,7 +249,7 @@ def test_each_event_starts_the_patience_anew():
 
 def test_no_limit_is_no_limit():
     clock = Clock()
-    streaming = streaming_with(clock, timeout=Timeout(read=None))
+    streaming = streaming_with(clock, timeout=Timeout(event=None))
     clock.now += 10**6
     streaming.feed(PING)
     assert not streaming.decoder.ended
@@ -247,7 +272,7 @@ def test_after_the_finish_patience_is_short_and_its_end_no_failure():
 
 def test_an_end_within_a_block_needs_no_patience():
     clock = Clock()
-    streaming = streaming_with(clock, timeout=Timeout(read=10))
+    streaming = streaming_with(clock, timeout=Timeout(event=10))
     streaming.feed(event("a", "stop"))
     streaming.feed(PING)
     clock.now += 99

@@ -72,7 +72,8 @@ class Settings:
                 whose own default is 16.
             timeout: Seconds for connecting and for each wait, or `(connect, read)`, or `(connect,
                 read, total)`, or a `Timeout`.
-                Default: 10 s to connect, 300 s between bytes, no limit in total.
+                Default: 10 s to connect, 300 s between bytes, 1800 s between the events of a stream
+                (keep-alive comments aren't events), no limit in total.
             max_retries: Requests after the first, at most.
             default_headers: Headers of every request.
             extra_body: Fields of every body, for servers that know more than the API.

@@ -94,7 +94,7 @@ class GatewaySettings(Connected, BaseModel):
     """Root URL of the API. Default: the environment variable `XDM_BASE_URL`, else the gateway's."""
     timeout: Timeout | float | tuple[float | None, ...] | None = None
     """Seconds for connecting and for each wait, or `(connect, read)`, or `(connect, read, total)`, or a `Timeout`.
-    Default: 10 s to connect, 300 s between bytes, no limit in total."""
+    Default: 10 s to connect, 300 s between bytes, 1800 s between events, no limit in total."""
     max_retries: int = Field(default=2, ge=0)
     """Requests after the first, at most. Only what can't have been answered is sent again."""
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)

@@ -108,7 +108,7 @@ class GatewaySettings(Connected, BaseModel):
     timeout: float | tuple[float | None, ...] | None = Field(
         default=None,
         description="Seconds for connecting and for each wait, or (connect, read), or (connect, read, total). "
-        "Default: 10 s to connect, 300 s between bytes.",
+        "Default: 10 s to connect, 300 s between bytes, 1800 s between events.",
     )
     max_retries: int = Field(default=2, ge=0, description="Requests after the first, at most.")
     limits: Limits | None = Field(

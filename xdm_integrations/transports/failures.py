@@ -41,7 +41,7 @@ def time_left(request: Request, limit: float | None) -> float | None:
 
 def limit_for_headers(request: Request) -> float | None:
     """Return the seconds for everything up to the end of the headers, however slowly they drip in."""
-    connect, read, _ = request.timeout
+    connect, read, *_ = request.timeout
     return time_left(request, None if connect is None or read is None else connect + read)
 
 

@@ -212,8 +212,10 @@ def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) 
         limits = value
     else:
         limits = (value, value)
-    if not 1 <= len(limits) <= len(Timeout._fields):
-        raise ConfigurationError(f"timeout: {value!r} must be seconds or (connect, read) or (connect, read, total).")
+    if not 1 <= len(limits) <= (len(Timeout._fields) if isinstance(value, Timeout) else 3):
+        raise ConfigurationError(
+            f"timeout: {value!r} must be seconds, (connect, read), (connect, read, total) or a Timeout."
+        )
     for limit in limits:
         ok = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0)
         if not ok:

@@ -101,8 +101,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._sse = SSEDecoder(limits)
         self._answer = answer
         self._done = False
-        self._bare: list[bytes] = []
-        self._bare_size = 0
+        self._bare = bytearray()
 
     @property
     def finished(self) -> bool:
@@ -190,8 +189,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
 
     def _keep_bare(self, line: bytes, chunks: list[Chunk]) -> None:
         """Take a line outside any event: JSON of one line at once, anything else at the end."""
-        self._bare_size += len(line)
-        if self._bare_size > self._limits.body:
+        if len(self._bare) + len(line) > self._limits.body:
             raise APIResponseError(f"The server sent a body of more than {self._limits.body:,} bytes.")
         if not self._bare and line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}":
             try:
@@ -201,12 +199,14 @@ class StreamDecoder(Generic[Chunk, Answer]):
             else:
                 self._take_value(value, "", line, chunks)
                 return
-        self._bare.append(line)
+        self._bare += line
+        self._bare += b"\n"
 
     def _take_bare(self, chunks: list[Chunk]) -> None:
         if not self._bare:
             return
-        body = b"\n".join(self._bare)
+        body = bytes(self._bare)
+        self._bare.clear()
         try:
             value = jsontext.loads(body)
         except (ValueError, RecursionError):

@@ -45,7 +45,7 @@ class Streaming(Generic[Chunk, Answer]):
         self.chunks: list[Chunk] = []
         self._headers = call.headers
         self._monotonic = runtime.monotonic
-        self._patience = call.timeout.read
+        self._patience = call.timeout.event
         self._last_event = runtime.monotonic()
         self._events = 0
 
@@ -79,7 +79,7 @@ class Streaming(Generic[Chunk, Answer]):
         elif not decoder.ended:
             patience = GRACE_AFTER_FINISH if decoder.finished else self._patience
             if patience is not None and now - self._last_event > patience:
-                return decoder.interrupt(timeout_error("read", patience))
+                return decoder.interrupt(timeout_error("event", patience))
         return chunks
 
 

@@ -41,7 +41,7 @@ class ServerEvent(NamedTuple):
 
 
 class SSEDecoder:
-    """Bytes in, events out. Time is linear in the bytes, facts is bounded by `limits`.
+    """Bytes in, events out. Time is linear in the bytes, memory is bounded by `limits`.
 
     Attributes:
         failure: Set once a line or an event is longer than the limits allow: nothing is read after it.
@@ -50,12 +50,14 @@ class SSEDecoder:
     def __init__(self, limits: Limits = Limits()) -> None:
         self.failure: APIResponseError | None = None
         self._limits = limits
-        self._tail: list[bytes] = []
-        self._tail_size = 0
+        self._tail = bytearray()
+        """The beginning of a line."""
         self._after_cr = False
         self._first_line = True
         self._kind = ""
         self._data: list[bytes] = []
+        """The last data lines of an event; the earlier ones are in `_more`, since short lines cost more as objects."""
+        self._more = bytearray()
         self._data_size = 0
 
     def feed(self, block: bytes) -> list[ServerEvent]:
@@ -72,9 +74,8 @@ class SSEDecoder:
         last = lines.pop()
         events = self._take_lines(lines, len(block)) if lines else []
         if last and self.failure is None:
-            self._tail.append(last)
-            self._tail_size += len(last)
-            if self._tail_size > self._limits.line:
+            self._tail += last
+            if len(self._tail) > self._limits.line:
                 self._fail("line", self._limits.line)
         return events
 
@@ -82,7 +83,7 @@ class SSEDecoder:
         """Return what the end of the stream cut short: nothing, or one last event."""
         if self.failure is not None:
             return []
-        last = b"".join(self._tail)
+        last = bytes(self._tail)
         self._tail.clear()
         if self._first_line:
             last = last.removeprefix(_BOM)
@@ -91,16 +92,15 @@ class SSEDecoder:
     def _take_lines(self, lines: list[bytes], size: int) -> list[ServerEvent]:
         """Take whole lines of `size` bytes, of which the first ends the one that was kept."""
         if self._tail:
-            self._tail.append(lines[0])
-            lines[0] = b"".join(self._tail)
+            size += len(self._tail)
+            lines[0] = b"".join((self._tail, lines[0]))
             self._tail.clear()
-        if self._tail_size + size > self._limits.line:
+        if size > self._limits.line:
             for i, line in enumerate(lines):
                 if len(line) > self._limits.line:
                     self._fail("line", self._limits.line)
                     del lines[i:]
                     break
-        self._tail_size = 0
         if self._first_line and lines:
             self._first_line = False
             lines[0] = lines[0].removeprefix(_BOM)
@@ -122,14 +122,24 @@ class SSEDecoder:
                     self._fail("event", self._limits.event)
                     break
             else:
-                if data:
-                    joined = data[0] if len(data) == 1 else b"\n".join(data)
+                if data or self._more:
+                    joined = data[0] if len(data) == 1 and not self._more else self._joined()
                     if joined and not joined.isspace():
                         events.append(ServerEvent(self._kind, joined))
                     data.clear()
+                    self._more.clear()
                     self._data_size = 0
                 self._kind = ""
+        if len(data) > 1:
+            if self._more:
+                self._more += b"\n"
+            self._more += b"\n".join(data)
+            data.clear()
         return events
+
+    def _joined(self) -> bytes:
+        """Return the data lines so far as one."""
+        return b"\n".join([self._more, *self._data] if self._more else self._data)
 
     def _field(self, line: bytes, events: list[ServerEvent]) -> None:
         """Take a line that isn't the common `data: ...`."""

@@ -28,25 +28,32 @@ if TYPE_CHECKING:
 class Timeout(NamedTuple):
     """How long to wait, in seconds. A limit of None never passes.
 
-    `connect` bounds the TCP and TLS handshakes. `read` bounds the wait for the reply's
-    headers, for the next bytes of a body and, in a stream, for the next event: keep-alive
-    comments don't count. `total` bounds the whole call, its retries and the waits between them.
+    `connect` bounds the TCP and TLS handshakes. `read` bounds the wait for the reply's headers and
+    for the next bytes of a body: keep-alive comments are bytes, they prove that the gateway is at
+    work. `total` bounds the complete call, its retries and the waits between them. `event` bounds
+    the time without an event of a stream although bytes come; the gateway itself sends comments for
+    30 minutes at most (New API relay/helper/common.go).
     """
 
     connect: float | None = 10.0
     read: float | None = 300.0
     total: float | None = None
+    event: float | None = 1800.0
 
 
 class Limits(NamedTuple):
-    """How much of a reply is taken, in bytes, before it is refused as too large."""
+    """How much of a reply is taken, in bytes after decompression, before it is refused as too large."""
 
     line: int = 16 * 2**20
     """One line of an event stream."""
     event: int = 32 * 2**20
     """All data lines of one event."""
-    body: int = 256 * 2**20
-    """One whole body that isn't a stream."""
+    body: int = 64 * 2**20
+    """One complete body that isn't a stream. Of an error's body nothing is taken beyond `ERROR_BODY`."""
+
+
+ERROR_BODY = 2**20
+"""Bytes of a reply that is an error: it is classified by its status and its beginning."""
 
 
 @dataclass(frozen=True, slots=True)

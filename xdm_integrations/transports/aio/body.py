@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from xdm_integrations.core.protocol.wire import ERROR_BODY
 from xdm_integrations.transports import failures
 
 from .errors import FAILURES, raise_own
@@ -82,25 +83,30 @@ class OpenBody:
         except FAILURES:
             return b""
 
-    async def read_all(self, limit: int) -> bytes:
-        """Read to the end and give the connection back."""
+    async def read_all(self, limit: int, *, refuse: bool) -> bytes:
+        """Read to the end and give the connection back.
+
+        Args:
+            limit: The most bytes of an answer.
+            refuse: Raise at a body that is longer. Otherwise it is an error's: its beginning is returned.
+        """
+        if not refuse:
+            limit = min(limit, ERROR_BODY)
         content = self._content
-        if content.is_eof() and content.exception() is None:  # it came with the headers: nothing to wait for
-            block = content.read_nowait(-1)
-            if len(block) > limit:
-                raise failures.too_large(limit)
-            return block
         blocks: list[bytes] = []
         size = 0
-        while block := await self.read():
+        if content.is_eof() and content.exception() is None:  # it came with the headers: nothing to wait for
+            blocks.append(content.read_nowait(-1))
+            size = len(blocks[0])
+        while size <= limit and not content.at_eof() and (block := await self.read()):
             blocks.append(block)
             size += len(block)
-            if size > limit:
-                self.close()
+        if size > limit:
+            self.close()
+            if refuse:
+                blocks.clear()  # the traceback would hold them
                 raise failures.too_large(limit)
-            if content.at_eof():
-                break
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return blocks[0][:limit] if len(blocks) == 1 else b"".join(blocks)[:limit]
 
     async def drain(self) -> None:
         """See `AsyncBody.drain`."""

@@ -45,7 +45,7 @@ class AiohttpTransport:
     async def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
         mine = self._sessions.known() or await self._sessions.mine()
-        connect, read, _ = request.timeout
+        connect, read, *_ = request.timeout
         limit = mine.limits.set(failures.limit_for_headers(request))
         try:
             url, proxy, tls = self._routes.get(request.url) or self._find_route(request.url)
@@ -75,7 +75,7 @@ class AiohttpTransport:
         body = OpenBody(response, request, mine.limits, self)
         if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
-        return Reply(status, headers, await body.read_all(self._limits.body))
+        return Reply(status, headers, await body.read_all(self._limits.body, refuse=status < 300))  # noqa: PLR2004 - 2xx
 
     async def sleep(self, seconds: float) -> None:
         """See `Transport.sleep`."""

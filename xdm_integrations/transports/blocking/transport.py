@@ -22,7 +22,7 @@ from typing import Any
 import requests
 
 from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
-from xdm_integrations.core.protocol.wire import Limits, Reply, Request
+from xdm_integrations.core.protocol.wire import ERROR_BODY, Limits, Reply, Request
 from xdm_integrations.transports import failures
 from xdm_integrations.transports.locks import ProcessLock
 
@@ -60,7 +60,7 @@ class RequestsTransport:
         prepared.headers = dict(request.headers)
         if request.body is not None:
             prepared.headers["Content-Length"] = str(len(request.body))
-        connect, read, _ = request.timeout
+        connect, read, *_ = request.timeout
         limits: Any = failures.time_left(request, connect), failures.time_left(request, read)
         alarm = CURRENT.alarm = WATCHDOG.set(failures.limit_for_headers(request))
         try:
@@ -85,7 +85,7 @@ class RequestsTransport:
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
         if request.streaming and status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
-        return Reply(status, headers, body.read_all(self._limits.body))
+        return Reply(status, headers, body.read_all(self._limits.body, refuse=status < 300))  # noqa: PLR2004 - 2xx
 
     def sleep(self, seconds: float) -> None:
         """See `Transport.sleep`."""
@@ -188,8 +188,15 @@ class _OpenBody:
             self._limit = limit
             self._sock.settimeout(limit)
 
-    def read_all(self, limit: int) -> bytes:
-        """Read to the end and give the connection back."""
+    def read_all(self, limit: int, *, refuse: bool) -> bytes:
+        """Read to the end and give the connection back.
+
+        Args:
+            limit: The most bytes of an answer.
+            refuse: Raise at a body that is longer. Otherwise it is an error's: its beginning is returned.
+        """
+        if not refuse:
+            limit = min(limit, ERROR_BODY)
         blocks: list[bytes] = []
         size = 0
         while block := self.read():
@@ -197,8 +204,11 @@ class _OpenBody:
             size += len(block)
             if size > limit:
                 self.close()
+                if not refuse:
+                    break
+                blocks.clear()  # the traceback would hold them
                 raise failures.too_large(limit)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return blocks[0][:limit] if len(blocks) == 1 else b"".join(blocks)[:limit]
 
     def drain(self) -> None:
         try:
