@@ -55,8 +55,11 @@ def reachable(root: object) -> list[str]:
             names = [name for kind in type(value).__mro__ for name in _slots(kind)]
             parts += [(name, getattr(value, name)) for name in names if hasattr(value, name)]
             if isinstance(value, BaseException):
-                parts += [(name, getattr(value, name)) for name in ("args", "__cause__", "__context__", "doc", "object")
-                          if hasattr(value, name)]
+                parts += [
+                    (name, getattr(value, name))
+                    for name in ("args", "__cause__", "__context__", "doc", "object")
+                    if hasattr(value, name)
+                ]
         todo += [(f"{path}.{name}", part) for name, part in parts if _is_worth_a_look(part)]
     return found
 
@@ -70,7 +73,12 @@ def _is_worth_a_look(value: object) -> bool:
     """True for values, and for objects of ours and of what carries our requests; modules and functions lead anywhere."""
     module = type(value).__module__.partition(".")[0]
     return isinstance(value, (*OPAQUE, BaseException, dict, list, tuple, set)) or module in (
-        "xdm_integrations", "urllib3", "requests", "aiohttp", "http", "pydantic",
+        "xdm_integrations",
+        "urllib3",
+        "requests",
+        "aiohttp",
+        "http",
+        "pydantic",
     )
 
 
@@ -113,8 +121,8 @@ def adapters(url: str) -> dict[str, tuple[Any, Any]]:
     from xdm_integrations.langchain import XDMLLM
     from xdm_integrations.llama_index import XDM
 
-    chain = XDMLLM(api_key=KEY, base_url=url, default_headers={"X-Other": KEY}, max_retries=0)
-    index = XDM(api_key=KEY, api_base=url, default_headers={"X-Other": KEY}, max_retries=0)
+    chain = XDMLLM(api_key=KEY, base_url=url, max_retries=0)
+    index = XDM(api_key=KEY, api_base=url, max_retries=0)
     return {"LangChain": (chain, chain.invoke), "LlamaIndex": (index, index.complete)}
 
 

@@ -26,7 +26,11 @@ else:
 def _plain_loads(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     # The hook costs more than it is worth but for megabytes: there it lets other threads run between objects.
     hook = _as_it_is if len(data) > _LONG else None
-    return json.loads(data.decode("utf-8-sig", "replace"), object_hook=hook)
+    try:
+        return json.loads(data.decode("utf-8-sig", "replace"), object_hook=hook)
+    except json.JSONDecodeError as error:
+        error.doc = ""  # the document may echo the key, and stays reachable from the error that this one causes
+        raise
 
 
 def _as_it_is(value: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +44,8 @@ def _careful_loads(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     try:
         return _fast_loads(data)  # type: ignore[misc] # only used where orjson is there
     except ValueError:
-        return _plain_loads(data)
+        pass  # outside of this block, since the error holds the document
+    return _plain_loads(data)
 
 
 loads = _careful_loads if _fast_loads else _plain_loads

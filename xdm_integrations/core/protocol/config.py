@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .retry import RetryPolicy
-from .wire import Limits, Timeout
+from .wire import Limits, RequestHeaders, Secret, Timeout
 
 DEFAULT_BASE_URL = "https://xuedingmao.online/v1"
 DEFAULT_MODEL = "gpt-3.5-turbo-instruct"
@@ -86,7 +86,7 @@ class Config:
             max_tokens=max_tokens,
             timeout=normalize_timeout(timeout),
             retry=RetryPolicy(max_retries=_retries(max_retries)),
-            headers=check_headers(headers or {}),
+            headers=RequestHeaders(check_headers(headers or {})),
             extra_body=dict(extra_body or {}),
             stream_usage=stream_usage,
             require_finish_reason=require_finish_reason,
@@ -195,7 +195,7 @@ def normalize_key(key: object) -> str | None:
         raise ConfigurationError(
             "api_key: holds a space, a line break or a character that isn't ASCII; copy the key again, alone."
         )
-    return text or None
+    return Secret(text) if text else None
 
 
 def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) -> Timeout:

@@ -136,6 +136,16 @@ class RequestHeaders(dict[str, str]):
         return f"<headers: {', '.join(self)}>"
 
 
+class Secret(str):
+    """A text that `repr` doesn't show, so that neither attributes nor tuples printed by a crash reporter do."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show that there is something."""
+        return "'***'"
+
+
 class Key(NamedTuple):
     """Report the key to call with, or None if there is none."""
 

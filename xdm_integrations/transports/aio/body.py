@@ -46,6 +46,7 @@ class OpenBody:
         self._limits = limits
         self._transport = transport  # dropping it closes every connection, so not before this is done
         self._process = os.getpid()
+        response._request_info = None  # type: ignore[assignment] # noqa: SLF001 - it shows the key to whoever prints it
         _take_over_waiting(response)
 
     async def read(self, within: float | None = None) -> bytes:
