@@ -1,4 +1,4 @@
-"""What crash reporters see: nothing that can be reached from an error, a client, an adapter or a stream shows the key."""
+"""What crash reporters see: nothing that an error, a client, an adapter or a stream leads to shows the key."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 def _is_worth_a_look(value: object) -> bool:
-    """True for values, and for objects of ours and of what carries our requests; modules and functions lead anywhere."""
+    """True for values, and for objects of ours and of the libraries below; functions and modules lead anywhere."""
     module = type(value).__module__.partition(".")[0]
     return isinstance(value, (*OPAQUE, BaseException, dict, list, tuple, set)) or module in (
         "xdm_integrations",

@@ -75,7 +75,6 @@ def test_base_urls(pasted, root):
         ("file:///etc", "isn't a URL"),
         ("https://", "isn't a URL"),
         (" ", "isn't a URL"),
-        ("http:/host/v1", "isn't a URL"),
         ("https:host.example", "isn't a URL"),
         ("https://host .example/v1", "isn't a URL"),
         ("https://host.example/a b", "isn't a URL"),
@@ -305,3 +304,65 @@ def test_a_wrapped_key_is_unwrapped():
 def test_headers_that_are_no_mapping():
     with pytest.raises(ConfigurationError, match="headers: expected a mapping"):
         check_headers("x")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https//api.example/v1", "https://api.example/v1"),
+        ("https:/api.example/v1", "https://api.example/v1"),
+        ("HTTPS:/api.example", "https://api.example/v1"),
+        ("http//localhost:8000", "http://localhost:8000/v1"),
+        ("https：//api。example．com：8443/v1", "https://api.example.com:8443/v1"),
+        ("https://模型.example/v1", "https://xn--xgs754b.example/v1"),
+        ("https://api.example/代理/v1", "https://api.example/%E4%BB%A3%E7%90%86/v1"),
+        ("https://api.example/%E4%BB%A3/v1", "https://api.example/%E4%BB%A3/v1"),
+    ],
+)
+def test_pasted_addresses_are_repaired(given, meant):
+    assert normalize_base_url(given) == meant
+
+
+@pytest.mark.parametrize("given", ["http//api.example/v1", "http:/api.example/v1", "http：//api.example"])
+def test_a_repaired_address_is_never_plain_http_to_a_public_host(given):
+    with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
+        normalize_base_url(given)
+
+
+@pytest.mark.parametrize(
+    "given", ["https:api.example", "http:8080/v1", "https", "https://http//api.example", "https://a..例"]
+)
+def test_what_cannot_be_repaired_is_refused(given):
+    with pytest.raises(ConfigurationError, match="base_url"):
+        normalize_base_url(given)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.0.9", "0.0.0.0", "169.254.1.1", "100.64.0.1", "100.127.255.1",  # noqa: S104 - an address that users write
+        "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "vllm", "box.local", "llm.lan", "x.internal",
+        "llm.home.arpa", "vllm.models.svc", "vllm.models.svc.cluster.local", "BOX.LAN.",
+    ],
+)  # fmt: skip
+def test_private_hosts(host):
+    assert is_private_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "203.0.113.7", "100.128.0.1", "2001:4860::1", "::ffff:8.8.8.8", "a.example", "lan.example"]
+)
+def test_public_hosts(host):
+    assert not is_private_host(host)
+
+
+@pytest.mark.parametrize(("value", "allowed"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
+def test_plain_http_can_be_allowed_by_the_environment(value, allowed):
+    def build():
+        return Config.from_env({"XDM_ALLOW_HTTP": value}, base_url="http://api.example/v1").base_url
+
+    if allowed:
+        assert build() == "http://api.example/v1"
+    else:
+        with pytest.raises(ConfigurationError):
+            build()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from xdm_integrations.core.errors.tree import ConfigurationError
 
@@ -20,8 +20,26 @@ DEFAULT_MAX_TOKENS = 256
 """Sent by default, because the server's own default of 16 cuts answers short."""
 KEY_VARIABLE = "XDM_API_KEY"
 URL_VARIABLE = "XDM_BASE_URL"
+HTTP_VARIABLE = "XDM_ALLOW_HTTP"
 
 _ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models|responses|messages)$")
+_PASTED = str.maketrans("。．｡：／", "...:/")
+"""What input methods for Chinese and Japanese put in the place of the signs of a URL."""
+_PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/32",
+        "169.254.0.0/16", "fe80::/10",  # link-local
+        "100.64.0.0/10",  # RFC 6598: carriers' shared range, and Tailscale's
+        "::1/128", "::/128", "fc00::/7",
+    )
+)  # fmt: skip
+_PRIVATE_NAMES = (
+    ".local", ".localhost", ".lan", ".internal",
+    ".home.arpa",  # RFC 8375
+    ".svc",  # Kubernetes; its long form ends in .cluster.local
+)  # fmt: skip
+_PATH_SIGNS = "/%:@!$&'()*+,;=~"
 _FOR_EVER = 2_000_000.0
 """Seconds, some 23 days: the system calls that wait can't count much further."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -48,13 +66,15 @@ class Config:
         """Build a configuration, taking key and base URL from `environment` where not given.
 
         Args:
-            environment: `os.environ` or any mapping; `XDM_API_KEY` and `XDM_BASE_URL` are read.
+            environment: `os.environ` or any mapping; `XDM_API_KEY`, `XDM_BASE_URL` and `XDM_ALLOW_HTTP` are read.
             **settings: See `Config.build`.
         """
         if settings.get("api_key") is None:
             settings["api_key"] = environment.get(KEY_VARIABLE)
         if settings.get("base_url") is None:
             settings["base_url"] = environment.get(URL_VARIABLE)
+        if not settings.get("allow_http"):
+            settings["allow_http"] = environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
         return cls.build(**settings)
 
     @classmethod
@@ -109,8 +129,10 @@ def require_key(base_url: str, headers: Mapping[str, str]) -> None:
 def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
     """Return the root URL of the API (".../v1"), repairing what people paste.
 
-    Surrounding space and quotes go, a missing scheme is added (https; http for a private
-    host), the path of an endpoint is cut off, and an empty path becomes "/v1".
+    Surrounding space and quotes go, full-width signs become those of a URL, a missing scheme is
+    added (https; http for a private host), `https//` and `https:/` are completed, names in other
+    letters are written in IDNA and paths in percent signs, the path of an endpoint is cut off, and
+    an empty path becomes "/v1".
 
     Args:
         url: A host, a root URL or the full URL of an endpoint.
@@ -120,11 +142,14 @@ def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
         ConfigurationError: It holds a query, a fragment or credentials, is no http(s) URL, or
             would send the key unencrypted to a public host.
     """
-    text = str(url).strip().strip("\"'").strip()
+    text = str(url).strip().strip("\"'").strip().translate(_PASTED)
+    text = re.sub(r"^(https?)(?://|:/)(?!/)", r"\1://", text, flags=re.IGNORECASE)
     if "://" not in text:
         host = _hostname(text, "//" + text)
         text = ("http://" if is_private_host(host) else "https://") + text
     host = _hostname(text, text)
+    if host in ("http", "https"):
+        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}.")
     parts = urlsplit(text)
     scheme = parts.scheme
     if scheme not in ("http", "https"):
@@ -138,13 +163,23 @@ def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
         )
     if scheme == "http" and not allow_http and not is_private_host(host):
         raise ConfigurationError(
-            f"base_url: {_shown(text)!r} would send the key unencrypted to a public host; use https://, or pass "
-            f"`allow_http=True` if you mean it."
+            f"base_url: {_shown(text)!r} would send the key unencrypted to a public host; use https://, or set "
+            f"{HTTP_VARIABLE}=1 (`allow_http` in Python) if you mean it."
         )
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     path = _ENDPOINT.sub("", path)
     path = re.sub(r"(/v1)+$", "/v1", path) or "/v1"
-    return f"{scheme}://{parts.netloc.lower()}{path}"
+    return f"{scheme}://{_ascii_netloc(text, parts.netloc)}{quote(path, safe=_PATH_SIGNS)}"
+
+
+def _ascii_netloc(text: str, netloc: str) -> str:
+    """Return host and port as they are sent; the libraries below encode other letters each in its own way."""
+    if netloc.isascii():
+        return netloc.lower()
+    try:
+        return netloc.encode("idna").decode().lower()
+    except UnicodeError as error:
+        raise ConfigurationError(f"base_url: {_shown(text)!r} holds a name that can't be a host ({error}).") from None
 
 
 def _shown(url: str) -> str:
@@ -164,13 +199,14 @@ def _hostname(text: str, url: str) -> str:
 
 
 def is_private_host(host: str) -> bool:
-    """True for loopback, private ranges, names without a dot, `.local` and `.internal`."""
+    """True for loopback and private ranges, names without a dot, and names that only local networks know."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         name = host.lower().rstrip(".")
-        return "." not in name or name.endswith((".local", ".internal", ".localhost"))
-    return address.is_private
+        return "." not in name or name.endswith(_PRIVATE_NAMES)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in _PRIVATE_NETWORKS)
 
 
 def normalize_key(key: object) -> str | None:
