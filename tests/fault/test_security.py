@@ -180,7 +180,7 @@ def test_an_error_is_told_by_its_status_and_its_beginning_however_long_its_body_
     client = surface.client(base_url=server.url, max_retries=0, timeout=5)
     with pytest.raises(AuthenticationError, match="No such key"):
         (surface.stream if streamed else surface.complete)(client, "x")
-    surface.close_clients()
+    surface.close_kept()
     assert server.wait_until(lambda: server.open_connections == 0)
 
 

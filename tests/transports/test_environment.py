@@ -63,7 +63,7 @@ def test_a_proxys_own_credentials_go_to_the_proxy(world, proxy, monkeypatch):
 def test_an_https_proxy_is_asked_for_a_tunnel_without_the_key(world, monkeypatch):
     with ScriptedServer([http("no", status=403)]) as tunnel:
         monkeypatch.setenv("https_proxy", tunnel.origin)
-        with pytest.raises(APIConnectionError, match=r"No answer from gateway\.example: .*403"):
+        with pytest.raises(APIConnectionError, match=r"No answer from gateway\.example through the proxy .*403"):
             world.send(ask("https://gateway.example/v1/completions"))
     (seen,) = tunnel.requests
     assert (seen.method, seen.path) == ("CONNECT", "gateway.example:443")
@@ -94,7 +94,7 @@ def test_no_proxy_for_others_changes_nothing(world, server, proxy, monkeypatch):
 
 def test_a_proxy_without_a_scheme_is_an_http_proxy(proxy, monkeypatch):
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
-    assert environment.proxy_for("http://gateway.example/") == "http://proxy.example:3128"
+    assert environment.proxy_for("http://gateway.example/").url == "http://proxy.example:3128"
 
 
 def test_a_proxy_that_is_down_is_a_connection_error(world, monkeypatch):

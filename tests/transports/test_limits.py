@@ -176,7 +176,7 @@ def test_a_limit_that_passes_is_no_cancellation(server):
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        assert not (await transport._sessions.mine()).limits._limits  # its limit is gone with it
+        assert not (await transport._sessions.current(None)).limits._limits  # its limit is gone with it
         await transport.close()
         return statuses
 

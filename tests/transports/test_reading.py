@@ -253,7 +253,7 @@ def test_many_bodies_over_one_connection_leave_nothing_on_it(server):
             reply = await transport.send(ask(server, streaming=True))
             while await reply.stream.read():
                 pass
-        (pooled,) = (await transport._sessions.mine()).session.connector._conns.values()
+        (pooled,) = (await transport._sessions.current(None)).session.connector._conns.values()
         closed = pooled[0][0].closed
         assert closed is not None
         watching = len(closed._callbacks or ())

@@ -313,7 +313,7 @@ def test_headers_that_are_no_mapping():
         ("https:/api.example/v1", "https://api.example/v1"),
         ("HTTPS:/api.example", "https://api.example/v1"),
         ("http//localhost:8000", "http://localhost:8000/v1"),
-        ("https：//api。example．com：8443/v1", "https://api.example.com:8443/v1"),
+        ("https\uff1a//api\u3002example\uff0ecom\uff1a8443/v1", "https://api.example.com:8443/v1"),
         ("https://模型.example/v1", "https://xn--xgs754b.example/v1"),
         ("https://api.example/代理/v1", "https://api.example/%E4%BB%A3%E7%90%86/v1"),
         ("https://api.example/%E4%BB%A3/v1", "https://api.example/%E4%BB%A3/v1"),
@@ -323,7 +323,7 @@ def test_pasted_addresses_are_repaired(given, meant):
     assert normalize_base_url(given) == meant
 
 
-@pytest.mark.parametrize("given", ["http//api.example/v1", "http:/api.example/v1", "http：//api.example"])
+@pytest.mark.parametrize("given", ["http//api.example/v1", "http:/api.example/v1", "http\uff1a//api.example"])
 def test_a_repaired_address_is_never_plain_http_to_a_public_host(given):
     with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
         normalize_base_url(given)
@@ -345,14 +345,14 @@ def test_what_cannot_be_repaired_is_refused(given):
         "llm.home.arpa", "vllm.models.svc", "vllm.models.svc.cluster.local", "BOX.LAN.",
     ],
 )  # fmt: skip
-def test_private_hosts(host):
+def test_hosts_that_only_local_networks_know_are_private(host):
     assert is_private_host(host)
 
 
 @pytest.mark.parametrize(
     "host", ["8.8.8.8", "203.0.113.7", "100.128.0.1", "2001:4860::1", "::ffff:8.8.8.8", "a.example", "lan.example"]
 )
-def test_public_hosts(host):
+def test_hosts_that_look_like_private_ones_are_not(host):
     assert not is_private_host(host)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,6 +19,12 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from .locks import ProcessLock
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+_PROXY_SCHEMES = {
+    # "socks" is what desktops write; names are looked up by the proxy then.
+    **{scheme: scheme for scheme in ("http", "https", "socks4", "socks4a", "socks5", "socks5h")},
+    "socks": "socks5h",
+}
 
 _contexts: dict[str | None, ssl.SSLContext] = {}
 _CONTEXT_LOCK = ProcessLock()
@@ -60,19 +68,71 @@ def _load(path: str | None) -> ssl.SSLContext:
         ) from error
 
 
-def proxy_for(url: str) -> str | None:
+class Proxy(NamedTuple):
+    """A proxy of the environment."""
+
+    url: str
+    variable: str
+    """Where it stands, for messages."""
+
+    @property
+    def is_socks(self) -> bool:
+        """True if it speaks SOCKS, not HTTP."""
+        return self.url.startswith("socks")
+
+    def __str__(self) -> str:
+        """Name it without its password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} (from {self.variable})"
+
+
+def proxy_for(url: str) -> Proxy | None:
     """Return the proxy that the environment names for `url`, or None.
 
     `no_proxy` may hold names, name:port, addresses and networks such as 10.0.0.0/8.
+
+    Raises:
+        ConfigurationError: The environment's value is no proxy; the message names its variable.
     """
     parts = urlsplit(url)
     if parts.hostname is None or proxy_bypass(parts.netloc) or _in_bypassed_network(parts.hostname):
         return None
     proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy and "://" not in proxy:
-        proxy = "http://" + proxy
-    return proxy
+    for name in (parts.scheme, "all"):
+        value = proxies.get(name)
+        if value:
+            return _checked(value.strip(), _variable(f"{name}_proxy"))
+    return None
+
+
+def _variable(name: str) -> str:
+    """Return the name as it stands in the environment; the one in small letters wins."""
+    for written in (name, name.upper()):
+        if os.environ.get(written):
+            return written
+    return next((written for written in os.environ if written.lower() == name), "the system's settings")
+
+
+def _checked(value: str, variable: str) -> Proxy:
+    url = value if "://" in value else "http://" + value
+    try:
+        parts = urlsplit(url)
+        sound = parts.hostname and (parts.port or 1) and not re.search(r"[\s\x00-\x1f]", url)
+    except ValueError:  # the port is no number
+        sound = False
+    if not sound or parts.scheme not in _PROXY_SCHEMES:
+        raise ConfigurationError(
+            f"{variable}: this environment variable must name a proxy, such as http://127.0.0.1:7890 or "
+            f"socks5h://127.0.0.1:1080; what it holds can't be used."
+        )
+    return Proxy(_PROXY_SCHEMES[parts.scheme] + url[len(parts.scheme) :], variable)
+
+
+def socks_missing(proxy: Proxy) -> ConfigurationError:
+    """Return the error for a SOCKS proxy without the packages that speak to one."""
+    return ConfigurationError(
+        f'The proxy {proxy} speaks SOCKS, which needs more packages: pip install "xdm-integrations[socks]".'
+    )
 
 
 def _in_bypassed_network(host: str) -> bool:

@@ -6,6 +6,7 @@ what is made here, with the library's exception as its cause.
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from types import SimpleNamespace
@@ -13,10 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, APITimeoutError
+from xdm_integrations.core.protocol.config import is_private_host
 from xdm_integrations.core.protocol.flow import timeout_error
+
+from .environment import proxy_for
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Request
+
+    from .environment import Proxy
 
 E = TypeVar("E", bound=BaseException)
 _ADVICE = "Check `base_url`, the network and the proxy settings."
@@ -59,19 +65,19 @@ def not_connected(request: Request) -> APITimeoutError:
     if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
         return timeout_error("total", request.timeout.total or 0.0)
     limit = request.timeout.connect or 0.0
-    return APITimeoutError(f"Could not connect to {host_of(request)} within {limit:g} s. {_ADVICE}")
+    return APITimeoutError(f"Could not connect to {_way_to(request)} within {limit:g} s. {_advice(request)}")
 
 
 def no_answer(request: Request, error: BaseException, *, reused: bool = False) -> APIConnectionError:
     """The connection failed before the headers were there; `reused` if it had served before."""
-    own = APIConnectionError(f"No answer from {host_of(request)}: {words(error)}. {_ADVICE}")
+    own = APIConnectionError(f"No answer from {_way_to(request)}: {words(error)}. {_advice(request, error)}")
     own.stale = reused
     return own
 
 
 def broken_off(request: Request, error: BaseException) -> APIConnectionError:
     """The connection failed in the middle of a body."""
-    return APIConnectionError(f"The answer from {host_of(request)} broke off: {words(error)}.")
+    return APIConnectionError(f"The answer from {_way_to(request)} broke off: {words(error)}.")
 
 
 def tls_failed(request: Request, error: BaseException) -> APIConnectionError:
@@ -84,7 +90,7 @@ def tls_failed(request: Request, error: BaseException) -> APIConnectionError:
         else ""
     )
     return APIConnectionError(
-        f"TLS to {host_of(request)} failed: {text}.{advice}", retry="never" if certificate else "backoff"
+        f"TLS to {_way_to(request)} failed: {text}.{advice}", retry="never" if certificate else "backoff"
     )
 
 
@@ -106,6 +112,37 @@ def host_of(request: Request) -> str:
         return urlsplit(request.url).netloc.rpartition("@")[2]
     except ValueError:
         return repr(request.url)
+
+
+def _way_to(request: Request) -> str:
+    """Return host and port, and the proxy in between, if any."""
+    proxy = _proxy_of(request)
+    return host_of(request) + (f" through the proxy {proxy}" if proxy else "")
+
+
+def _proxy_of(request: Request) -> Proxy | None:
+    try:
+        return proxy_for(request.url)
+    except ValueError:  # no URL, or no proxy: another error says so
+        return None
+
+
+def _advice(request: Request, error: BaseException | None = None) -> str:
+    """Return what to look at first."""
+    if error is not None and _is_out_of_files(error):
+        return "Too many files are open: raise the limit (`ulimit -n`), or send fewer requests at once."
+    if _proxy_of(request) is not None and is_private_host(urlsplit(request.url).hostname or ""):
+        return "This server is local, and the proxy can't reach it: set NO_PROXY=localhost,127.0.0.1."
+    return _ADVICE
+
+
+def _is_out_of_files(error: BaseException) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        if getattr(link, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def words(error: BaseException) -> str:

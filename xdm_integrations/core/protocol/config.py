@@ -23,7 +23,7 @@ URL_VARIABLE = "XDM_BASE_URL"
 HTTP_VARIABLE = "XDM_ALLOW_HTTP"
 
 _ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models|responses|messages)$")
-_PASTED = str.maketrans("。．｡：／", "...:/")
+_PASTED = str.maketrans("\u3002\uff0e\uff61\uff1a\uff0f", "...:/")
 """What input methods for Chinese and Japanese put in the place of the signs of a URL."""
 _PRIVATE_NETWORKS = tuple(
     ipaddress.ip_network(text)

@@ -11,15 +11,20 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+
+from xdm_integrations.transports.environment import socks_missing
 
 from .connector import Connector
 from .deadlines import LoopLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from xdm_integrations.transports.environment import Proxy
 
 HEADER_SIZE = 65536
 """Bytes of a header line; aiohttp's own 8190 are less than some gateways send."""
@@ -90,8 +95,8 @@ class LoopSessions:
         """Return the session of the running loop, or None if it has none yet."""
         return self._by_loop.get(asyncio.get_running_loop())
 
-    async def mine(self) -> LoopSession:
-        """Return the session of the running loop, which is made if it has none."""
+    async def current(self, socks: Proxy | None) -> LoopSession:
+        """Return the session of the running loop, which is made if it has none; then by way of `socks`."""
         found = self.known()
         if found is not None:
             return found
@@ -102,7 +107,7 @@ class LoopSessions:
                 forgotten.abandon(other)
         session = aiohttp.ClientSession(
             # No limit: waiting for a connection would count as a timeout. Callers bound themselves.
-            connector=Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            connector=_connector(socks, limit=0, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # netrc would meet the key; proxies are looked up in `environment`
             max_line_size=HEADER_SIZE,
@@ -126,6 +131,16 @@ class LoopSessions:
         while self._by_loop:
             loop, found = self._by_loop.popitem()
             found.abandon(loop)
+
+
+def _connector(socks: Proxy | None, **settings: Any) -> aiohttp.BaseConnector:  # noqa: ANN401 - aiohttp's
+    if socks is None:
+        return Connector(**settings)
+    if find_spec("aiohttp_socks") is None:
+        raise socks_missing(socks)
+    from .socks import SocksConnector  # noqa: PLC0415 - needs the extra `socks`
+
+    return SocksConnector(socks.url, **settings)
 
 
 async def _own(

@@ -19,7 +19,7 @@ from yarl import URL
 
 from xdm_integrations.core.protocol.wire import Limits, Reply, Request
 from xdm_integrations.transports import failures
-from xdm_integrations.transports.environment import proxy_for, ssl_context
+from xdm_integrations.transports.environment import Proxy, proxy_for, ssl_context
 
 from .body import OpenBody
 from .errors import FAILURES, raise_own
@@ -40,22 +40,26 @@ class AiohttpTransport:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._sessions = LoopSessions()
-        self._routes: dict[str, tuple[URL, str | None, ssl.SSLContext | bool]] = {}
+        self._routes: dict[str, tuple[URL, Proxy | None, ssl.SSLContext | bool]] = {}
 
     async def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
-        mine = self._sessions.known() or await self._sessions.mine()
-        connect, read, *_ = request.timeout
-        limit = mine.limits.set(failures.limit_for_headers(request))
         try:
             url, proxy, tls = self._routes.get(request.url) or self._find_route(request.url)
-            response = await mine.session.request(
+        except ValueError as error:
+            raise_own(error, request, reused=False)
+        socks = proxy if proxy is not None and proxy.is_socks else None
+        current = self._sessions.known() or await self._sessions.current(socks)
+        connect, read, *_ = request.timeout
+        limit = current.limits.set(failures.limit_for_headers(request))
+        try:
+            response = await current.session.request(
                 request.method,
                 url,
                 data=_sendable(request.body),
                 headers=request.headers,
                 allow_redirects=False,
-                proxy=proxy,
+                proxy=proxy.url if proxy is not None and socks is None else None,
                 ssl=tls,
                 timeout=_timeout(connect, read),
             )
@@ -64,15 +68,15 @@ class AiohttpTransport:
                 raise failures.limit_passed(request) from None
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise_own(error, request, reused=mine.used)
+            raise_own(error, request, reused=current.used)
         finally:
-            mine.limits.off(limit)
-        mine.used = True
+            current.limits.off(limit)
+        current.used = True
         headers = {name.lower(): value for name, value in response.headers.items()}
         if len(headers) < len(response.headers):
             headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
         status = response.status
-        body = OpenBody(response, request, mine.limits, self)
+        body = OpenBody(response, request, current.limits, self)
         if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
         return Reply(status, headers, await body.read_all(self._limits.body, refuse=status < 300))  # noqa: PLR2004 - 2xx
@@ -89,7 +93,7 @@ class AiohttpTransport:
         """Close what is still open, without a loop if it must be."""
         self._sessions.abandon()
 
-    def _find_route(self, url: str) -> tuple[URL, str | None, ssl.SSLContext | bool]:
+    def _find_route(self, url: str) -> tuple[URL, Proxy | None, ssl.SSLContext | bool]:
         if len(self._routes) >= ROUTES:
             self._routes.clear()
         tls = ssl_context() if url.startswith("https:") else True

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from xdm_integrations.transports.environment import proxy_for, ssl_context
+from xdm_integrations.transports.environment import proxy_for, socks_missing, ssl_context
 from xdm_integrations.transports.locks import ProcessLock
 
 if TYPE_CHECKING:
@@ -82,6 +84,20 @@ class _LockedTLSPool(_LockedPool, HTTPSConnectionPool):
 _POOLS = {"http": _LockedPool, "https": _LockedTLSPool}
 
 
+@lru_cache(maxsize=1)
+def _socks_pools() -> dict[str, Any]:
+    """Return our pools over urllib3's connections through SOCKS."""
+    from urllib3.contrib import socks  # noqa: PLC0415 - needs PySocks, of the extra `socks`
+
+    class SocksPool(_LockedPool):
+        ConnectionCls = socks.SOCKSConnection
+
+    class SocksTLSPool(_LockedTLSPool):
+        ConnectionCls = socks.SOCKSHTTPSConnection
+
+    return {"http": SocksPool, "https": SocksTLSPool}
+
+
 class _Route(NamedTuple):
     """How a URL is reached."""
 
@@ -109,7 +125,7 @@ class Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's manager
         """See `HTTPAdapter`."""
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = _socks_pools() if proxy.startswith("socks") else _POOLS
         return manager
 
     def build_connection_pool_key_attributes(
@@ -146,10 +162,12 @@ class Adapter(HTTPAdapter):
         if route is None:
             parts = urlsplit(request.url)
             proxy = proxy_for(request.url)
-            proxies = {parts.scheme: proxy} if proxy else {}
+            if proxy is not None and proxy.is_socks and find_spec("socks") is None:
+                raise socks_missing(proxy)
+            proxies = {parts.scheme: proxy.url} if proxy else {}
             pool = super().get_connection_with_tls_context(request, verify=True, proxies=proxies)
             path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-            by_proxy = proxy is not None and parts.scheme == "http" and not proxy.lower().startswith("socks")
+            by_proxy = proxy is not None and parts.scheme == "http" and not proxy.is_socks
             route = _Route(pool, request.url if by_proxy else path)
             if len(self._routes) >= ROUTES:
                 self._routes.clear()
