@@ -14,7 +14,7 @@ from tests.transports.conftest import ask, head
 from xdm_integrations.core.errors.tree import APIConnectionError, APITimeoutError
 from xdm_integrations.core.protocol.wire import Limits, Timeout
 from xdm_integrations.transports.aio.transport import AiohttpTransport
-from xdm_integrations.transports.blocking.header_deadline import WATCHDOG, Watchdog
+from xdm_integrations.transports.blocking.header_deadline import DEADLINES, Deadlines
 
 SOON = Timeout(0.2, 0.2)
 LONG = 5
@@ -197,11 +197,11 @@ def test_a_limit_of_one_request_is_not_left_on_the_connection(world, server):
     assert server.connections == 1
 
 
-def test_the_watchdog_forgets_what_has_been_switched_off(server):
-    alarms = [WATCHDOG.set(300) for _ in range(1000)]
-    for alarm in alarms:
-        WATCHDOG.off(alarm)
-    assert not WATCHDOG._alarms & set(alarms)
+def test_a_cancelled_deadline_is_forgotten(server):
+    deadlines = [DEADLINES.set(300) for _ in range(1000)]
+    for deadline in deadlines:
+        DEADLINES.cancel(deadline)
+    assert not DEADLINES._deadlines & set(deadlines)
 
 
 class Connection:
@@ -213,25 +213,25 @@ class Connection:
         self.shut.set()
 
 
-def test_the_watchdog_rings_the_nearest_first_and_only_what_is_due():
-    dog = Watchdog()
-    late, soon, off = dog.set(60), dog.set(0.05), dog.set(0.05)
+def test_the_nearest_deadline_expires_first_and_only_what_is_due():
+    deadlines = Deadlines()
+    late, soon, off = deadlines.set(60), deadlines.set(0.05), deadlines.set(0.05)
     late.connection, soon.connection, off.connection = Connection(), Connection(), Connection()
-    dog.off(off)
+    deadlines.cancel(off)
     assert soon.connection.shut.wait(5)
-    assert soon.rang
-    assert not late.rang
-    assert not off.rang
+    assert soon.expired
+    assert not late.expired
+    assert not off.expired
 
 
-def test_the_watchdog_rings_again_where_there_was_no_connection_yet(monkeypatch):
-    monkeypatch.setattr("xdm_integrations.transports.blocking.header_deadline.AGAIN", 0.05)
-    dog = Watchdog()
-    alarm = dog.set(0.01)
-    while not alarm.rang:
+def test_a_deadline_expires_again_where_there_was_no_connection_yet(monkeypatch):
+    monkeypatch.setattr("xdm_integrations.transports.blocking.header_deadline.REPEAT", 0.05)
+    deadlines = Deadlines()
+    deadline = deadlines.set(0.01)
+    while not deadline.expired:
         time.sleep(0.001)
-    alarm.connection = Connection()
-    assert alarm.connection.shut.wait(5)
+    deadline.connection = Connection()
+    assert deadline.connection.shut.wait(5)
 
 
 @pytest.mark.parametrize("total", [False, True])
@@ -276,10 +276,10 @@ def test_where_no_thread_can_be_started_requests_go_on_unwatched(monkeypatch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    dog = Watchdog()
+    deadlines = Deadlines()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        assert not dog.set(0.01).rang
-    alarm = dog.set(0.01)  # a thread can be had again
-    alarm.connection = Connection()
-    assert alarm.connection.shut.wait(5)
+        assert not deadlines.set(0.01).expired
+    deadline = deadlines.set(0.01)  # a thread can be had again
+    deadline.connection = Connection()
+    assert deadline.connection.shut.wait(5)

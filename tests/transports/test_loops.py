@@ -252,3 +252,23 @@ def test_a_program_may_end_with_an_open_stream(server, programs, name):
     done = programs.run(CALL + OPEN_AT_THE_END[name], server.url, timeout=10)
     assert (done.status, done.stderr, done.stdout) == (0, "", "")
     assert server.wait_until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("kept", ["client", "loop, client", "loop"])
+def test_a_loop_that_is_never_closed_leaves_nothing_on_the_screen(server, programs, kept):
+    """As notebooks and older programs do; modules keep their clients until the interpreter is gone."""
+    code = f"""
+import warnings
+from xdm_integrations import AsyncClient
+warnings.simplefilter("ignore", ResourceWarning)  # of the loop itself, which is the program's; Python hides them
+
+def main():
+    loop = asyncio.new_event_loop()
+    client = AsyncClient(base_url=sys.argv[1])
+    assert loop.run_until_complete(client.complete("x")).text == "<x>"
+    return {kept}
+
+asyncio.kept = main()  # where the interpreter clears up last
+"""
+    done = programs.run(code, server.url)
+    assert (done.status, done.stdout, done.stderr) == (0, "", "")

@@ -16,7 +16,7 @@ import aiohttp
 from xdm_integrations.core.protocol.wire import ERROR_BODY
 from xdm_integrations.transports import failures
 
-from .errors import FAILURES, raise_own
+from .errors import FAILURES, raise_translated
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Request
@@ -69,12 +69,12 @@ class OpenBody:
                 return arrived  # the error comes with the next read
             if passed:
                 raise failures.limit_passed(self._request) from None
-            raise_own(error, self._request)
+            raise_translated(error, self._request)
         except BaseException:
             self.close()
             raise
         finally:
-            self._limits.off(limit)
+            self._limits.cancel(limit)
 
     def _unread(self) -> bytes:
         """Return what had arrived before the connection failed: aiohttp raises without giving it out."""

@@ -2,7 +2,7 @@
 
 `asyncio.timeout` sets a timer for every request, and takes it back a moment later; with many
 requests at once that costs as much as a tenth of a request. Here a timer is only set where one
-is due earlier than the one that runs already, as in `watchdog` for threads.
+is due earlier than the one that runs already, as in `header_deadline` for threads.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ class Limit:
         when: The moment, by the loop's clock.
     """
 
-    __slots__ = ("_earlier_cancels", "_rang", "task", "when")
+    __slots__ = ("_earlier_cancels", "_expired", "task", "when")
 
     def __init__(self, task: asyncio.Task[object], when: float) -> None:
         self.task = task
         self.when = when
-        self._rang = False
+        self._expired = False
         self._earlier_cancels = task.cancelling() if sys.version_info >= (3, 11) else 0
 
-    def ring(self) -> None:
+    def expire(self) -> None:
         """Cancel the task."""
-        self._rang = True
+        self._expired = True
         self.task.cancel()
 
     def has_passed(self) -> bool:
         """Say whether the task was cancelled by this limit alone; the cancellation is taken back."""
-        if not self._rang:
+        if not self._expired:
             return False
         return sys.version_info < (3, 11) or self.task.uncancel() <= self._earlier_cancels
 
@@ -50,7 +50,7 @@ class LoopLimits:
         self._next = inf
 
     def set(self, seconds: float | None) -> Limit | None:
-        """Limit the running task to so many seconds from now, until `off`."""
+        """Limit the running task to so many seconds from now, until `cancel`."""
         task = asyncio.current_task()
         if seconds is None or task is None:
             return None
@@ -60,7 +60,7 @@ class LoopLimits:
             self._arm(limit.when)
         return limit
 
-    def off(self, limit: Limit | None) -> None:
+    def cancel(self, limit: Limit | None) -> None:
         """Take a limit back."""
         if limit is not None:
             self._limits.discard(limit)
@@ -69,13 +69,13 @@ class LoopLimits:
         if self._timer is not None:
             self._timer.cancel()
         self._next = when
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer = self._loop.call_at(when, self._expire)
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         self._timer, self._next = None, inf
         now = self._loop.time()
         for limit in [limit for limit in self._limits if limit.when <= now]:
             self._limits.discard(limit)
-            limit.ring()
+            limit.expire()
         if self._limits:
             self._arm(min(limit.when for limit in self._limits))

@@ -26,7 +26,7 @@ FAILURES = (
 )
 
 
-def raise_own(error: BaseException, request: Request, *, reused: bool | None = None) -> NoReturn:
+def raise_translated(error: BaseException, request: Request, *, reused: bool | None = None) -> NoReturn:
     """Raise our own error for one of aiohttp or the socket; `reused` is None in the middle of a body."""
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
         # It holds the half-parsed reply, which says nothing to a reader and can't be pickled.
@@ -34,14 +34,14 @@ def raise_own(error: BaseException, request: Request, *, reused: bool | None = N
         error.args = (error.message,)
     failures.without_locals(error)
     failures.without_secrets(error, request)  # first, since what they say is cut to a length
-    own = _own_error(error, request, reused=reused)
+    own = _translate(error, request, reused=reused)
     try:
         raise own from own.__cause__ or (None if own is error else error)
     finally:
         del own, error  # this frame is in their tracebacks: a cycle, which would outlive the call
 
 
-def _own_error(error: BaseException, request: Request, *, reused: bool | None) -> XDMError:  # noqa: PLR0911 - a table
+def _translate(error: BaseException, request: Request, *, reused: bool | None) -> XDMError:  # noqa: PLR0911 - a table
     if isinstance(error, XDMError):
         return error
     if isinstance(error, aiohttp.ConnectionTimeoutError):

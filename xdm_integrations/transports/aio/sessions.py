@@ -9,6 +9,7 @@ generator owns each session, because a loop that ends closes its async generator
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 from contextlib import suppress
 from importlib.util import find_spec
@@ -32,9 +33,16 @@ KEEP_ALIVE = 60.0
 """Seconds an idle connection is kept: longer than a person reads, shorter than servers wait (75 s)."""
 
 
-_ALIVE: set[LoopSession] = set()
+_open_sessions: set[LoopSession] = set()
 """Keeps each session until it is closed. Else the collector might meet it before its transport, where an error that
 left `run_until_complete` holds both in a cycle, and aiohttp would warn that nobody has closed it."""
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    """Close what is open when the program ends: a loop that was never closed doesn't, and aiohttp would warn."""
+    for found in list(_open_sessions):
+        found.close_from_outside()
 
 
 class LoopSession:
@@ -47,18 +55,20 @@ class LoopSession:
         used: True once a request has been answered, so that a connection may be a reused one.
     """
 
-    __slots__ = ("_process", "guard", "limits", "session", "used")
+    __slots__ = ("_loop", "_process", "guard", "limits", "session", "used")
 
     def __init__(self, session: aiohttp.ClientSession, guard: AsyncGenerator[None, None]) -> None:
         self.session = session
         self.guard = guard
-        self.limits = LoopLimits(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.limits = LoopLimits(self._loop)
         self.used = False
         self._process = os.getpid()
 
-    def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def close_from_outside(self) -> None:
         """Close the session from outside its loop, which may be closed already."""
-        _ALIVE.discard(self)
+        loop = self._loop
+        _open_sessions.discard(self)
         connector: Any = self.session.connector
         if connector is None or connector.closed:
             return
@@ -104,7 +114,7 @@ class LoopSessions:
         for other in [other for other in list(self._by_loop) if other.is_closed()]:
             forgotten = self._by_loop.pop(other, None)
             if forgotten is not None:
-                forgotten.abandon(other)
+                forgotten.close_from_outside()
         session = aiohttp.ClientSession(
             # No limit: waiting for a connection would count as a timeout. Callers bound themselves.
             connector=_connector(socks, limit=0, keepalive_timeout=KEEP_ALIVE),
@@ -115,7 +125,7 @@ class LoopSessions:
         )
         guard = _own(session, self._by_loop, loop)
         made = self._by_loop[loop] = LoopSession(session, guard)
-        _ALIVE.add(made)
+        _open_sessions.add(made)
         await anext(guard)
         return made
 
@@ -123,14 +133,13 @@ class LoopSessions:
         """Close the session of the running loop; those of other loops close with them."""
         found = self._by_loop.pop(asyncio.get_running_loop(), None)
         if found is not None:
-            _ALIVE.discard(found)
+            _open_sessions.discard(found)
             await found.guard.aclose()
 
-    def abandon(self) -> None:
+    def close_from_outside(self) -> None:
         """Close every session, from wherever this is called."""
         while self._by_loop:
-            loop, found = self._by_loop.popitem()
-            found.abandon(loop)
+            self._by_loop.popitem()[1].close_from_outside()
 
 
 def _connector(socks: Proxy | None, **settings: Any) -> aiohttp.BaseConnector:  # noqa: ANN401 - aiohttp's
@@ -153,7 +162,7 @@ async def _own(
     finally:
         known = sessions.pop(loop, None)
         if known is not None:
-            _ALIVE.discard(known)
+            _open_sessions.discard(known)
         await session.close()
 
 

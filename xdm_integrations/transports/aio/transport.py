@@ -22,7 +22,7 @@ from xdm_integrations.transports import failures
 from xdm_integrations.transports.environment import Proxy, proxy_for, ssl_context
 
 from .body import OpenBody
-from .errors import FAILURES, raise_own
+from .errors import FAILURES, raise_translated
 from .sessions import LoopSessions
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class AiohttpTransport:
         try:
             url, proxy, tls = self._routes.get(request.url) or self._find_route(request.url)
         except ValueError as error:
-            raise_own(error, request, reused=False)
+            raise_translated(error, request, reused=False)
         socks = proxy if proxy is not None and proxy.is_socks else None
         current = self._sessions.known() or await self._sessions.current(socks)
         connect, read, *_ = request.timeout
@@ -68,9 +68,9 @@ class AiohttpTransport:
                 raise failures.limit_passed(request) from None
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise_own(error, request, reused=current.used)
+            raise_translated(error, request, reused=current.used)
         finally:
-            current.limits.off(limit)
+            current.limits.cancel(limit)
         current.used = True
         headers = {name.lower(): value for name, value in response.headers.items()}
         if len(headers) < len(response.headers):
@@ -91,7 +91,7 @@ class AiohttpTransport:
 
     def __del__(self) -> None:
         """Close what is still open, without a loop if it must be."""
-        self._sessions.abandon()
+        self._sessions.close_from_outside()
 
     def _find_route(self, url: str) -> tuple[URL, Proxy | None, ssl.SSLContext | bool]:
         if len(self._routes) >= ROUTES:

@@ -23,7 +23,7 @@ from xdm_integrations.transports.environment import proxy_for, socks_missing, ss
 from xdm_integrations.transports.locks import ProcessLock
 
 if TYPE_CHECKING:
-    from .header_deadline import Alarm
+    from .header_deadline import HeaderDeadline
 
 POOL_SIZE = 64
 """Idle connections kept per host: the default of 10 throws connections of larger batches away."""
@@ -33,25 +33,25 @@ ROUTES = 32
 _VCR_LOCK = ProcessLock()
 
 
-class CurrentAlarm(threading.local):
-    """The alarm of the request that this thread is sending."""
+class CurrentDeadline(threading.local):
+    """The deadline of the request that this thread is sending."""
 
-    alarm: Alarm | None = None
+    deadline: HeaderDeadline | None = None
 
 
-CURRENT = CurrentAlarm()
+CURRENT = CurrentDeadline()
 
 
 def _is_not_ours(_: logging.LogRecord) -> bool:
     """Keep urllib3 from quoting broken headers, with a traceback, while a request of ours is sent."""
-    return CURRENT.alarm is None
+    return CURRENT.deadline is None
 
 
 logging.getLogger("urllib3.connection").addFilter(_is_not_ours)
 
 
 class _LockedPool(HTTPConnectionPool):
-    """A pool that tells the alarm of the current request which connection it got."""
+    """A pool that tells the deadline of the current request which connection it got."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
         with _VCR_LOCK():
@@ -59,10 +59,10 @@ class _LockedPool(HTTPConnectionPool):
         sock = getattr(connection, "sock", None)
         if sock is not None and getattr(sock, "pending", int)():  # or in the buffer of TLS
             connection.close()
-        alarm = CURRENT.alarm
-        if alarm is not None:
-            alarm.connection = connection
-            alarm.reused = getattr(connection, "sock", None) is not None
+        deadline = CURRENT.deadline
+        if deadline is not None:
+            deadline.connection = connection
+            deadline.reused = getattr(connection, "sock", None) is not None
         return connection
 
 
@@ -71,14 +71,14 @@ class _LockedTLSPool(_LockedPool, HTTPSConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
         connection = super()._get_conn(timeout)
-        if CURRENT.alarm is not None:
-            CURRENT.alarm.connected = CURRENT.alarm.reused
+        if CURRENT.deadline is not None:
+            CURRENT.deadline.connected = CURRENT.deadline.reused
         return connection
 
     def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's or a stub
         super()._validate_conn(conn)
-        if CURRENT.alarm is not None:
-            CURRENT.alarm.connected = True
+        if CURRENT.deadline is not None:
+            CURRENT.deadline.connected = True
 
 
 _POOLS = {"http": _LockedPool, "https": _LockedTLSPool}

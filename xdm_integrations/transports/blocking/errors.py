@@ -19,42 +19,42 @@ from xdm_integrations.transports import failures
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Request
 
-    from .header_deadline import Alarm
+    from .header_deadline import HeaderDeadline
 
 FAILURES = (requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError)
 
 
-def raise_own(error: Exception, request: Request, alarm: Alarm | None = None) -> NoReturn:
+def raise_translated(error: Exception, request: Request, deadline: HeaderDeadline | None = None) -> NoReturn:
     """Raise our own error for one of requests, urllib3 or the socket."""
     failures.without_locals(error)
     failures.without_secrets(error, request)  # first, since what they say is cut to a length
-    own = _own_error(error, request, alarm)
+    own = _translate(error, request, deadline)
     try:
         raise own from own.__cause__ or (None if own is error else error)
     finally:
         del own, error  # this frame is in their tracebacks: a cycle, which would outlive the call
 
 
-def _own_error(error: Exception, request: Request, alarm: Alarm | None) -> XDMError:  # noqa: PLR0911 - a table
+def _translate(error: Exception, request: Request, deadline: HeaderDeadline | None) -> XDMError:  # noqa: PLR0911 - a table
     reason = _reason(error)
     if isinstance(reason, XDMError):  # from `environment`
         return reason
-    if alarm is not None and alarm.rang:
-        return failures.limit_passed(request) if alarm.connected else failures.not_connected(request)
+    if deadline is not None and deadline.expired:
+        return failures.limit_passed(request) if deadline.connected else failures.not_connected(request)
     if isinstance(reason, urllib3_errors.NewConnectionError):  # refused, unknown host: a "timeout" in urllib3
         return failures.no_answer(request, reason)
     if isinstance(reason, urllib3_errors.ConnectTimeoutError):
         return failures.not_connected(request)
     if isinstance(reason, (TimeoutError, urllib3_errors.ReadTimeoutError)):
-        connected = alarm is None or alarm.connected
+        connected = deadline is None or deadline.connected
         return failures.limit_passed(request) if connected else failures.not_connected(request)
     if isinstance(error, requests.exceptions.SSLError) or isinstance(reason, urllib3_errors.SSLError):
         return failures.tls_failed(request, reason)
-    if alarm is None:
+    if deadline is None:
         return failures.broken_off(request, reason)
     if isinstance(reason, (ValueError, urllib3_errors.LocationValueError)):
         return failures.not_sendable(request, reason)
-    return failures.no_answer(request, reason, reused=alarm.reused)
+    return failures.no_answer(request, reason, reused=deadline.reused)
 
 
 def _reason(error: BaseException) -> BaseException:

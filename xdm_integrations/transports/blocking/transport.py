@@ -5,7 +5,7 @@ What it does differently from requests, and why (each measured; `tests/transport
 - Requests are prepared by hand and sent by the adapter, without a `Session`; see `connections`.
 - Bodies are read as they arrive in every framing: by `read1`, or unpacked in bulk where they
   are chunked; `iter_lines` waits for the end of bodies that aren't.
-- Headers that drip in are ended by the watchdog; a socket's timeout starts anew at every byte.
+- Headers that drip in are ended by the deadline thread; a socket's timeout starts anew at every byte.
 - A forked child gets connections of its own; shared ones would swap replies.
 """
 
@@ -28,8 +28,8 @@ from xdm_integrations.transports.locks import ProcessLock
 
 from .chunked import Dechunker
 from .connections import CURRENT, Adapter
-from .errors import FAILURES, raise_own
-from .header_deadline import WATCHDOG
+from .errors import FAILURES, raise_translated
+from .header_deadline import DEADLINES
 from .sized import Sized
 
 BLOCK = 65536
@@ -62,19 +62,19 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(len(request.body))
         connect, read, *_ = request.timeout
         limits: Any = failures.time_left(request, connect), failures.time_left(request, read)
-        alarm = CURRENT.alarm = WATCHDOG.set(failures.limit_for_headers(request))
+        deadline = CURRENT.deadline = DEADLINES.set(failures.limit_for_headers(request))
         try:
             raw: Any = adapter.send(prepared, stream=True, timeout=limits)
         except FAILURES as error:
-            raise_own(error, request, alarm)
+            raise_translated(error, request, deadline)
         finally:
-            CURRENT.alarm = None
-            WATCHDOG.off(alarm)
+            CURRENT.deadline = None
+            DEADLINES.cancel(deadline)
         status = raw.status
         body = _OpenBody(raw, request)
-        if alarm.rang or status < 200:  # noqa: PLR2004 - 1xx
+        if deadline.expired or status < 200:  # noqa: PLR2004 - 1xx
             body.close()
-            if alarm.rang:
+            if deadline.expired:
                 raise failures.limit_passed(request)
             raise APIConnectionError(  # the final reply follows, but http.client takes the interim one for it
                 f"{failures.host_of(request)} sent an interim reply ({status}) that can't be followed."
@@ -146,7 +146,7 @@ class _OpenBody:
             raise
         except _CLOSED as error:
             self.close()
-            raise_own(error, self._request)
+            raise_translated(error, self._request)
         except BaseException:  # Ctrl-C, and whatever a signal handler raises
             self.close()
             raise
