@@ -183,6 +183,6 @@ class Adapter(HTTPAdapter):
                     pool.close()
         super().close()
 
-    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401, ARG002 - as in requests
-        """Return urllib3's reply as it is."""
-        return resp
+    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401 - as in requests
+        """Return urllib3's reply as it is; requests' own around one from no pool, which a tool has made up."""
+        return resp if getattr(resp, "_pool", None) is not None else super().build_response(req, resp)

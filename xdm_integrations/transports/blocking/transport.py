@@ -70,6 +70,8 @@ class RequestsTransport:
         finally:
             CURRENT.deadline = None
             DEADLINES.cancel(deadline)
+        if isinstance(raw, requests.Response):  # from a tool that stands in the place of `HTTPAdapter.send`
+            raw = raw.raw
         status = raw.status
         body = _OpenBody(raw, request)
         if deadline.expired or status < 200:  # noqa: PLR2004 - 1xx
