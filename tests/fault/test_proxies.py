@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import traceback
 from importlib import util
 
 import pytest
@@ -138,3 +139,13 @@ def test_too_many_open_files_are_named(surface, server, monkeypatch):
         patched.setattr(socket, "socket", exhausted)
         with pytest.raises(APIConnectionError, match=r"ulimit -n"):
             surface.complete(client, "x")
+
+
+def test_a_proxy_that_refuses_is_named_without_its_password(surface, server, monkeypatch):
+    server.script = [http("no", status=403)]
+    monkeypatch.setenv("HTTPS_PROXY", server.origin.replace("http://", "http://user:secret@"))
+    client = surface.client(base_url="https://api.example.test/v1", api_key="the-key", timeout=5, max_retries=0)
+    with pytest.raises(APIConnectionError, match="HTTPS_PROXY") as caught:
+        surface.complete(client, "x")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret" not in shown

@@ -315,6 +315,7 @@ def test_headers_that_are_no_mapping():
         ("http//localhost:8000", "http://localhost:8000/v1"),
         ("https\uff1a//api\u3002example\uff0ecom\uff1a8443/v1", "https://api.example.com:8443/v1"),
         ("https://模型.example/v1", "https://xn--xgs754b.example/v1"),
+        ("https://模型.example:8443", "https://xn--xgs754b.example:8443/v1"),
         ("https://api.example/代理/v1", "https://api.example/%E4%BB%A3%E7%90%86/v1"),
         ("https://api.example/%E4%BB%A3/v1", "https://api.example/%E4%BB%A3/v1"),
     ],

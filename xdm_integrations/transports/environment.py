@@ -10,8 +10,9 @@ import ipaddress
 import os
 import re
 import ssl
+from base64 import b64encode
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from xdm_integrations.core.errors.tree import ConfigurationError
@@ -80,10 +81,24 @@ class Proxy(NamedTuple):
         """True if it speaks SOCKS, not HTTP."""
         return self.url.startswith("socks")
 
+    @property
+    def address(self) -> str:
+        """The URL without user name and password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+    @property
+    def authorization(self) -> str | None:
+        """Its user name and password, as a header's value; None if it has none."""
+        parts = urlsplit(self.url)
+        if parts.username is None:
+            return None
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        return "Basic " + b64encode(credentials.encode()).decode()
+
     def __str__(self) -> str:
         """Name it without its password."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} (from {self.variable})"
+        return f"{self.address} (from {self.variable})"
 
 
 def proxy_for(url: str) -> Proxy | None:

@@ -48,7 +48,7 @@ class AiohttpTransport:
             url, proxy, tls = self._routes.get(request.url) or self._find_route(request.url)
         except ValueError as error:
             raise_translated(error, request, reused=False)
-        socks = proxy if proxy is not None and proxy.is_socks else None
+        socks, http = (proxy, None) if proxy is not None and proxy.is_socks else (None, proxy)
         current = self._sessions.known() or await self._sessions.current(socks)
         connect, read, *_ = request.timeout
         limit = current.limits.set(failures.limit_for_headers(request))
@@ -59,7 +59,10 @@ class AiohttpTransport:
                 data=_sendable(request.body),
                 headers=request.headers,
                 allow_redirects=False,
-                proxy=proxy.url if proxy is not None and socks is None else None,
+                proxy=http.address if http is not None else None,  # aiohttp's errors show it
+                proxy_headers={"Authorization": http.authorization}
+                if http is not None and http.authorization
+                else None,
                 ssl=tls,
                 timeout=_timeout(connect, read),
             )
