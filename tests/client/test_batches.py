@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 
 import pytest
 
-from tests.scripted import completion, echoing, http
+from tests.scripted import HANG, completion, echoing, http
 from xdm_integrations import (
     AsyncClient,
     AuthenticationError,
@@ -196,6 +197,32 @@ def test_stop_on_error_asks_nobody_alone_any_more(surface, server):
     )
     assert {type(outcome).__name__ for outcome in batch.outcomes} == {"AuthenticationError"}
     assert all(isinstance(prompt, list) for prompt in prompts_of(server))
+
+
+@pytest.mark.parametrize("sister", ["waits for headers", "waits for the rest of its body", "waits for a retry"])
+def test_stop_on_error_waits_for_no_request_in_flight_and_ends_it(surface, server, sister):
+    """What nobody wants any more is billed no further: its connection is closed, and nothing is sent again."""
+    begun = threading.Event()
+    busy = http({"error": {"message": "slow down"}}, 429, {"Retry-After": "20"})
+    long = http(completion("x"), headers={"Content-Length": "1000"})
+    answer = {"waits for headers": [HANG], "waits for the rest of its body": [*long, HANG], "waits for a retry": busy}
+
+    def script(seen):
+        if seen.json["prompt"] == "a":
+            begun.wait(10)
+            return http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)
+        return [begun.set, *answer[sister]]
+
+    server.script = script
+    start = time.monotonic()
+    batch = surface.batch(
+        surface.client(base_url=server.url), ["a", "b"], batch_size=1, max_concurrency=2, stop_on_error=True
+    )
+    assert [type(one) for one in batch.outcomes] == [AuthenticationError] * 2
+    assert time.monotonic() - start < 5  # the server is silent for ten seconds
+    if sister != "waits for a retry":
+        assert server.wait_until(lambda: server.open_connections <= 1)
+    assert len(server.requests) == 2
 
 
 def test_results_are_told_as_they_arrive_one_at_a_time(surface, server):

@@ -120,7 +120,7 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
     max_concurrency: int,
     on_result: Callable[[int, Any], None] | None = None,
     stop_on_error: bool = False,
-    abort: Callable[[Sequence[int]], None] | None = None,
+    abort: Callable[[Sequence[threading.Thread]], None] | None = None,
 ) -> Batch[Any]:
     """Work packs off with at most `max_concurrency` threads, and return the outcomes.
 
@@ -130,7 +130,7 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
         max_concurrency: Packs that are worked on at the same time, at most.
         on_result: Called with an item's number and outcome, as each arrives; one call at a time.
         stop_on_error: Once an item has failed, start nothing more and wait for nothing that is under way.
-        abort: Called with the identifiers of threads whose work nobody wants any more.
+        abort: Called with the threads whose work nobody wants any more.
 
     Raises:
         ConfigurationError: `max_concurrency` isn't at least 1.
@@ -154,7 +154,7 @@ class _ThreadPool:
         progress: _Progress,
         work: Callable[[Pack], PackResult],
         most: int,
-        abort: Callable[[Sequence[int]], None] | None,
+        abort: Callable[[Sequence[threading.Thread]], None] | None,
     ) -> None:
         self._progress = progress
         self._work = work
@@ -188,7 +188,7 @@ class _ThreadPool:
                 progress.todo.clear()
                 self._changed.notify_all()
             if self._abort is not None and progress.busy:
-                self._abort([thread.ident for thread in self._threads if thread.ident is not None])
+                self._abort(self._threads)
         if self._crash is not None:
             raise self._crash
 
@@ -213,7 +213,8 @@ class _ThreadPool:
                     self._changed.notify_all()
         except BaseException as crash:  # noqa: BLE001 - raised again by `run`, in the calling thread
             with self._changed:
-                self._crash = self._crash or crash
+                if not self._left:
+                    self._crash = self._crash or crash
                 self._changed.notify_all()
 
     def _next(self) -> Pack | None:

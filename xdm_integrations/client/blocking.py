@@ -22,7 +22,8 @@ from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from threading import Thread
     from types import TracebackType
 
     from typing_extensions import Self, Unpack
@@ -132,6 +133,7 @@ class Client(Settings):
             max_concurrency=max_concurrency,
             on_result=on_result,
             stop_on_error=stop_on_error,
+            abort=self.abort,
         )
 
     def chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatCompletion:
@@ -207,6 +209,7 @@ class Client(Settings):
             max_concurrency=max_concurrency,
             on_result=plan.on_result(on_result),
             stop_on_error=stop_on_error,
+            abort=self.abort,
         )
         return plan.result(batch.outcomes, batch.usage)
 
@@ -232,6 +235,15 @@ class Client(Settings):
         from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
 
         return self._run(quota_flow(self._setup), None)
+
+    def abort(self, threads: Iterable[Thread]) -> None:
+        """End the requests that these threads wait for, by closing their connections; they can send nothing more.
+
+        What a batch does with the rest of its requests once one has failed for good. A streamed answer that is being
+        read is ended by closing the stream.
+        """
+        if self._transport is not None:
+            self._transport.abort(threads)
 
     def close(self) -> None:
         """Close every connection. The client may be used again."""

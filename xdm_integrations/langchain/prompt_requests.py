@@ -16,6 +16,7 @@ from .streams import achunks, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from threading import Thread
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 
@@ -127,10 +128,11 @@ def _run_streams(
         finally:
             reading.pop(i, None)
 
-    def abort(_: Sequence[int]) -> None:
+    def abort(threads: Sequence[Thread]) -> None:
         stopped.set()
         for stream in list(reading.values()):
             stream.close()
+        client.abort(threads)
 
     return run_batch(
         packs_of(len(request.prompts), 1),

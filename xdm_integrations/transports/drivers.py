@@ -16,6 +16,9 @@ from xdm_integrations.core.protocol.wire import Compute, Key, Read, Reply, Reque
 from .log_lines import LogLine, log_retry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from threading import Thread
+
     from xdm_integrations.core.protocol.flow import Flow
 
 T = TypeVar("T")
@@ -37,6 +40,12 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close every connection. The transport may be used again afterwards."""
+
+    def abort(self, threads: Iterable[Thread]) -> None:
+        """End what these threads wait for, as far as there is a socket to be shut down, and let them send no more.
+
+        A loop cancels its tasks; threads have no other way.
+        """
 
 
 class AsyncTransport(Protocol):

@@ -30,6 +30,10 @@ _CLOCK_STEP = 0.01
 LONGEST_WORDS = 300
 
 
+class Aborted(Exception):  # noqa: N818 - no error: nobody waits for this thread any more
+    """The thread's work isn't wanted any more. Not an `XDMError`, so that nothing is sent again."""
+
+
 def time_left(request: Request, limit: float | None) -> float | None:
     """Return `limit` in seconds, or less where the deadline of the call is nearer.
 

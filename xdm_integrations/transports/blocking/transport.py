@@ -14,10 +14,12 @@ from __future__ import annotations
 import io
 import os
 import socket
+import threading
 import time
 from contextlib import suppress
 from http.client import HTTPResponse, IncompleteRead
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import requests
 
@@ -29,8 +31,11 @@ from xdm_integrations.transports.locks import ProcessLock
 from .chunked import Dechunker
 from .connections import CURRENT, Adapter
 from .errors import FAILURES, raise_translated
-from .header_deadline import DEADLINES
+from .header_deadline import DEADLINES, HeaderDeadline
 from .sized import Sized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BLOCK = 65536
 DRAIN_READS = 2
@@ -47,9 +52,19 @@ class RequestsTransport:
         self._limits = limits
         self._adapter: Adapter | None = None
         self._owner = 0
+        self._sending: dict[int, HeaderDeadline] = {}
+        """By the identifier of a thread, what can end the request that it waits for."""
+        self._aborted: WeakSet[threading.Thread] = WeakSet()
 
     def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
+        self._refuse_aborted()
+        try:
+            return self._send(request)
+        finally:
+            self._sending.pop(threading.get_ident(), None)
+
+    def _send(self, request: Request) -> Reply:
         adapter = self._adapter
         if adapter is None or self._owner != os.getpid():
             adapter = self._open()
@@ -63,6 +78,7 @@ class RequestsTransport:
         connect, read, *_ = request.timeout
         limits: Any = failures.time_left(request, connect), failures.time_left(request, read)
         deadline = CURRENT.deadline = DEADLINES.set(failures.limit_for_headers(request))
+        self._sending[threading.get_ident()] = deadline
         try:
             raw: Any = adapter.send(prepared, stream=True, timeout=limits)
         except FAILURES as error:
@@ -91,7 +107,21 @@ class RequestsTransport:
 
     def sleep(self, seconds: float) -> None:
         """See `Transport.sleep`."""
+        self._refuse_aborted()
         time.sleep(seconds)
+        self._refuse_aborted()
+
+    def abort(self, threads: Iterable[threading.Thread]) -> None:
+        """See `Transport.abort`."""
+        for thread in threads:
+            self._aborted.add(thread)  # first this, then the look at what it sends: it may be about to begin
+            sending = self._sending.get(thread.ident or 0)
+            if sending is not None:
+                sending.expire()
+
+    def _refuse_aborted(self) -> None:
+        if self._aborted and threading.current_thread() in self._aborted:
+            raise failures.Aborted
 
     def close(self) -> None:
         """See `Transport.close`."""
