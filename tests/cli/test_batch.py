@@ -455,3 +455,32 @@ def test_the_real_engine_answers_a_file(engine, files, process):
     result = process("batch", prompts, "-o", answers, "--temperature", 0, XDM_BASE_URL=engine.base_url)
     assert result.returncode == 0, result.stderr
     assert [record["text"] for record in records(answers)] == [*known.values()] * 30
+
+
+# Pace
+
+
+def test_the_disk_is_waited_for_once_in_a_hundred_answers_and_at_the_end(run, files, monkeypatch):
+    waits = []
+    monkeypatch.setattr("xdm_integrations.cli.answers.os.fsync", waits.append)
+    monkeypatch.setattr("xdm_integrations.cli.answers.SYNC_SECONDS", float("inf"))
+    prompts, answers = files(*[f"p{i}" for i in range(250)])
+    assert run("batch", prompts, "-o", answers, "-c", 1).exit_code == 0
+    assert len(records(answers)) == 250
+    assert len(waits) == 3
+
+
+def test_a_slow_request_holds_up_nothing_but_itself(run, server, files):
+    count, beyond = 2100, threading.Event()
+
+    def script(seen):
+        numbers = [int(prompt[1:]) for prompt in prompts_of(seen)]
+        if count - 1 in numbers:
+            beyond.set()
+        return [beyond, *echoing(seen)] if 0 in numbers else echoing(seen)
+
+    server.script = script
+    prompts, answers = files(*[f"p{i}" for i in range(count)])
+    assert run("batch", prompts, "-o", answers, "-c", 2, "--batch-size", 100).exit_code == 0
+    assert beyond.is_set()
+    assert [record["text"] for record in records(answers)] == [f"<p{i}>" for i in range(count)]

@@ -224,7 +224,8 @@ def test_a_screen_that_lacks_a_character_shows_another(server, process, streamed
 def test_a_prompt_from_standard_input_that_is_no_text_is_refused(run, server):
     result = run("complete", "-", input=b"\xff\xfe")
     assert result.exit_code == 2
-    assert "standard input is not utf-8 text" in result.stderr
+    assert "standard input, line 1: not UTF-8" in result.stderr
+    assert "--encoding utf-16" in result.stderr
     assert not server.requests
 
 

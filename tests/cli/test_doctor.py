@@ -53,7 +53,7 @@ def test_a_healthy_gateway_gets_a_tick_for_everything(run, server, monkeypatch):
 
 def test_the_screen_is_eighty_columns_wide_and_shows_ticks(run, server):
     server.script = gateway()
-    result = run("doctor")
+    result = run("doctor", env={"FORCE_COLOR": "1", "TERM": "dumb"})  # a terminal, as far as rich can know
     assert result.exit_code == 0
     assert "✓ completion" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80

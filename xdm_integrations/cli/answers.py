@@ -1,7 +1,9 @@
 """The file of answers of `xdm batch`, which survives whatever happens.
 
-Every answer is one line, appended and synced to the disk as it arrives, so that an interrupted
-run loses nothing but what was still on its way. A line that was cut off (a full disk, a power
+Every answer is one line, handed to the system as it arrives, so that a run that is interrupted or
+killed loses nothing but what was still on its way. The disk is waited for every hundred answers, every
+second in which one comes, and at every end: more often would make a run several times slower, and only
+a failing machine can take what isn't on the disk yet. A line that was cut off (a full disk, a power
 failure) is dropped when the file is opened again. A file that holds anything but answers is
 refused untouched, and no answer that was paid is ever dropped.
 
@@ -15,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     from .prompts import Task
 
+SYNC_ANSWERS, SYNC_SECONDS = 100, 1.0
+"""How many answers, and seconds between them, may pass before the disk is waited for."""
 _BEGIN = b'{"line": '
 """How every record begins; a cut line is only dropped if it begins so too."""
 
@@ -45,7 +50,9 @@ def check_output(path: Path, prompts: Path) -> None:
             raise click.UsageError(f"--output: the folder {path.parent} doesn't exist.")
         if path.exists() and not path.is_file():
             raise click.UsageError(f"--output: {path} must be a file, because the next run reads it.")
-        if path.exists() and path.samefile(prompts):
+        if str(path) == "-":
+            raise click.UsageError("--output must be a file, because the next run reads it; standard output can't be.")
+        if path.exists() and str(prompts) != "-" and path.samefile(prompts):
             raise click.UsageError("--output must not be the file of the prompts.")
     except OSError as error:
         raise click.UsageError(f"--output: {path}: {error.strerror}.") from None
@@ -79,6 +86,8 @@ class Answers:
     def __init__(self, path: Path, params: dict[str, Any]) -> None:
         self._params = params
         self._records: list[_Record] = []
+        self._unsynced = 0
+        self._synced_at = time.monotonic()
         try:
             self._path = path.resolve()
             self._file = self._path.open("a+b")
@@ -92,13 +101,20 @@ class Answers:
             raise
 
     def add(self, task: Task, record: dict[str, Any]) -> None:
-        """Append what came of a prompt, and wait until the disk has it."""
+        """Append what came of a prompt; now and then, wait until the disk has it."""
         head = {"line": task.line, **({} if task.id is None else {"id": task.id}), "prompt": task.prompt}
         at = self._file.seek(0, os.SEEK_END)
         self._file.write(_dump({**head, "params": self._params, **record}))
         self._file.flush()
-        os.fsync(self._file.fileno())
         self._records.append(_Record(at, task.line, _mark(task.id, task.prompt), "error" not in record))
+        self._unsynced += 1
+        if self._unsynced >= SYNC_ANSWERS or time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            os.fsync(self._file.fileno())
+        self._unsynced, self._synced_at = 0, time.monotonic()
 
     def put_in_order(self, tasks: list[Task]) -> list[Task]:
         """Leave one record per prompt, in order, and behind them the records of prompts not asked any more.
@@ -192,7 +208,10 @@ class Answers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        try:
+            self._sync()
+        finally:
+            self._file.close()
 
 
 def _lock(file: BinaryIO) -> None:

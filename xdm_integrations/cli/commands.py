@@ -51,12 +51,12 @@ def xdm() -> None:
 @xdm.command(short_help="List what the gateway offers to the key.")
 @click.argument("part", default="", metavar="[PART]")
 @client_options
-def models(part: str, chosen: Options) -> None:
+def models(part: str, options: Options) -> None:
     """List the models that the gateway offers to the key; PART of a name selects."""
-    with chosen.client() as client:
+    with options.client() as client:
         offered = [model for model in client.models() if part.lower() in model.id.lower()]
-    if chosen.as_json:
-        chosen.write([{**model.raw, "id": model.id} for model in offered])
+    if options.as_json:
+        options.write([{**model.raw, "id": model.id} for model in offered])
         return
     out = screen()
     if not out.is_terminal:
@@ -73,12 +73,12 @@ def models(part: str, chosen: Options) -> None:
 
 @xdm.command(short_help="Show what is left of the key's budget.")
 @client_options
-def quota(chosen: Options) -> None:
+def quota(options: Options) -> None:
     """Show what is left of the key's budget, in the unit that the gateway counts."""
-    with chosen.client() as client:
+    with options.client() as client:
         left = client.quota()
-    if chosen.as_json:
-        chosen.write({name: getattr(left, name) for name in left.__dataclass_fields__})
+    if options.as_json:
+        options.write({name: getattr(left, name) for name in left.__dataclass_fields__})
     else:
         screen().print(str(left), highlight=False, markup=False)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Options, client_options, screen
+from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
     from xdm_integrations.client import Client
@@ -41,51 +42,58 @@ def given(params: dict[str, Any]) -> dict[str, Any]:
 @click.command(short_help="Write the answer to a prompt.")
 @click.argument("prompt")
 @click.option("--stream", "-s", is_flag=True, help="Write the answer as it comes.")
+@encoding_option
 @sampling
 @client_options
-def complete(prompt: str, stream: bool, chosen: Options, **params: Any) -> None:  # noqa: FBT001, ANN401 - click's
+def complete(
+    prompt: str,
+    stream: bool,  # noqa: FBT001 - click's
+    encoding: str | None,
+    options: Options,
+    **params: Any,  # noqa: ANN401 - click's
+) -> None:
     """Write the answer to PROMPT; `-` reads the prompt from standard input."""
     if prompt == "-":
-        try:
-            prompt = sys.stdin.read()
-        except UnicodeDecodeError as error:
-            raise click.UsageError(f"standard input is not {error.encoding} text.") from None
-    if stream and (params.get("n") or 1) > 1 and not chosen.as_json:
+        prompt = decode(sys.stdin.buffer.read(), encoding, "standard input")
+    check_text(prompt, "PROMPT")
+    for name in ("stop", "suffix"):
+        check_text("".join(params.get(name) or ()), f"--{name}")
+    if stream and (params.get("n") or 1) > 1 and not options.as_json:
         raise click.UsageError("--stream with -n mixes the answers as they come; add --json to tell them apart.")
-    with chosen.client() as client:
+    with options.client() as client:
         if stream:
-            answer = _stream(client, prompt, given(params), chosen)
+            answer = _stream(client, prompt, given(params), options)
         else:
             answer = client.complete(prompt, **given(params))
-            _show(answer, chosen)
-    if not chosen.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
+            _show(answer, options)
+    if not options.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
         screen(err=True).print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
 
 
-def _stream(client: Client, prompt: str, params: dict[str, Any], chosen: Options) -> Completion:
+def _stream(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:
     with client.stream(prompt, **params) as stream:
         try:
             for chunk in stream:
-                if chosen.as_json:
-                    chosen.write({"index": chunk.index, "text": chunk.text, "finish_reason": chunk.finish_reason})
+                if options.as_json:
+                    options.write({"index": chunk.index, "text": chunk.text, "finish_reason": chunk.finish_reason})
                 else:
                     click.echo(chunk.text, nl=False)
         finally:
-            if not chosen.as_json:
+            if not options.as_json:
                 click.echo()  # also before an error: what came stays on a line of its own
         whole = stream.completion
-    if chosen.as_json:
-        chosen.write(_totals(whole))
+    if options.as_json:
+        options.write(_totals(whole))
     return whole
 
 
-def _show(answer: Completion, chosen: Options) -> None:
-    if chosen.as_json:
+def _show(answer: Completion, options: Options) -> None:
+    if options.as_json:
         choices = [
             {"index": choice.index, "text": choice.text, "finish_reason": choice.finish_reason}
             for choice in answer.choices
         ]
-        chosen.write({"choices": choices, **_totals(answer)})
+        options.write({"choices": choices, **_totals(answer)})
         return
     for choice in answer.choices:
         if len(answer.choices) > 1:

@@ -23,7 +23,7 @@ from xdm_integrations.core.protocol.config import (
     require_key,
 )
 
-from .options import FAILED, Options, can_show, client_options, screen
+from .options import FAILED, Options, can_show, client_options, fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,26 +49,30 @@ class Finding(NamedTuple):
 
 @click.command(short_help="Check every link to the gateway.")
 @client_options
-def doctor(chosen: Options) -> None:
+def doctor(options: Options) -> None:
     """Check key, URL, network, model, a tiny completion, a tiny stream and the quota.
 
     Spends some twenty tokens. Exit code 0 if everything that matters works.
     """
     findings: list[Finding] = []
     out = screen()
-    for finding in _examine(chosen):
+    for finding in _examine(options):
         findings.append(finding)
-        if not chosen.as_json:
+        if not options.as_json:
             _show(out, finding)
     well = all(finding.ok is not False for finding in findings)
-    if chosen.as_json:
-        chosen.write({"ok": well, "checks": [finding._asdict() for finding in findings]})
+    if options.as_json:
+        options.write({"ok": well, "checks": [finding._asdict() for finding in findings]})
     sys.exit(0 if well else FAILED)
 
 
 def _show(out: Console, finding: Finding) -> None:
     good, bad = "✓✗" if can_show(out.file, "✓✗") else "+x"
     mark = {True: f"[green]{good}[/]", False: f"[bold red]{bad}[/]", None: "[dim]-[/]"}[finding.ok]
+    if not out.is_terminal:
+        plain = {True: good, False: bad, None: "-"}[finding.ok]
+        click.echo(f"{plain} {finding.check:11} {fitted(finding.said, out)}")
+        return
     line = Table.grid(padding=(0, 1))
     line.add_column(width=1)
     line.add_column(width=11)
@@ -77,29 +81,29 @@ def _show(out: Console, finding: Finding) -> None:
     out.print(line)
 
 
-def _examine(chosen: Options) -> Iterator[Finding]:
-    key = _key(chosen)
+def _examine(options: Options) -> Iterator[Finding]:
+    key = _key(options)
     yield key
     if key.ok is False:
         return
     try:
-        with _client(chosen) as client:
-            yield _url(chosen, client)
+        with _client(options) as client:
+            yield _url(options, client)
             yield from _calls(client)
     except ConfigurationError as error:
         yield Finding("settings", ok=False, said=error.message)
 
 
-def _client(chosen: Options) -> Client:
+def _client(options: Options) -> Client:
     from xdm_integrations.client import Client  # noqa: PLC0415 - its errors belong to the report
 
-    return Client(model=chosen.model, **{"max_retries": 0, "timeout": PATIENCE, **chosen.settings})
+    return Client(model=options.model, **{"max_retries": 0, "timeout": PATIENCE, **options.settings})
 
 
-def _key(chosen: Options) -> Finding:
+def _key(options: Options) -> Finding:
     found = os.environ.get(KEY_VARIABLE)
     if found is None:
-        return _no_key(str(chosen.settings.get("base_url") or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL))
+        return _no_key(str(options.settings.get("base_url") or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL))
     try:
         key = normalize_key(found)
     except ConfigurationError as error:
@@ -130,8 +134,8 @@ def _no_key(base_url: str) -> Finding:
     return Finding("key", None, f"{KEY_VARIABLE} is not set; a private host may answer without.")
 
 
-def _url(chosen: Options, client: Client) -> Finding:
-    given = chosen.settings.get("base_url")
+def _url(options: Options, client: Client) -> Finding:
+    given = options.settings.get("base_url")
     found = os.environ.get(URL_VARIABLE)
     source = "--base-url" if given else f"{URL_VARIABLE}" if found else "the default"
     url = client.config.base_url

@@ -39,7 +39,7 @@ class Options:
 
     @contextmanager
     def client(self, **more: Any) -> Iterator[Client]:  # noqa: ANN401 - any setting
-        """Lend a client; its errors end the program, with a message on standard error."""
+        """Yield a client; its errors end the program, with a message on standard error."""
         try:
             with Client(model=self.model, **self.settings, **more) as client:
                 yield client
@@ -51,7 +51,8 @@ class Options:
         if self.as_json:
             click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
-            screen(err=True).print(f"[bold red]{type(error).__name__}[/]: {escape(error.message)}", highlight=False)
+            out = screen(err=True)
+            out.print(f"[bold red]{type(error).__name__}[/]: {escape(fitted(error.message, out))}", highlight=False)
         sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
 
     def write(self, value: object) -> None:
@@ -88,35 +89,48 @@ def _json(value: object, stream: Any) -> str:  # noqa: ANN401 - any text stream
 
 
 def screen(*, err: bool = False) -> Console:
-    """Return the screen to print on; made late, because tests and pipes exchange the streams."""
-    return Console(stderr=err)
+    """Return the screen to print on; made late, because tests and pipes exchange the streams.
+
+    Where no person reads it (a pipe, a log), a message stays on one line, so that it can be searched for.
+    """
+    console = Console(stderr=err)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def fitted(text: str, out: Console) -> str:
+    """Return a message as it is for a terminal, and on one line for anything else."""
+    return text if out.is_terminal else " ".join(text.split())
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with the options for the client; it gets them as `chosen`."""
+    """Decorate a command with the options for the client; it gets them as `options`."""
 
-    def with_chosen(  # noqa: PLR0913 - one argument per option
+    def with_options(  # noqa: PLR0913 - one argument per option
         *args: Any,  # noqa: ANN401 - passed on
         base_url: str | None,
         model: str | None,
         timeout: float | None,
         max_retries: int | None,
+        allow_http: bool,
         as_json: bool,
         verbose: bool,
         **kwargs: Any,  # noqa: ANN401 - passed on
     ) -> Any:  # noqa: ANN401 - passed on
         given = {"base_url": base_url, "timeout": timeout, "max_retries": max_retries}
         settings = {name: value for name, value in given.items() if value is not None}
+        if allow_http:
+            settings["allow_http"] = True
         if verbose:
             logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
             logging.getLogger("xdm_integrations").setLevel(logging.DEBUG)
-        return command(*args, chosen=Options(settings, as_json, model), **kwargs)
+        return command(*args, options=Options(settings, as_json, model), **kwargs)
 
-    with_chosen.__name__, with_chosen.__doc__ = command.__name__, command.__doc__
-    with_chosen.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined] # click's own
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    with_options.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined] # click's own
     for decorate in reversed(_OPTIONS):
-        with_chosen = decorate(with_chosen)
-    return with_chosen
+        with_options = decorate(with_options)
+    return with_options
 
 
 _OPTIONS = (
@@ -124,6 +138,7 @@ _OPTIONS = (
     click.option("--model", "-m", metavar="NAME", help="Default: gpt-3.5-turbo-instruct."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For connecting and for each wait."),
     click.option("--max-retries", type=int, metavar="N", help="Requests after the first, at most. Default: 2."),
+    click.option("--allow-http", is_flag=True, help="Accept plain http to a public host; the key travels unencrypted."),
     click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for programs."),
     click.option(
         "--verbose", "-v", is_flag=True, help="Log each request to standard error. Never shows a prompt or key."

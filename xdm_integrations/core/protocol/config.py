@@ -99,10 +99,12 @@ class Config:
         Raises:
             ConfigurationError: A setting can't be used; the message names it.
         """
+        if model is not None and not model.strip():
+            raise ConfigurationError("model: the name is empty; leave it out for the default model.")
         return cls(
             base_url=normalize_base_url(base_url or DEFAULT_BASE_URL, allow_http=allow_http),
             api_key=normalize_key(api_key),
-            model=model or DEFAULT_MODEL,
+            model=DEFAULT_MODEL if model is None else model,
             max_tokens=max_tokens,
             timeout=normalize_timeout(timeout),
             retry=RetryPolicy(max_retries=_retries(max_retries)),
