@@ -109,7 +109,7 @@ def described(path: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", ["core/completions/parameters.py", "langchain/settings.py"])
+@pytest.mark.parametrize("file", ["core/completions/parameters.py", "langchain/llm_settings.py"])
 def test_the_ranges_in_docstrings_are_the_ranges_that_are_checked(file: str) -> None:
     texts = described(ROOT / "xdm_integrations" / file)
     assert set(texts) >= set(PARAMETERS) - {"model"}

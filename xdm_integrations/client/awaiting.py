@@ -155,7 +155,7 @@ class AsyncClient(Settings):
 
     async def _key(self) -> str | None:
         if self._key_source is None:
-            return self.config.api_key
+            return self._setup.config.api_key
         key = self._key_source()
         return normalize_key(await key if inspect.isawaitable(key) else key)
 
@@ -167,4 +167,6 @@ class AsyncClient(Settings):
             module: Any = await asyncio.to_thread(import_module, name)
             with TRANSPORT_LOCK():
                 transport = self._transport = self._transport or module.AiohttpTransport(self.config.limits)
-        return await drive_async(flow, transport, self._hooks_with(on_retry), self._key)
+        return await drive_async(
+            flow, transport, self._hooks if on_retry is None else self._hooks._replace(on_retry=on_retry), self._key
+        )

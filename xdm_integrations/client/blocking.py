@@ -260,7 +260,7 @@ class Client(Settings):
 
     def _key(self) -> str | None:
         if self._key_source is None:
-            return self.config.api_key
+            return self._setup.config.api_key
         key = self._key_source()
         if inspect.iscoroutine(key):
             key.close()  # nobody will await it
@@ -274,4 +274,6 @@ class Client(Settings):
 
             with TRANSPORT_LOCK():
                 transport = self._transport = self._transport or RequestsTransport(self.config.limits)
-        return drive(flow, transport, self._hooks_with(on_retry), self._key)
+        return drive(
+            flow, transport, self._hooks if on_retry is None else self._hooks._replace(on_retry=on_retry), self._key
+        )

@@ -124,9 +124,3 @@ class Settings:
     def __getstate__(self) -> dict[str, Any]:
         """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
         return {**self.__dict__, "_setup": copy(self._setup), "_transport": None}
-
-    def _hooks_with(self, on_retry: OnRetry) -> Hooks:
-        if on_retry is None:
-            return self._hooks
-        hooks = self._hooks
-        return Hooks(hooks.on_request, hooks.on_response, on_retry, hooks.rate_limiter)

@@ -60,7 +60,7 @@ class _Reader(PydanticOutputParser[Any]):
         names = schema.get("properties", {}).keys()
         best = object_in(text, schema)
         near = [value for value in objects_in(text) if value.keys() & names]  # such as "3" for 3
-        error = ValueError(f"The answer holds no JSON object that fits {self.output_cls.__name__}.")
+        error = ValueError(f"The answer holds no JSON object that fits {self.output_cls.__name__}: {text[:200]!r}")
         for value in near[::-1] if best is None else [best]:
             try:
                 return self.output_cls.model_validate_json(jsontext.dumps(value))

@@ -58,7 +58,8 @@ class RequestsTransport:
 
     def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
-        self._refuse_aborted()
+        if self._aborted:
+            self._refuse_aborted()
         try:
             return self._send(request)
         finally:
@@ -120,7 +121,7 @@ class RequestsTransport:
                 sending.expire()
 
     def _refuse_aborted(self) -> None:
-        if self._aborted and threading.current_thread() in self._aborted:
+        if threading.current_thread() in self._aborted:
             raise failures.Aborted
 
     def close(self) -> None:
