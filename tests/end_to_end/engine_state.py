@@ -17,10 +17,12 @@ LONG = "Count to two hundred:"
 ENDLESS: dict[str, Any] = {"temperature": 0, "max_tokens": 3900, "logit_bias": {2: -100}}
 """Parameters with which the engine ends only after thousands of tokens, however fast it is."""
 ENDLESS_TOKENS = 3900
+ENDLESS_CHAT: dict[str, Any] = {"temperature": 0, "max_tokens": 3900, "ignore_eos": True}
+"""The same for chat, where an answer has another end token."""
 
 
 def ask(engine: Any, method: str, path: str, body: Any = None) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=60)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         return json.loads(connection.getresponse().read())
