@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping  # noqa: TC003 - Pydantic reads it
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, ValidationInfo, field_validator
-from llama_index.core.callbacks.schema import CBEventType, EventPayload
-from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
-from llama_index.core.utils import get_tqdm_iterable
 
 from xdm_integrations.client.batches import run_batch, run_batch_async
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters
-from xdm_integrations.core.embeddings.refusals import name_input
-from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, XDMError
-from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
+from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+from xdm_integrations.core.protocol.batching import PackResult
 from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
 
-from .instrumentation import dispatcher, has_no_listeners
+from .embedding_batches import EmbeddingCall
 from .settings import GatewaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from .embedding_batches import EmbeddingPart
 
 _COLLECTION = "embeddings"
 """Where LlamaIndex keeps vectors in an `embeddings_cache`."""
@@ -134,7 +129,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
         """
-        call = _Call(self, texts, show_progress=show_progress)
+        call = EmbeddingCall(self, texts, show_progress=show_progress)
         return call.vectors(
             run_batch(
                 call.packs,
@@ -152,7 +147,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         **_: Any,  # noqa: ANN401 - LlamaIndex's signature
     ) -> list[Embedding]:
         """See `get_text_embedding_batch`."""
-        call = _Call(self, texts, show_progress=show_progress)
+        call = EmbeddingCall(self, texts, show_progress=show_progress)
         batch = await run_batch_async(
             call.packs,
             lambda pack: self._awork(call.part(pack)),
@@ -162,7 +157,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         )
         return call.vectors(batch.completions)
 
-    def _work(self, part: _Part) -> PackResult:
+    def _work(self, part: EmbeddingPart) -> PackResult:
         """Return the vectors of some texts, of which the cache may know some."""
         cache, limiter = self.embeddings_cache, self.rate_limiter
         if cache is not None:
@@ -179,7 +174,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
                     cache.put(key=text, val=entry, collection=_COLLECTION)
         return PackResult(part.found)
 
-    async def _awork(self, part: _Part) -> PackResult:
+    async def _awork(self, part: EmbeddingPart) -> PackResult:
         """See `_work`."""
         cache, limiter = self.embeddings_cache, self.rate_limiter
         if cache is not None:
@@ -210,81 +205,3 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     @property
     def _at_once(self) -> int:
         return min(self.max_concurrency, self.num_workers or self.max_concurrency)
-
-
-class _Call:
-    """A call for many texts: its parts, LlamaIndex's events of each, and a bar of progress."""
-
-    def __init__(self, model: XDMEmbedding, texts: list[str], *, show_progress: bool) -> None:
-        self.packs = packs_of(len(texts), model.embed_batch_size)
-        self._texts = list(texts)
-        self._manager = model.callback_manager
-        self._progress: Iterator[Any] = iter(get_tqdm_iterable(texts, show_progress, "Generating embeddings"))
-        self._event_ids: list[str] = []
-        about = model.to_payload()
-        for _ in self.packs:
-            dispatcher.event(EmbeddingStartEvent(model_dict=about))
-            payload: dict[str, Any] = {EventPayload.SERIALIZED: about}
-            self._event_ids.append(self._manager.on_event_start(CBEventType.EMBEDDING, payload=payload))
-
-    def part(self, pack: Pack) -> _Part:
-        return _Part(pack, [self._texts[i] for i in pack.positions], alone=len(self._texts) == 1)
-
-    def on_result(self, _position: int, _outcome: object) -> None:
-        next(self._progress, None)
-
-    def vectors(self, vectors: list[Embedding]) -> list[Embedding]:
-        """Return them, after the events that say that they are there.
-
-        Raises:
-            APIResponseError: They are of different lengths.
-        """
-        lengths = sorted({len(vector) for vector in vectors})
-        if len(lengths) > 1:
-            raise APIResponseError(
-                f"The vectors of one call are of different lengths: {lengths} numbers. The gateway serves different "
-                f"models under one name, or `embeddings_cache` holds vectors of another model."
-            )
-        for event_id, pack in zip(self._event_ids, self.packs, strict=True):
-            chunks, made = [self._texts[i] for i in pack.positions], [vectors[i] for i in pack.positions]
-            if not has_no_listeners(dispatcher):  # the event checks and copies every number
-                dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=made))
-            payload: dict[str, Any] = {EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: made}
-            self._manager.on_event_end(CBEventType.EMBEDDING, payload=payload, event_id=event_id)
-        next(self._progress, None)  # ends the bar
-        return vectors
-
-
-class _Part:
-    """The texts of one request: what the cache knows of them, and what is asked for."""
-
-    def __init__(self, pack: Pack, texts: list[str], *, alone: bool) -> None:
-        self.texts = texts
-        self.found: list[Any] = [None] * len(texts)
-        self.missing = list(range(len(texts)))
-        self._pack = pack
-        self._alone = alone
-
-    @property
-    def missing_texts(self) -> list[str]:
-        return [self.texts[i] for i in self.missing]
-
-    def know(self, entries: list[Mapping[str, Embedding] | None]) -> None:
-        """Take what the cache has: per text, the vector under a name that means nothing."""
-        self.found = [next(iter(entry.values()), None) if entry else None for entry in entries]
-        self.missing = [i for i, vector in enumerate(self.found) if vector is None]
-
-    def fill(self, vectors: list[Embedding]) -> None:
-        """Take what was asked for."""
-        for i, vector in zip(self.missing, vectors, strict=True):
-            self.found[i] = vector
-
-    def entries(self) -> Iterator[tuple[str, dict[str, Embedding]]]:
-        """Return what the cache is to know of the texts that it didn't."""
-        return ((self.texts[i], {str(uuid.uuid4()): self.found[i]}) for i in self.missing)
-
-    def failed(self, error: XDMError) -> PackResult:
-        """Return the error as the outcome of all, with the number of its text in the whole call."""
-        if error.position is not None and not self._alone:
-            name_input(error, self._pack.positions[self.missing[error.position]])
-        return PackResult([error] * len(self.texts))
