@@ -1,4 +1,4 @@
-"""LangChain: `XDMLLM`, the gateway's text completions as a LangChain LLM.
+"""LangChain: `XDMLLM`, the gateway's text completions as an LLM, and `XDMEmbeddings`.
 
 >>> from xdm_integrations.langchain import XDMLLM
 >>> llm = XDMLLM(temperature=0)         # key from XDM_API_KEY
@@ -9,6 +9,7 @@
 try:
     import langchain_core.language_models.llms  # noqa: F401 - here, where it finds the stack flat: a fifth faster
 
+    from .embeddings import XDMEmbeddings
     from .llms import XDMLLM
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "langchain_core":
@@ -17,4 +18,4 @@ except ModuleNotFoundError as error:
         'LangChain is not installed. Install it with: pip install "xdm-integrations[langchain]"'
     ) from error
 
-__all__ = ["XDMLLM"]
+__all__ = ["XDMLLM", "XDMEmbeddings"]

@@ -1,11 +1,11 @@
-"""LlamaIndex: `XDM`, the gateway's text completions as an LLM.
+"""LlamaIndex: `XDM`, the gateway's text completions as an LLM, and `XDMEmbedding`.
 
     >>> from xdm_integrations.llama_index import XDM
     >>> llm = XDM(temperature=0)            # key from XDM_API_KEY
     >>> print(llm.complete("The capital of France is"))
      Paris.
 
-Importing this registers `XDM` with LlamaIndex, so that `load_llm` knows it.
+Importing this registers them with LlamaIndex, so that `load_llm` and `load_embed_model` know them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ except ModuleNotFoundError as error:
         'LlamaIndex isn\'t installed. Run: pip install "xdm-integrations[llama-index]"', name=error.name
     ) from error
 
+from .embeddings import XDMEmbedding
 from .llms import XDM
-from .registry import register
+from .registry import EMBEDDINGS, LLMS, register
 
-register(XDM)
+register(LLMS, XDM)
+register(EMBEDDINGS, XDMEmbedding)
 
-__all__ = ["XDM"]
+__all__ = ["XDM", "XDMEmbedding"]

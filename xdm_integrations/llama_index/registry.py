@@ -1,7 +1,7 @@
-"""Making our classes known to `load_llm`, by which LlamaIndex loads a stored model from its class name.
+"""Making our classes known to `load_llm` and `load_embed_model`, which load a stored model from its class name.
 
-`llama_index.core.llms.loading` imports every LLM package that is installed, among them OpenAI's, which takes longer
-than all the rest. So it is left alone until somebody imports it.
+LlamaIndex's registries import every package of models that is installed, among them OpenAI's, which takes longer than
+all the rest. So they are left alone until somebody imports them.
 """
 
 from __future__ import annotations
@@ -9,30 +9,40 @@ from __future__ import annotations
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-REGISTRY = "llama_index.core.llms.loading"
+
+class Registry(NamedTuple):
+    """A module of LlamaIndex, and the table in it of classes by name."""
+
+    module: str
+    table: str
 
 
-def register(*classes: Any) -> None:  # noqa: ANN401 - LLM classes
-    """Enter classes into LlamaIndex's registry: now if it is loaded, else as soon as it is."""
+LLMS = Registry("llama_index.core.llms.loading", "RECOGNIZED_LLMS")
+EMBEDDINGS = Registry("llama_index.core.embeddings.loading", "RECOGNIZED_EMBEDDINGS")
+
+
+def register(registry: Registry, *classes: Any) -> None:  # noqa: ANN401 - classes of models
+    """Enter classes into one of LlamaIndex's registries: now if it is loaded, else as soon as it is."""
     entries = {cls.class_name(): cls for cls in classes}
-    loaded = sys.modules.get(REGISTRY)
+    loaded = sys.modules.get(registry.module)
     if loaded is not None:
-        loaded.RECOGNIZED_LLMS.update(entries)
+        getattr(loaded, registry.table).update(entries)
     else:
-        sys.meta_path.insert(0, _OnLoad(entries))
+        sys.meta_path.insert(0, _OnLoad(registry, entries))
 
 
 class _OnLoad(MetaPathFinder):
     """Finds the registry as everybody else does, and enters classes after it has been loaded."""
 
-    def __init__(self, entries: dict[str, Any]) -> None:
+    def __init__(self, registry: Registry, entries: dict[str, Any]) -> None:
+        self._registry = registry
         self._entries = entries
 
     def find_spec(
@@ -41,7 +51,7 @@ class _OnLoad(MetaPathFinder):
         path: Sequence[str] | None,  # noqa: ARG002 - the protocol's signature
         target: ModuleType | None = None,  # noqa: ARG002 - the protocol's signature
     ) -> ModuleSpec | None:
-        if fullname != REGISTRY:
+        if fullname != self._registry.module:
             return None
         sys.meta_path.remove(self)  # once, and not in the search that follows
         spec = find_spec(fullname)
@@ -50,7 +60,7 @@ class _OnLoad(MetaPathFinder):
 
             def load_and_enter(module: ModuleType) -> None:
                 load(module)
-                module.RECOGNIZED_LLMS.update(self._entries)
+                getattr(module, self._registry.table).update(self._entries)
 
             spec.loader.exec_module = load_and_enter  # type: ignore[method-assign] # of this one loader
         return spec
