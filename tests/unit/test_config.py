@@ -203,7 +203,7 @@ def test_timeouts(given, timeout):
 
 
 @pytest.mark.parametrize(
-    "given", [0, -1, "5", True, math.nan, (), (1, 2, 3, 4), (1, "2"), [1, 2], (1, 0), Timeout(read=-1), {}]
+    "given", [0, -1, "5", True, math.nan, (), (1, 2, 3, 4, 5), (1, "2"), [1, 2], (1, 0), Timeout(read=-1), {}]
 )
 def test_timeouts_that_are_none(given):
     with pytest.raises(ConfigurationError, match=r"^timeout: ") as caught:

@@ -250,7 +250,7 @@ def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) 
         limits = value
     else:
         limits = (value, value)
-    if not 1 <= len(limits) <= (len(Timeout._fields) if isinstance(value, Timeout) else 3):
+    if not 1 <= len(limits) <= len(Timeout._fields):  # all four: a `Timeout` that went through JSON
         raise ConfigurationError(
             f"timeout: {value!r} must be seconds, (connect, read), (connect, read, total) or a Timeout."
         )
