@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.chat.request import ask_chat, stream_chat
+from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -22,7 +22,7 @@ from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Thread
     from types import TracebackType
 
@@ -168,6 +168,35 @@ class Client(Settings):
             XDMError: The call failed.
         """
         return ChatStream(self._run(stream_chat(self._setup, messages, params), on_retry))
+
+    def chat_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str = "auto",
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ChatCompletion:
+        """Return an answer whose `parsed` is an object of a JSON schema, as a dictionary.
+
+        Args:
+            messages: As for `chat`.
+            schema: A JSON schema, or a function's dictionary.
+            method: "auto", the best that the model takes (what it refuses or ignores is remembered), or one of
+                `core.chat.structured.METHODS`, which is used as it is.
+            strict: Whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
+            on_retry: Called before each retry of this call, instead of the client's hook.
+            **params: See `ChatParams`.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            ContentFilterError: The model refuses.
+            APIResponseError: The answer holds no such object, or was cut by its limit: half an object is none.
+            XDMError: The call failed; see `core.errors`.
+        """
+        return self._run(ask_structured(self._setup, messages, params, schema, method=method, strict=strict), on_retry)
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

@@ -24,9 +24,11 @@ from .messages import check_messages
 from .parameters import check_parameters
 from .parse import parse_chat
 from .structured import (
+    AUTO,
     JSON_OBJECT,
     NotTheSchemaError,
     best_method,
+    chosen_method,
     form_of,
     next_method,
     object_of,
@@ -98,7 +100,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
     params: Mapping[str, Any],
     schema: object,
     *,
-    method: str | None = None,
+    method: str = AUTO,
     strict: bool | None = None,
 ) -> Flow[ChatCompletion]:
     """Ask for an object; it is the answer's `parsed`, as a dictionary.
@@ -108,7 +110,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         messages: See `ask_chat`.
         params: See `ChatParams`.
         schema: A JSON schema, or a function's dictionary.
-        method: One of `structured.METHODS`, used as it is; by default the best that the model is known to
+        method: One of `structured.METHODS`, used as it is; or `AUTO`: the best that the model is known to
             take, and the next one where it refuses that or ignores it.
         strict: See `structured.response_format`.
 
@@ -119,9 +121,10 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         XDMError: The call failed.
     """
     form = form_of(schema)
+    used: str | None = chosen_method(method)
+    fixed = used is not None
     checked = check_messages(messages)
     headers = yield from setup.headers()
-    used: str | None = method
     paid: list[Usage | None] = []
     while True:
         given = dict(params)
@@ -129,12 +132,12 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
-        flow = chat_flow(call, setup.facts, setup.runtime, handled_by_caller=None if method else teaches)
+        flow = chat_flow(call, setup.facts, setup.runtime, handled_by_caller=None if fixed else teaches)
         try:
             completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
             found = object_of(completion, form)
         except XDMError as error:
-            used = None if method else next_method(used, error, model, setup.facts)
+            used = None if fixed else next_method(used, error, model, setup.facts)
             if used is None:
                 raise
             if isinstance(error, NotTheSchemaError) and error.partial is not None:

@@ -34,6 +34,8 @@ JSON_SCHEMA = "json_schema"
 NAMED_TOOL = "named_tool"
 AUTO_TOOL = "auto_tool"
 JSON_OBJECT = "json_object"
+AUTO = "auto"
+"""The best method that the model takes."""
 METHODS = (JSON_SCHEMA, NAMED_TOOL, AUTO_TOOL, JSON_OBJECT)
 """The best first: a JSON schema that the server enforces, a tool that the model must call, a tool that it
 may call, and JSON mode with the schema in the prompt."""
@@ -181,6 +183,17 @@ def with_prompt(messages: Sequence[Mapping[str, Any]], form: Form) -> list[dict[
             told[0]["content"] = [*(content or ()), {"type": "text", "text": prompt}]
         return told
     return [{"role": "system", "content": prompt}, *told]
+
+
+def chosen_method(method: str) -> str | None:
+    """Return a method that was asked for by name, checked; None for `AUTO`.
+
+    Raises:
+        ConfigurationError: There is no such method.
+    """
+    if method not in (AUTO, *METHODS):
+        raise ConfigurationError(f"method: {method!r} is none; the methods are {', '.join((AUTO, *METHODS))}.")
+    return None if method == AUTO else method
 
 
 def best_method(model: str, facts: ServerFacts) -> str:
