@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
 import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import NotRequired, TypedDict
 
 from tests.scripted import http
 from xdm_integrations import APIResponseError, ConfigurationError, ContentFilterError
@@ -62,4 +67,84 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(surface,
 def test_an_unknown_method_is_refused_before_a_byte_is_sent(surface, server):
     with pytest.raises(ConfigurationError, match="json_schema"):
         structured(surface, server, "A city?", CITY, method="function_calling")
+    assert server.requests == []
+
+
+@dataclass
+class Place:
+    """A place on a map."""
+
+    name: str
+    people: int
+    kind: Literal["city", "town"] = "city"
+    near: list[Place2] = field(default_factory=list)
+
+
+@dataclass
+class Place2:
+    name: Annotated[str, "in its own language"]
+
+
+class Dish(TypedDict):
+    name: str
+    vegan: NotRequired[bool]
+
+
+class Person(BaseModel):
+    name: str
+    age: int = Field(gt=0)
+
+
+def test_response_format_takes_a_dataclass_and_parsed_is_an_instance_of_it(surface, server):
+    server.script = [answer('{"name": "Bern", "people": 134000.0, "near": [{"name": "Thun"}]}')]
+    client = surface.client(base_url=server.url)
+    completion = surface.run(client.chat("A city?", response_format=Place, temperature=0))
+    assert completion.parsed == Place("Bern", 134000, "city", [Place2("Thun")])
+    assert type(completion.parsed.people) is int
+    body = server.requests[0].json
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert (schema["description"], schema["required"]) == ("A place on a map.", ["name", "people"])
+    assert schema["properties"]["kind"] == {"enum": ["city", "town"], "type": "string"}
+    described = schema["properties"]["near"]["items"]["properties"]["name"]
+    assert described == {"type": "string", "description": "in its own language"}
+    assert body["temperature"] == 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "parsed"),
+    [
+        (Dish, '{"name": "Tofu"}', {"name": "Tofu"}),
+        (Dish, '{"name": "Tofu", "vegan": true, "more": 1}', {"name": "Tofu", "vegan": True}),
+        (Person, '{"name": "Ann", "age": 3}', Person(name="Ann", age=3)),
+        (CITY, '{"name": "Bern", "people": 1}', {"name": "Bern", "people": 1}),
+    ],
+)
+def test_any_kind_of_schema_can_be_asked_for(surface, server, schema, text, parsed):
+    server.script = [answer(text)]
+    client = surface.client(base_url=server.url)
+    assert surface.run(client.chat("x", response_format=schema)).parsed == parsed
+
+
+def test_an_object_that_its_class_refuses_is_an_error_that_says_why(surface, server):
+    server.script = [answer('{"name": "Ann", "age": -3}')]
+    with pytest.raises(APIResponseError, match="greater than 0") as caught:
+        structured(surface, server, "x", Person)
+    assert caught.value.partial.text
+    assert caught.value.__context__ is None
+
+
+def test_the_own_forms_of_the_api_are_sent_as_they_are(surface, server):
+    server.script = [answer("{}")]
+    client = surface.client(base_url=server.url)
+    assert surface.run(client.chat("x", response_format={"type": "json_object"})).parsed is None
+    assert server.requests[0].json["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("wrong", [int, "json", {"type": "object"}])
+def test_a_form_that_cannot_be_asked_for_is_refused_before_a_byte_is_sent(surface, server, wrong):
+    client = surface.client(base_url=server.url)
+    with pytest.raises(ConfigurationError):
+        surface.run(client.stream_chat("x", response_format=wrong))
+    with pytest.raises(ConfigurationError):
+        surface.run(client.chat_structured("x", wrong if wrong != {"type": "object"} else {"type": "array"}))
     assert server.requests == []

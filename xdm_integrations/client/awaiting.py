@@ -21,11 +21,12 @@ from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from .batches import Batch, run_batch_async
+from .objects import Schema, Wanted, schema_in
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from xdm_integrations.core.chat.messages import Messages
@@ -96,6 +97,10 @@ class AsyncClient(Settings):
         self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]
     ) -> ChatCompletion:
         """See `Client.chat`."""
+        schema = schema_in(params.get("response_format"))
+        if schema is not None:
+            params["response_format"] = None
+            return await self.chat_structured(messages, schema, on_retry=on_retry, **params)
         return await self._run(ask_chat(self._setup, messages, params), on_retry)
 
     async def stream_chat(
@@ -107,7 +112,7 @@ class AsyncClient(Settings):
     async def chat_structured(
         self,
         messages: Messages,
-        schema: Mapping[str, Any],
+        schema: Schema,
         *,
         method: str = "auto",
         strict: bool | None = None,
@@ -115,8 +120,9 @@ class AsyncClient(Settings):
         **params: Unpack[ChatParams],
     ) -> ChatCompletion:
         """See `Client.chat_structured`."""
-        flow = ask_structured(self._setup, messages, params, schema, method=method, strict=strict)
-        return await self._run(flow, on_retry)
+        wanted = Wanted.of(schema)
+        flow = ask_structured(self._setup, messages, params, wanted.schema, method=method, strict=strict)
+        return wanted.made(await self._run(flow, on_retry))
 
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,

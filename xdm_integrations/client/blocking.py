@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
@@ -18,11 +18,12 @@ from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive
 
 from .batches import Batch, run_batch
+from .objects import Schema, Wanted, schema_in
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
     from types import TracebackType
 
@@ -142,13 +143,18 @@ class Client(Settings):
         Args:
             messages: A string (one user message), or messages in the API's form: mappings with `role` and `content`.
             on_retry: Called before each retry of this call, instead of the client's hook.
-            **params: See `ChatParams`.
+            **params: See `ChatParams`. Where `response_format` is a schema or a class, it is asked for as
+                `chat_structured` does, and is the answer's `parsed`.
 
         Raises:
             ConfigurationError: Something can't be sent; no byte was. The message names the place.
             ContentFilterError: The answer was filtered away.
             XDMError: The call failed; see `core.errors`.
         """
+        schema = schema_in(params.get("response_format"))
+        if schema is not None:
+            params["response_format"] = None
+            return self.chat_structured(messages, schema, on_retry=on_retry, **params)
         return self._run(ask_chat(self._setup, messages, params), on_retry)
 
     def stream_chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatStream:
@@ -172,18 +178,19 @@ class Client(Settings):
     def chat_structured(
         self,
         messages: Messages,
-        schema: Mapping[str, Any],
+        schema: Schema,
         *,
         method: str = "auto",
         strict: bool | None = None,
         on_retry: OnRetry = None,
         **params: Unpack[ChatParams],
     ) -> ChatCompletion:
-        """Return an answer whose `parsed` is an object of a JSON schema, as a dictionary.
+        """Return an answer whose `parsed` is an object of a schema.
 
         Args:
             messages: As for `chat`.
-            schema: A JSON schema, or a function's dictionary.
+            schema: A Pydantic class, a dataclass or a TypedDict, and `parsed` is an instance; or a JSON schema, or a
+                function's dictionary, and `parsed` is a dictionary.
             method: "auto", the best that the model takes (what it refuses or ignores is remembered), or one of
                 `core.chat.structured.METHODS`, which is used as it is.
             strict: Whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
@@ -196,7 +203,9 @@ class Client(Settings):
             APIResponseError: The answer holds no such object, or was cut by its limit: half an object is none.
             XDMError: The call failed; see `core.errors`.
         """
-        return self._run(ask_structured(self._setup, messages, params, schema, method=method, strict=strict), on_retry)
+        wanted = Wanted.of(schema)
+        flow = ask_structured(self._setup, messages, params, wanted.schema, method=method, strict=strict)
+        return wanted.made(self._run(flow, on_retry))
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

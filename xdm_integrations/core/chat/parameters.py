@@ -140,6 +140,11 @@ def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
         raise ConfigurationError('audio: needs modalities=["text", "audio"].')
     if streaming and body.get("n", 1) > 1 and "tools" in body:
         raise ConfigurationError("n: with tools, a stream has one answer; pass n=1, or don't stream.")
+    if body.get("response_format", {}).get("type", "object") == "object" and "response_format" in body:
+        raise ConfigurationError(
+            "response_format: a bare JSON schema is for `Client.chat` and `chat_structured`; here, pass "
+            '{"type": "json_schema", "json_schema": {"name": ..., "schema": ...}}.'
+        )
     _check_choice(body.get("tool_choice"), body.get("tools", ()))
 
 

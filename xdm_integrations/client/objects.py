@@ -1,0 +1,73 @@
+"""What a user asks for objects with: a class or a JSON schema; and the object made of what the model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xdm_integrations.core.chat.structured import NotTheSchemaError
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+from .annotations import is_record, schema_of, value_of
+
+if TYPE_CHECKING:
+    from xdm_integrations.core.chat.results import ChatCompletion
+
+Schema: TypeAlias = "Mapping[str, Any] | type[Any]"
+"""A JSON schema, or a class: Pydantic's, a dataclass, a TypedDict."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object that is wanted.
+
+    Attributes:
+        schema: Its JSON schema.
+        cls: Its class; None where a dictionary is wanted.
+    """
+
+    schema: Mapping[str, Any]
+    cls: type[Any] | None = None
+
+    @classmethod
+    def of(cls, schema: object) -> Wanted:
+        """Return what is wanted by a schema.
+
+        Raises:
+            ConfigurationError: It is neither a JSON schema nor a class that has one.
+        """
+        if isinstance(schema, Mapping):
+            return cls(schema)
+        if isinstance(schema, type) and is_record(schema):
+            return cls(schema_of(schema, schema.__name__), schema)
+        raise ConfigurationError(
+            f"schema: expected a JSON schema, a Pydantic class, a dataclass or a TypedDict, got {schema!r:.80}."
+        )
+
+    def made(self, completion: ChatCompletion) -> ChatCompletion:
+        """Return the answer with the object of this class as its `parsed`.
+
+        Raises:
+            NotTheSchemaError: The class refuses what the model wrote.
+        """
+        if self.cls is None:
+            return completion
+        try:
+            return replace(completion, parsed=value_of(self.cls, completion.parsed, self.cls.__name__))
+        except ValueError as error:
+            reason = str(error)
+        raise NotTheSchemaError(  # not in the handler: Pydantic's error holds more than its text
+            f"The answer is no {self.cls.__name__}: {reason}",
+            headers=completion.headers,
+            partial=replace(completion, parsed=None),
+            request_id=completion.request_id,
+        )
+
+
+def schema_in(response_format: object) -> Schema | None:
+    """Return a `response_format` that is a schema; None if it is the API's own form (`{"type": "json_object"}`)."""
+    if isinstance(response_format, Mapping):
+        is_schema = response_format.get("type", "object") == "object"
+        return response_format if is_schema else None
+    return response_format if isinstance(response_format, type) else None
