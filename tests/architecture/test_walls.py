@@ -24,6 +24,7 @@ LONG = {
     "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/protocol/results.py": "values with their documentation, and how each is read",
+    "core/chat/calls_so_far.py": "one assembly: which piece belongs to which call, and what the end makes of it",
     "core/chat/structured.py": "one decision: how an object is asked for, what teaches otherwise, and how it is read",
     "cli/answers.py": "one file format: how it is written, read again and resumed",
     "transports/blocking/transport.py": "one transport: what is sent, and the body that comes back",

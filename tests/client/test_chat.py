@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scripted import http, stream
-from xdm_integrations import ChatChunk, ConfigurationError, StreamInterruptedError
+from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError
 from xdm_integrations.client import attachments
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
@@ -91,3 +91,102 @@ def test_local_files_become_parts_and_missing_ones_are_refused(tmp_path):
     ):
         with pytest.raises(ConfigurationError):
             make()
+
+
+def choice_event(text, index, finish=None):
+    return {"model": "m", "choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+def warned(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_fewer_choices_than_were_asked_for_are_returned_with_one_warning_per_model(surface, server, caplog):
+    body = {"model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    streamed = stream(choice_event("a", 0), choice_event("", 0, "stop"), "data: [DONE]\n\n")
+    server.script = [http(body), http(body), streamed]
+    client = client_of(surface, server)
+    for _ in range(2):
+        answer = surface.run(client.chat("hello", n=3))
+        assert ([choice.message.text for choice in answer.choices], answer.n) == (["a"], 3)
+    chunks, complete = surface.streamed(client, "stream_chat", "hello", n=3)
+    assert "".join(chunk.text for chunk in chunks) == complete.text == "a"
+    assert len(complete.choices) == 1
+    assert len(warned(caplog)) == 1
+    assert "n=3" in warned(caplog)[0]
+
+
+def test_a_stream_warns_of_fewer_choices_too(surface, server, caplog):
+    server.script = [stream(choice_event("a", 0, "stop"), "data: [DONE]\n\n")]
+    _, complete = surface.streamed(client_of(surface, server), "stream_chat", "hello", n=2)
+    assert len(complete.choices) == len(warned(caplog)) == 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [choice_event("a", 0, "stop")],
+        [choice_event("a", 0, "stop"), choice_event("b", 1), "data: [DONE]\n\n"],
+        [choice_event("a", 0, "stop"), choice_event("", 1), "data: [DONE]\n\n"],
+        [choice_event("a", 0), "data: [DONE]\n\n"],
+    ],
+)
+def test_a_stream_of_several_choices_is_cut_while_one_that_began_has_not_ended(surface, server, events):
+    server.script = [stream(*events)]
+    with pytest.raises(StreamInterruptedError) as caught:
+        surface.streamed(client_of(surface, server), "stream_chat", "hello", n=2)
+    assert caught.value.partial.text == "a"
+
+
+def test_a_call_that_begins_after_a_finish_reason_and_is_cut_before_its_arguments_is_none(surface, server):
+    first = {"index": 0, "id": "a", "function": {"name": "now", "arguments": ""}}
+    second = {"index": 1, "id": "b", "function": {"name": "delete", "arguments": ""}}
+    begun = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [first]}, "finish_reason": "tool_calls"}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [second]}, "finish_reason": None}]},
+    ]
+    server.script = [stream(*begun), stream(*begun, event(finish="tool_calls"))]
+    client = client_of(surface, server)
+    _, complete = surface.streamed(client, "stream_chat", "hello")
+    assert [(call.name, call.arguments) for call in complete.tool_calls] == [("now", "{}")]
+    assert [call.name for call in complete.invalid_tool_calls] == ["delete"]
+    _, complete = surface.streamed(client, "stream_chat", "hello")
+    assert [call.name for call in complete.tool_calls] == ["now", "delete"]
+
+
+THOUGHT = "<think>\nhm\n</think>\nhi"
+
+
+@pytest.mark.parametrize(("of_client", "of_call"), [(True, None), (False, True), (True, True)])
+def test_a_leading_thought_is_reasoning_where_it_is_asked_for(surface, server, of_client, of_call):
+    message = {"role": "assistant", "content": THOUGHT}
+    pieces = [event(piece) for piece in ("<thi", "nk>\nh", "m\n</th", "ink>\nhi")]
+    server.script = [
+        http({"choices": [{"message": message, "finish_reason": "stop"}]}),
+        stream(*pieces, event("", "stop")),
+    ]
+    client = surface.client(base_url=server.url, think_tags=of_client)
+    complete = surface.run(client.chat("x", think_tags=of_call))
+    assert (complete.text, complete.reasoning) == ("hi", "hm")
+    chunks, streamed = surface.streamed(client, "stream_chat", "x", think_tags=of_call)
+    assert (streamed.text, streamed.reasoning) == ("hi", "hm")
+    assert "".join(chunk.text for chunk in chunks) == "hi"
+    assert all("think_tags" not in seen.json for seen in server.requests)
+
+
+def test_thoughts_stay_in_the_text_where_nobody_asks_or_the_call_says_so(surface, server):
+    server.script = [http({"choices": [{"message": {"content": THOUGHT}, "finish_reason": "stop"}]})]
+    assert surface.run(client_of(surface, server).chat("x")).text == THOUGHT
+    client = surface.client(base_url=server.url, think_tags=True)
+    assert surface.run(client.chat("x", think_tags=False)).text == THOUGHT
+    with pytest.raises(ConfigurationError, match="think_tags"):
+        surface.run(client.chat("x", think_tags="yes"))
+
+
+def test_errors_in_an_answer_of_chat_speak_of_chat_and_hold_no_decoders_error(surface, server):
+    server.script = [http(["no answer"]), http("nothing of JSON")]
+    client = surface.client(base_url=server.url, max_retries=0)
+    for said in ("isn't a chat completion", "text that isn't JSON"):
+        with pytest.raises(APIResponseError, match=said) as caught:
+            surface.run(client.chat("x"))
+        assert caught.value.__context__ is None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self, Unpack
 
-from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
+from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -20,8 +21,8 @@ from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
+from . import chats
 from .batches import Batch, run_batch_async
-from .objects import Schema, Wanted, schema_in
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
     from xdm_integrations.core.protocol.flow import Flow
+
+    from .objects import Schema
 
 T = TypeVar("T")
 
@@ -97,17 +100,14 @@ class AsyncClient(Settings):
         self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]
     ) -> ChatCompletion:
         """See `Client.chat`."""
-        schema = schema_in(params.get("response_format"))
-        if schema is not None:
-            params["response_format"] = None
-            return await self.chat_structured(messages, schema, on_retry=on_retry, **params)
-        return await self._run(ask_chat(self._setup, messages, params), on_retry)
+        return await self._run(chats.chat(self._setup, messages, params), on_retry)
 
     async def stream_chat(
         self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]
     ) -> AsyncChatStream:
         """See `Client.stream_chat`; the stream is an async iterator and context manager."""
-        return AsyncChatStream(await self._run(stream_chat(self._setup, messages, params), on_retry))
+        streaming = await self._run(stream_chat(self._setup, messages, params), on_retry)
+        return AsyncChatStream(streaming, partial(chats.note_choices, facts=self._setup.facts))
 
     async def chat_structured(
         self,
@@ -120,9 +120,29 @@ class AsyncClient(Settings):
         **params: Unpack[ChatParams],
     ) -> ChatCompletion:
         """See `Client.chat_structured`."""
-        wanted = Wanted.of(schema)
-        flow = ask_structured(self._setup, messages, params, wanted.schema, method=method, strict=strict)
-        return wanted.made(await self._run(flow, on_retry))
+        return await self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
+
+    async def chat_batch(
+        self,
+        conversations: Sequence[Messages],
+        *,
+        max_concurrency: int = 8,
+        stop_on_error: bool = False,
+        on_result: Callable[[int, ChatCompletion | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> Batch[ChatCompletion]:
+        """See `Client.chat_batch`; `on_result` is called in the event loop."""
+        if not conversations:
+            return Batch()
+        plan = await self._run(chats.chats(self._setup, conversations, params), on_retry)
+        return await run_batch_async(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=on_result,
+            stop_on_error=stop_on_error,
+        )
 
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
+from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -17,8 +18,8 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive
 
+from . import chats
 from .batches import Batch, run_batch
-from .objects import Schema, Wanted, schema_in
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
     from xdm_integrations.core.protocol.flow import Flow
+
+    from .objects import Schema
 
 T = TypeVar("T")
 
@@ -151,11 +154,7 @@ class Client(Settings):
             ContentFilterError: The answer was filtered away.
             XDMError: The call failed; see `core.errors`.
         """
-        schema = schema_in(params.get("response_format"))
-        if schema is not None:
-            params["response_format"] = None
-            return self.chat_structured(messages, schema, on_retry=on_retry, **params)
-        return self._run(ask_chat(self._setup, messages, params), on_retry)
+        return self._run(chats.chat(self._setup, messages, params), on_retry)
 
     def stream_chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatStream:
         """Return the answer to a conversation piece by piece. The first piece has arrived when this returns.
@@ -173,7 +172,8 @@ class Client(Settings):
             StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
             XDMError: The call failed.
         """
-        return ChatStream(self._run(stream_chat(self._setup, messages, params), on_retry))
+        streaming = self._run(stream_chat(self._setup, messages, params), on_retry)
+        return ChatStream(streaming, partial(chats.note_choices, facts=self._setup.facts))
 
     def chat_structured(
         self,
@@ -203,9 +203,47 @@ class Client(Settings):
             APIResponseError: The answer holds no such object, or was cut by its limit: half an object is none.
             XDMError: The call failed; see `core.errors`.
         """
-        wanted = Wanted.of(schema)
-        flow = ask_structured(self._setup, messages, params, wanted.schema, method=method, strict=strict)
-        return wanted.made(self._run(flow, on_retry))
+        return self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
+
+    def chat_batch(
+        self,
+        conversations: Sequence[Messages],
+        *,
+        max_concurrency: int = 8,
+        stop_on_error: bool = False,
+        on_result: Callable[[int, ChatCompletion | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> Batch[ChatCompletion]:
+        """Answer many conversations, each by a request of its own, several at once.
+
+        Args:
+            conversations: Each as for `chat`.
+            max_concurrency: Requests in flight, at most.
+            stop_on_error: Send nothing more once a conversation has failed; what wasn't asked gets that error as its
+                outcome, without a call of `on_result`.
+            on_result: Called with a conversation's number and its outcome, as each arrives; from several threads, one
+                at a time, so that a slow one holds the others up.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: As for `chat`; the same for all. A total timeout holds for each conversation.
+
+        Returns:
+            One outcome per conversation, in order: a `ChatCompletion` or the `XDMError` it failed with.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+        """
+        if not conversations:
+            return Batch()
+        plan = self._run(chats.chats(self._setup, conversations, params), on_retry)
+        return run_batch(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=on_result,
+            stop_on_error=stop_on_error,
+            abort=self.abort,
+        )
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

@@ -45,16 +45,16 @@ class Wanted:
             f"schema: expected a JSON schema, a Pydantic class, a dataclass or a TypedDict, got {schema!r:.80}."
         )
 
-    def made(self, completion: ChatCompletion) -> ChatCompletion:
-        """Return the answer with the object of this class as its `parsed`.
+    def made(self, completion: ChatCompletion) -> Any:  # noqa: ANN401 - of the class, or a dictionary
+        """Return the object that an answer holds, as an instance of the class.
 
         Raises:
             NotTheSchemaError: The class refuses what the model wrote.
         """
         if self.cls is None:
-            return completion
+            return completion.parsed
         try:
-            return replace(completion, parsed=value_of(self.cls, completion.parsed, self.cls.__name__))
+            return value_of(self.cls, completion.parsed, self.cls.__name__)
         except ValueError as error:
             reason = str(error)
         raise NotTheSchemaError(  # not in the handler: Pydantic's error holds more than its text

@@ -14,7 +14,7 @@ from xdm_integrations.core.completions.results import Completion, CompletionChun
 from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -32,7 +32,9 @@ A = TypeVar("A", bound="Answer")
 class _Stream(Generic[Chunk, A]):
     """What both streams share: the chunks at hand, and the end."""
 
-    def __init__(self, streaming: Streaming[Chunk, A]) -> None:
+    def __init__(self, streaming: Streaming[Chunk, A], on_complete: Callable[[A], None] | None = None) -> None:
+        """Take over an open stream; `on_complete` is called with its answer once that is complete."""
+        self._on_complete = on_complete
         self._streaming = streaming
         self._body = streaming.body
         self._decoder = streaming.decoder
@@ -73,6 +75,11 @@ class _Stream(Generic[Chunk, A]):
                 facts,
                 extra={"xdm": facts},
             )
+
+    def _log_complete(self) -> None:
+        self._log_end("complete")
+        if self._on_complete is not None:
+            self._on_complete(self.completion)
 
     def _on_read_error(self, error: XDMError) -> None:
         self._chunks = iter(self._streaming.interrupt(error))
@@ -129,7 +136,7 @@ class Stream(_Stream[Chunk, A]):
     def _finish(self) -> None:
         if not self._closed:
             self._closed = True
-            self._log_end("complete")
+            self._log_complete()
             try:
                 self._body.drain()
             except BaseException:  # Ctrl-C
@@ -177,7 +184,7 @@ class AsyncStream(_Stream[Chunk, A]):
     async def _finish(self) -> None:
         if not self._closed:
             self._closed = True
-            self._log_end("complete")
+            self._log_complete()
             try:
                 await self._body.drain()
             except BaseException:  # cancelled

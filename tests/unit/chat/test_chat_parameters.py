@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xdm_integrations.core.chat.parameters import PARAMETERS, ChatParams, check_parameters
+from xdm_integrations.core.chat.parameters import PARAMETERS, THINK_TAGS, ChatParams, check_parameters
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
@@ -12,7 +12,7 @@ TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "
 
 
 def test_the_table_and_the_typed_dictionary_have_the_same_names():
-    assert set(ChatParams.__annotations__) == {*PARAMETERS, *OPTIONS}
+    assert set(ChatParams.__annotations__) == {*PARAMETERS, *OPTIONS, THINK_TAGS}
     assert all(parameter.doc.endswith(".") for parameter in PARAMETERS.values())
 
 

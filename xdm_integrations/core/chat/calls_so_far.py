@@ -96,6 +96,8 @@ class CallsSoFar:
 
     def __init__(self) -> None:
         self._calls: list[_Growing] = []
+        self._closed: int | None = None
+        """How many calls there were when the last finish_reason came; None before one has."""
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -180,6 +182,16 @@ class CallsSoFar:
         another = name != latest.name or (piece and not latest.repeats(piece))
         return None if another else latest
 
+    def close(self) -> None:
+        """Take note that a finish_reason came; Gemini's channel sends calls after it, and another one."""
+        self._closed = len(self._calls)
+
+    def _is_cut(self, call: _Growing, *, cut: bool) -> bool:
+        """True if arguments that never came of a call aren't empty ones: it was cut before they came."""
+        if cut and call is self._calls[-1]:
+            return True
+        return self._closed is not None and call.number >= self._closed
+
     def end(self, answer_id: str, *, cut: bool) -> list[ToolCallDelta]:
         """Return what was held back, once the answer is complete.
 
@@ -190,7 +202,7 @@ class CallsSoFar:
         deltas: list[ToolCallDelta] = []
         for call in self._calls:
             held = call.waiting
-            if call.arguments.strip() in ("", "null") and not (cut and call is self._calls[-1]):
+            if call.arguments.strip() in ("", "null") and not self._is_cut(call, cut=cut):
                 held = "{}"
             call.id = call.id or _made_id(answer_id, call)
             if delta := call.delta(held):
@@ -209,7 +221,7 @@ class CallsSoFar:
         invalid: list[ToolCall] = []
         for call in self._calls:
             arguments = call.arguments
-            if arguments.strip() in ("", "null") and complete and not (cut and call is self._calls[-1]):
+            if arguments.strip() in ("", "null") and complete and not self._is_cut(call, cut=cut):
                 arguments = "{}"
             made = ToolCall(call.id or _made_id(answer_id, call), call.name, arguments, call.extra or None)
             good = complete and call.name and arguments_of(arguments) is not None

@@ -125,6 +125,10 @@ class ChoiceSoFar:
             self._reasoning.append(thought)
         return text, thought
 
+    def close_calls(self) -> None:
+        """Take note that a finish_reason came: the calls so far have begun and ended before it."""
+        self._calls.close()
+
     def end(self, index: int, answer_id: str) -> ChatChunk | None:
         """Return what was held back, and the finish reason."""
         text, thought = self._tags.end() if self._tags is not None else ("", "")

@@ -49,6 +49,12 @@ class ChatSoFar:
         """True if anything of the answer has come."""
         return any(choice.has_output for choice in self._choices)
 
+    @property
+    def complete_if_done(self) -> bool:
+        """True if every choice that began has had its finish_reason: most channels make one, whatever `n` was."""
+        finished = [choice.finish is not None for choice in self._choices if choice.begun or choice.has_output]
+        return bool(finished) and all(finished)
+
     def add(self, event: dict[str, Any], chunks: list[ChatChunk]) -> None:
         """Take an event that is no error, and add its chunks to `chunks`.
 
@@ -101,6 +107,7 @@ class ChatSoFar:
             raise self._filtered()
         if not growing.begun and self.expected == 1:
             raise APIResponseError("The server ended the answer without any message.", retry="once")
+        growing.close_calls()
         if growing.finish is None:
             self.unfinished -= 1
         if growing.finish is None or reason != "stop":

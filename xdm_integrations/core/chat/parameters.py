@@ -55,8 +55,14 @@ class ChatParams(TypedDict, total=False):
     """More fields of the body, for servers that know them. They win over parameters."""
     extra_headers: Mapping[str, str] | None
     """More headers for this request."""
+    think_tags: bool | None
+    """Instead of the client's: take a leading `<think>...</think>` of the answer as reasoning."""
     timeout: Timeout | float | tuple[float | None, ...] | None
     """Instead of the client's; see `Timeout`."""
+
+
+THINK_TAGS = "think_tags"
+"""The option of this endpoint alone, beside `OPTIONS`."""
 
 
 class _Mapping:
@@ -123,7 +129,7 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
             continue
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS])
         checked = _KINDS[parameter.kind](name, value, parameter)
         if checked is not None:
             body[name] = checked

@@ -34,12 +34,14 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
+        value = None
+    if value is None:  # raised here, not in the handler: a JSON decoder's error holds the document, and what it echoes
         if _is_stream(body):  # New API answers with a stream where its upstream did
             return _parse_stream(reply, n, limits, think_tags=think_tags)
-        raise not_an_answer(status, headers, body) from None
+        raise not_an_answer(status, headers, body, "chat")
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
-        error: XDMError | None = error_in(value, status=status, headers=headers, body=body)
+        error: XDMError | None = error_in(value, status=status, headers=headers, body=body, endpoint="chat")
         raise error or _no_answer(value, reply)
     answer = ChatSoFar(max(n, 1), think_tags=think_tags, streaming=False)
     if n > 1:
@@ -66,7 +68,7 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
 
 def _parse_stream(reply: Reply, n: int, limits: Limits, *, think_tags: bool) -> ChatCompletion:
     decoder: StreamDecoder[ChatChunk, ChatCompletion] = StreamDecoder(
-        ChatSoFar(n, think_tags=think_tags), reply.headers, limits
+        ChatSoFar(n, think_tags=think_tags), reply.headers, limits, endpoint="chat"
     )
     decoder.feed(reply.body)
     decoder.close()
@@ -90,7 +92,7 @@ def _numbered(choices: list[Any], n: int) -> list[Any]:
 
 def _no_answer(value: object, reply: Reply) -> XDMError:
     """Return the error for JSON without an answer; with `choices`, another request may well be answered."""
-    error = not_an_answer(reply.status, reply.headers, reply.body)
+    error = not_an_answer(reply.status, reply.headers, reply.body, "chat")
     if isinstance(value, dict) and "choices" in value:
         error.scope = "request"
     return error

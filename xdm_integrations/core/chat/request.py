@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.errors.tree import BadRequestError, XDMError
+from xdm_integrations.core.errors.tree import BadRequestError, ConfigurationError, XDMError
 from xdm_integrations.core.gateway.models import with_model_suggestions
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS
@@ -21,7 +21,7 @@ from xdm_integrations.core.protocol.results import total_usage
 
 from .message_so_far import ChatSoFar
 from .messages import check_messages
-from .parameters import check_parameters
+from .parameters import THINK_TAGS, check_parameters
 from .parse import parse_chat
 from .structured import (
     AUTO,
@@ -58,16 +58,13 @@ _WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexp
 T = TypeVar("T")
 
 
-def ask_chat(
-    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
-) -> Flow[ChatCompletion]:
+def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[ChatCompletion]:
     """Ask for the answer to a conversation.
 
     Args:
         setup: The client's.
         messages: A string (one user message), or messages in the API's form.
         params: See `ChatParams`.
-        think_tags: Take a leading `<think>...</think>` of the answer as reasoning.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -75,17 +72,17 @@ def ask_chat(
     """
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params)
-    flow = chat_flow(call, setup.facts, setup.runtime, think_tags=think_tags)
+    flow = chat_flow(call, setup.facts, setup.runtime, think_tags=wants_think_tags(setup.config, params))
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
 
 
 def stream_chat(
-    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
+    setup: Setup, messages: object, params: Mapping[str, Any]
 ) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
     """Ask for the answer as a stream; see `ask_chat`."""
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
-    so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
+    so_far = partial(ChatSoFar, call.n, think_tags=wants_think_tags(setup.config, params))
 
     def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
         return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled)
@@ -132,7 +129,10 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
-        flow = chat_flow(call, setup.facts, setup.runtime, handled_by_caller=None if fixed else teaches)
+        think_tags = wants_think_tags(setup.config, params)
+        flow = chat_flow(
+            call, setup.facts, setup.runtime, think_tags=think_tags, handled_by_caller=None if fixed else teaches
+        )
         try:
             completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
             found = object_of(completion, form)
@@ -155,7 +155,7 @@ def prepare_chat(
         ConfigurationError: Something can't be sent; no byte was.
     """
     checked = check_messages(messages)
-    given = {name: value for name, value in params.items() if value is not None}
+    given = {name: value for name, value in params.items() if value is not None and name != THINK_TAGS}
     if config.model == COMPLETIONS_MODEL:  # the client's own default is no chat model
         given.setdefault("model", DEFAULT_MODEL)
     if config.max_tokens != DEFAULT_MAX_TOKENS and not given.keys() & _LIMIT_NAMES.keys():
@@ -164,6 +164,20 @@ def prepare_chat(
     call = prepare(config, headers, PATH, given, check, decided=_DECIDED, streaming=streaming)
     call.body["messages"] = checked
     return call
+
+
+def wants_think_tags(config: Config, params: Mapping[str, Any]) -> bool:
+    """Return whether a leading thought is taken as reasoning: the call's word, then the client's.
+
+    Raises:
+        ConfigurationError: The call's is neither True nor False.
+    """
+    asked = params.get(THINK_TAGS)
+    if asked is None:
+        return config.think_tags
+    if not isinstance(asked, bool):
+        raise ConfigurationError(f"think_tags: {asked!r:.60} must be True or False.")
+    return asked
 
 
 def chat_flow(

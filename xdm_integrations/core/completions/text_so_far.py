@@ -55,6 +55,11 @@ class TextSoFar:
         """True if anything of the answer has come."""
         return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs)
 
+    @property
+    def complete_if_done(self) -> bool:
+        """True if every choice has had its finish_reason: each belongs to a prompt, and none may be missing."""
+        return self.unfinished == 0
+
     def add(self, event: dict[str, Any], chunks: list[CompletionChunk]) -> None:
         """Take an event that is no error, and add its chunks to `chunks`.
 

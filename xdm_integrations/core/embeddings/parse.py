@@ -65,7 +65,9 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
-        raise not_an_answer(status, headers, body, "embeddings") from None
+        value = None
+    if value is None:  # raised here, not in the handler: a JSON decoder's error holds the document, and what it echoes
+        raise not_an_answer(status, headers, body, "embeddings")
     data = value.get("data") if isinstance(value, dict) else None
     if not data or not isinstance(data, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body, endpoint="embeddings") or _no_vectors(

@@ -34,6 +34,8 @@ class ServerFacts:
     """By model, the name under which the server takes the limit of tokens, where it refused the other one."""
     structured_refused: dict[str, set[str]] = field(default_factory=dict)
     """By model, the methods of structured output that it refused or ignored."""
+    makes_fewer_choices: set[str] = field(default_factory=set)
+    """Models, as they name themselves, that gave fewer choices than were asked for."""
     refuses_encoding_format: set[str] = field(default_factory=set)
     """Models that refuse `encoding_format`."""
     texts_per_request: dict[str, int] = field(default_factory=dict)

@@ -41,10 +41,15 @@ class SoFar(Protocol[Chunk, Answer_co]):
         expected: How many choices were asked for.
         unfinished: How many of them have had no finish_reason yet.
         has_output: True if anything of the answer has come.
+        complete_if_done: True if the answer is complete where `[DONE]` comes now, although choices may be missing.
     """
 
     expected: int
     unfinished: int
+
+    @property
+    def complete_if_done(self) -> bool:
+        """See above."""
 
     @property
     def has_output(self) -> bool:
@@ -232,7 +237,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
         if self.ended:
             return
         answer = self._answer
-        if self.finished or (self._done and not self._require_finish_reason and answer.has_output):
+        accepted = answer.complete_if_done or (answer.has_output and not self._require_finish_reason)
+        if self.finished or (self._done and accepted):
             self.ended = True
             answer.end(chunks)
             return
