@@ -15,6 +15,7 @@ from .client.awaiting import AsyncClient
 from .client.batches import Batch
 from .client.blocking import Client
 from .client.streams import AsyncChatStream, AsyncCompletionStream, ChatStream, CompletionStream
+from .client.tools import ToolRun, TooManyTurnsError
 from .core.chat.results import ChatChoice, ChatChunk, ChatCompletion
 from .core.chat.tool_calls import ToolCall
 from .core.completions.results import Choice, Completion, CompletionChunk
@@ -84,7 +85,9 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "Timeout",
+    "TooManyTurnsError",
     "ToolCall",
+    "ToolRun",
     "UnsupportedParameterError",
     "Usage",
     "XDMError",

@@ -19,6 +19,8 @@ LONG = {
     "core/errors/catalogue_rows.py": "a table: one row for each kind of failure",
     "core/completions/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
     "core/errors/tree.py": "the error tree: one documented class after the other",
+    "client/annotations.py": "one correspondence, in both directions: annotations to schemas, and JSON to their values",
+    "client/tools.py": "one loop: what the model is told of a function, and what becomes of its calls",
     "client/batches.py": "the same concurrency twice, with threads and with tasks",
     "core/protocol/decoder.py": "one decoder, and what its accumulators owe",
     "core/errors/catalogue.py": "one decision, with the shapes of message that it makes",

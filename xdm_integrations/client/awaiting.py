@@ -25,13 +25,14 @@ from . import chats
 from .batches import Batch, run_batch_async
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
+from .tools import ToolLoop, ToolRun, carry_out_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from xdm_integrations.core.chat.messages import Messages
-    from xdm_integrations.core.chat.parameters import ChatParams
+    from xdm_integrations.core.chat.parameters import ChatParams, TurnParams
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
@@ -143,6 +144,24 @@ class AsyncClient(Settings):
             on_result=on_result,
             stop_on_error=stop_on_error,
         )
+
+    async def run_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Callable[..., Any]],
+        *,
+        max_turns: int = 10,
+        on_retry: OnRetry = None,
+        **params: Unpack[TurnParams],
+    ) -> ToolRun:
+        """See `Client.run_tools`; functions may be coroutine functions, the others run in threads."""
+        loop = ToolLoop(messages, tools, max_turns, params, awaits=True)
+        while True:
+            completion = await self._run(chats.chat(self._setup, loop.messages, loop.params), on_retry)
+            tasks = loop.take(completion)
+            if not tasks:
+                return loop.result(completion)
+            loop.add(tasks, await carry_out_async(tasks))
 
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,

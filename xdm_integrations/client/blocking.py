@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
@@ -22,6 +22,7 @@ from . import chats
 from .batches import Batch, run_batch
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
+from .tools import ToolLoop, ToolRun, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from xdm_integrations.core.chat.messages import Messages
-    from xdm_integrations.core.chat.parameters import ChatParams
+    from xdm_integrations.core.chat.parameters import ChatParams, TurnParams
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
@@ -244,6 +245,44 @@ class Client(Settings):
             stop_on_error=stop_on_error,
             abort=self.abort,
         )
+
+    def run_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Callable[..., Any]],
+        *,
+        max_turns: int = 10,
+        on_retry: OnRetry = None,
+        **params: Unpack[TurnParams],
+    ) -> ToolRun:
+        """Answer a conversation with Python functions that the model may call, until it calls none any more.
+
+        The model is told of each function by its name, its docstring and its annotations. Calls of one answer run at
+        once, in threads. What a function raises is told to the model, and so is a call that can't be carried out:
+        one that was cut, or whose arguments don't fit.
+
+        Args:
+            messages: As for `chat`.
+            tools: Functions. Strings go to the model as they are, all else that they return as JSON.
+            max_turns: Requests, at most.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `TurnParams`. A `tool_choice` that forces a call holds for the first request.
+
+        Returns:
+            The final answer, with all messages and the token counts of all requests.
+
+        Raises:
+            ConfigurationError: Something can't be sent, or a function can't be a tool; no byte was.
+            TooManyTurnsError: The model still calls functions after `max_turns` requests.
+            XDMError: A request failed; see `core.errors`.
+        """
+        loop = ToolLoop(messages, tools, max_turns, params, awaits=False)
+        while True:
+            completion = self._run(chats.chat(self._setup, loop.messages, loop.params), on_retry)
+            tasks = loop.take(completion)
+            if not tasks:
+                return loop.result(completion)
+            loop.add(tasks, carry_out(tasks))
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

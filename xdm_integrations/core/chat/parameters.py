@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Timeout
 
 
-class ChatParams(TypedDict, total=False):
-    """What a call may say; unset means the default. Each is described in `PARAMETERS`."""
+class TurnParams(TypedDict, total=False):
+    """What a call of `run_tools` may say; unset means the default. Each is described in `PARAMETERS`."""
 
     audio: Mapping[str, Any] | None
     frequency_penalty: float | None
@@ -30,13 +30,11 @@ class ChatParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     modalities: Sequence[str] | None
     model: str | None
-    n: int | None
     parallel_tool_calls: bool | None
     prediction: Mapping[str, Any] | None
     presence_penalty: float | None
     prompt_cache_key: str | None
     reasoning_effort: str | None
-    response_format: Any
     seed: int | None
     service_tier: str | None
     stop: str | Sequence[str] | None
@@ -44,7 +42,6 @@ class ChatParams(TypedDict, total=False):
     stream_options: Mapping[str, Any] | None
     temperature: float | None
     tool_choice: str | Mapping[str, Any] | None
-    tools: Sequence[Mapping[str, Any]] | None
     top_logprobs: int | None
     top_p: float | None
     user: str | None
@@ -59,6 +56,14 @@ class ChatParams(TypedDict, total=False):
     """Instead of the client's: take a leading `<think>...</think>` of the answer as reasoning."""
     timeout: Timeout | float | tuple[float | None, ...] | None
     """Instead of the client's; see `Timeout`."""
+
+
+class ChatParams(TurnParams, total=False):
+    """What a call may say; unset means the default. Each is described in `PARAMETERS`."""
+
+    n: int | None
+    response_format: Any
+    tools: Sequence[Mapping[str, Any]] | None
 
 
 THINK_TAGS = "think_tags"
