@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self, Unpack
 
-from xdm_integrations.core.chat.request import ask_chat, stream_chat
+from xdm_integrations.core.chat.request import ask_chat, ask_structured, plan_chat, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -25,7 +25,7 @@ from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from xdm_integrations.core.chat.messages import Messages
@@ -103,6 +103,42 @@ class AsyncClient(Settings):
     ) -> AsyncChatStream:
         """See `Client.stream_chat`; the stream is an async iterator and context manager."""
         return AsyncChatStream(await self._run(stream_chat(self._setup, messages, params), on_retry))
+
+    async def chat_batch(
+        self,
+        conversations: Sequence[Messages],
+        *,
+        max_concurrency: int = 8,
+        stop_on_error: bool = False,
+        on_result: Callable[[int, ChatCompletion | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> Batch[ChatCompletion]:
+        """See `Client.chat_batch`; `on_result` is called in the event loop."""
+        if not conversations:
+            return Batch()
+        plan = await self._run(plan_chat(self._setup, conversations, params), on_retry)
+        return await run_batch_async(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=on_result,
+            stop_on_error=stop_on_error,
+        )
+
+    async def chat_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = None,
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ChatCompletion:
+        """See `Client.chat_structured`."""
+        flow = ask_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return await self._run(flow, on_retry)
 
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,

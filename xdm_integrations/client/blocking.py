@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.chat.request import ask_chat, stream_chat
+from xdm_integrations.core.chat.request import ask_chat, ask_structured, plan_chat, stream_chat
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -22,7 +22,7 @@ from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Thread
     from types import TracebackType
 
@@ -168,6 +168,78 @@ class Client(Settings):
             XDMError: The call failed.
         """
         return ChatStream(self._run(stream_chat(self._setup, messages, params), on_retry))
+
+    def chat_batch(
+        self,
+        conversations: Sequence[Messages],
+        *,
+        max_concurrency: int = 8,
+        stop_on_error: bool = False,
+        on_result: Callable[[int, ChatCompletion | XDMError], None] | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> Batch[ChatCompletion]:
+        """Answer many conversations, several requests at once. One that fails doesn't fail the others.
+
+        Args:
+            conversations: Each as `chat` takes it.
+            max_concurrency: Requests in flight, at most.
+            stop_on_error: Send nothing more once one has failed, and end what is in flight; what wasn't answered gets
+                that error as its outcome, without a call of `on_result`.
+            on_result: Called with a conversation's number and its outcome, as each arrives; one call at a time.
+            on_retry: Called before each retry, instead of the client's hook.
+            **params: See `ChatParams`. A total timeout holds for each request.
+
+        Returns:
+            One outcome per conversation, in order: a `ChatCompletion` or the `XDMError` it failed with.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was. The message names the conversation's number.
+        """
+        if not conversations:
+            return Batch()
+        plan = self._run(plan_chat(self._setup, conversations, params), on_retry)
+        return run_batch(
+            plan.packs,
+            lambda pack: self._run(plan.flow(pack), on_retry),
+            max_concurrency=max_concurrency,
+            on_result=on_result,
+            stop_on_error=stop_on_error,
+            abort=self.abort,
+        )
+
+    def chat_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = None,
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ChatCompletion:
+        """Return an answer that holds an object of a schema, as the answer's `parsed`.
+
+        Args:
+            messages: As for `chat`.
+            schema: A JSON schema, or a function's dictionary (`name`, `description`, `parameters`).
+            method: "json_schema", "named_tool", "auto_tool" or "json_object", used as it is. By default the best one
+                that the model is known to take, and the next one where the server refuses that or ignores it.
+            strict: Whether the server is asked to hold to the schema strictly, where it can.
+            on_retry: Called before each retry of this call, instead of the client's hook.
+            **params: See `ChatParams`.
+
+        Returns:
+            The answer; its `usage` counts the requests before it that were paid for without use.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            ContentFilterError: The model refuses.
+            APIResponseError: The answer was cut off, or holds no such object; see its `.partial`.
+            XDMError: The call failed.
+        """
+        flow = ask_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return self._run(flow, on_retry)
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

@@ -53,6 +53,7 @@ class Settings:
         extra_body: Mapping[str, Any] | None = None,
         stream_usage: bool = True,
         require_finish_reason: bool = True,
+        think_tags: bool = False,
         limits: Limits | None = None,
         allow_http: bool = False,
         rate_limiter: RateLimiter | None = None,
@@ -80,6 +81,8 @@ class Settings:
             stream_usage: Ask for token counts in streams.
             require_finish_reason: Take a stream without a finish_reason as cut off. Switch it off
                 for servers that never send one; then `[DONE]` is the end.
+            think_tags: Take a leading `<think>...</think>` of a chat answer as its reasoning: for engines without a
+                parser of their own.
             limits: How much of a reply is taken.
             allow_http: Accept plain http to a public host.
             rate_limiter: Asked for a turn before each HTTP request: LangChain's, or alike.
@@ -103,6 +106,7 @@ class Settings:
             extra_body=extra_body,
             stream_usage=stream_usage,
             require_finish_reason=require_finish_reason,
+            think_tags=think_tags,
             limits=limits,
             allow_http=allow_http,
         )

@@ -10,8 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.errors.tree import BadRequestError, XDMError
+from xdm_integrations.core.errors.tree import BadRequestError, ConfigurationError, XDMError
 from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
@@ -36,12 +37,11 @@ from .structured import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.results import Usage
-    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply, RequestHeaders
 
     from .results import ChatChunk, ChatCompletion
@@ -56,16 +56,13 @@ _WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexp
 T = TypeVar("T")
 
 
-def ask_chat(
-    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
-) -> Flow[ChatCompletion]:
+def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[ChatCompletion]:
     """Ask for the answer to a conversation.
 
     Args:
         setup: The client's.
         messages: A string (one user message), or messages in the API's form.
         params: See `ChatParams`.
-        think_tags: Take a leading `<think>...</think>` of the answer as reasoning.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -73,23 +70,50 @@ def ask_chat(
     """
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params)
-    flow = chat_flow(call, setup.facts, setup.runtime, think_tags=think_tags)
+    flow = chat_flow(call, setup)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
 
 
 def stream_chat(
-    setup: Setup, messages: object, params: Mapping[str, Any], *, think_tags: bool = False
+    setup: Setup, messages: object, params: Mapping[str, Any]
 ) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
     """Ask for the answer as a stream; see `ask_chat`."""
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
-    so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
+    so_far = partial(ChatSoFar, call.n, think_tags=setup.config.think_tags)
 
     def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
         return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled)
 
     flow = _with_limit_name(call, setup.facts, send)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+
+
+def plan_chat(setup: Setup, conversations: Sequence[object], params: Mapping[str, Any]) -> Flow[Plan[ChatCompletion]]:
+    """Check a call for each conversation; one request each.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was. The message names the conversation's number.
+    """
+    headers = yield from setup.headers()
+    calls: list[Call] = []
+    for number, messages in enumerate(conversations):
+        try:
+            calls.append(prepare_chat(setup.config, headers, messages, params))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"conversation {number}: {error.message}") from None
+
+    def flow(pack: Pack) -> Flow[PackResult]:
+        call = calls[pack.positions[0]]
+        try:
+            answer = yield from with_model_suggestions(chat_flow(call, setup), call, setup.facts, setup.runtime)
+        except ConfigurationError:
+            raise  # the caller's mistake
+        except XDMError as error:
+            return PackResult([error], error.partial.usage if error.partial is not None else None)
+        return PackResult([answer], answer.usage)
+
+    return Plan(packs_of(len(calls), 1), flow)
 
 
 def ask_structured(  # noqa: PLR0913 - one argument per decision
@@ -129,7 +153,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
-        flow = chat_flow(call, setup.facts, setup.runtime, handled_by_caller=None if method else teaches)
+        flow = chat_flow(call, setup, None if method else teaches)
         try:
             completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
             found = object_of(completion, form)
@@ -164,27 +188,22 @@ def prepare_chat(
 
 
 def chat_flow(
-    call: Call,
-    facts: ServerFacts,
-    runtime: Runtime,
-    *,
-    think_tags: bool = False,
-    handled_by_caller: Callable[[XDMError], bool] | None = None,
+    call: Call, setup: Setup, handled_by_caller: Callable[[XDMError], bool] | None = None
 ) -> Flow[ChatCompletion]:
     """Send a call, and return its answer; `handled_by_caller` as in `send_flow`."""
-    deadline = deadline_of(call.timeout, runtime)
+    deadline = deadline_of(call.timeout, setup.runtime)
 
     def receive(reply: Reply) -> Flow[ChatCompletion]:
         yield from ()  # a flow like any other, with nothing left to wait for
-        return parse_chat(reply, call.n, call.limits, think_tags=think_tags)
+        return parse_chat(reply, call.n, call.limits, think_tags=setup.config.think_tags)
 
     def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[ChatCompletion]:
         def handled_here(error: XDMError) -> bool:
             return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
 
-        return send_flow(call.request(body, deadline), receive, call.policy, runtime, handled_here)
+        return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_here)
 
-    return _with_limit_name(call, facts, send)
+    return _with_limit_name(call, setup.facts, send)
 
 
 def _with_limit_name(

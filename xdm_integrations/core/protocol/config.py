@@ -59,6 +59,7 @@ class Config:
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stream_usage: bool = True
     require_finish_reason: bool = True
+    think_tags: bool = False
     limits: Limits = Limits()
 
     @classmethod
@@ -91,6 +92,7 @@ class Config:
         extra_body: Mapping[str, Any] | None = None,
         stream_usage: bool = True,
         require_finish_reason: bool = True,
+        think_tags: bool = False,
         limits: Limits | None = None,
         allow_http: bool = False,
     ) -> Config:
@@ -112,6 +114,7 @@ class Config:
             extra_body=dict(extra_body or {}),
             stream_usage=stream_usage,
             require_finish_reason=require_finish_reason,
+            think_tags=think_tags,
             limits=limits or Limits(),
         )
 
