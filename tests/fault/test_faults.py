@@ -1,6 +1,6 @@
 """What the network and the server may do: the right error or the right answer, in bounded time.
 
-Each fault runs through both worlds, whole and streamed. What the server saw must be exactly what
+Each fault runs sync and async, complete and streamed. What the server saw must be exactly what
 the policy allows, and no connection may stay open.
 """
 
