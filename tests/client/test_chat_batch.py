@@ -60,9 +60,9 @@ def test_objects_can_be_asked_for_in_each_conversation(surface, server):
 @pytest.mark.parametrize(
     ("conversations", "params", "named"),
     [
-        (["a", []], {}, "conversation 2"),
-        (["a", [{"content": "b"}]], {}, "conversation 2"),
-        ([{"role": "user", "content": "x"}], {}, "conversation 1"),
+        (["a", []], {}, "conversation 1"),
+        (["a", [{"content": "b"}]], {}, "conversation 1: messages"),
+        ([{"role": "user", "content": "x"}], {}, "conversation 0"),
         ("hello", {}, "conversations"),
         (["a"], {"temprature": 1}, "temperature"),
         (["a"], {"max_concurrency": 0}, "max_concurrency"),

@@ -39,13 +39,16 @@ def test_an_object_of_a_json_schema_comes_back_as_a_dictionary(surface, server):
 
 
 def test_the_next_method_is_used_where_one_is_ignored_and_a_named_one_is_used_as_it_is(surface, server):
-    server.script = [answer("Bern is nice."), answer('{"name": "Bern", "people": 1}')]
-    assert structured(surface, server, "A city?", CITY).parsed["name"] == "Bern"
-    assert server.requests[1].json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
-    server.script = [answer("Bern is nice.")]
+    good = answer('{"name": "Bern", "people": 1}')
+    server.script = [answer("Bern is nice."), good, good, answer("Bern is nice.")]
+    client = surface.client(base_url=server.url)
+    for _ in range(2):  # the second call knows
+        assert surface.call(client, "chat_structured", "A city?", CITY).parsed["name"] == "Bern"
+    for seen in server.requests[1:]:
+        assert seen.json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
     with pytest.raises(APIResponseError, match="City"):
-        structured(surface, server, "A city?", CITY, method="json_object")
-    assert len(server.requests) == 3
+        surface.call(client, "chat_structured", "A city?", CITY, method="json_object")
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What goes over the wire, by the bytes that the server got: every parameter, every form of prompt, both worlds."""
+"""What goes over the wire, by the bytes that the server got: every parameter, every form of prompt, sync and async."""
 
 # ruff: noqa: PLR0913, PLR0917 - a parametrised test takes an argument for each column
 

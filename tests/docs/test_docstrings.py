@@ -26,7 +26,11 @@ MODULES = sorted(
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_run(name: str, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_a_module_run(
+    name: str, engine: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name.endswith(".embeddings"):
+        engine = request.getfixturevalue("chat_engine")  # the one that has vectors
     monkeypatch.setenv("XDM_BASE_URL", engine.base_url)
     monkeypatch.setenv("XDM_API_KEY", "local")
     module = importlib.import_module(name)

@@ -1,6 +1,6 @@
 """What the network and the server may do: the right error or the right answer, in bounded time.
 
-Each fault runs through both worlds, whole and streamed. What the server saw must be exactly what
+Each fault runs sync and async, complete and streamed. What the server saw must be exactly what
 the policy allows, and no connection may stay open.
 """
 
@@ -58,6 +58,8 @@ class Fault:
 
 
 QUICK = Timeout(5, 0.4)
+QUICK_EVENTS = Timeout(connect=5, event=0.4)
+"""Keep-alive comments are bytes, but no events."""
 DRIPPING = Timeout(0.6, 0.4)  # headers may take both together
 ANY_CALL = {
     "closed before headers": Fault([CLOSE], APIConnectionError, ALL),
@@ -116,7 +118,7 @@ STREAM = {
         [SSE, *[step for _ in range(1000) for step in (piece(PING.encode()), lambda: time.sleep(0.02))]],
         APITimeoutError,
         ALL,
-        timeout=QUICK,
+        timeout=QUICK_EVENTS,
     ),
     "closed after a token": Fault(cut(A), StreamInterruptedError, ONCE, "Grüße "),
     "reset after a token": Fault(cut(A, B, how=RESET), StreamInterruptedError, ONCE),
@@ -129,7 +131,7 @@ STREAM = {
         StreamInterruptedError,
         ONCE,
         "Grüße ",
-        timeout=QUICK,
+        timeout=QUICK_EVENTS,
     ),
     "a clean end after a token": Fault(stream(A), StreamInterruptedError, ONCE, "Grüße "),
     "a close-delimited stream cut": Fault(

@@ -85,7 +85,7 @@ def many_tokens():
         yield server
 
 
-def unheard(llm):
+def unobserved(llm):
     """Return an LLM of LlamaIndex without the handlers that other tests have left in its settings."""
     llm.callback_manager.set_handlers([])
     return llm
@@ -111,7 +111,7 @@ def langchain_stream(url, count):
 
 
 def llama_index_stream(url, count):
-    llm = unheard(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
+    llm = unobserved(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
     return lambda: sum(1 for _ in llm.stream_complete("x"))
 
 
@@ -127,7 +127,7 @@ def langchain_astream(url, count):
 
 
 def llama_index_astream(url, count):
-    llm = unheard(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
+    llm = unobserved(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
 
     async def consume():
         async for _ in await llm.astream_complete("x"):
@@ -138,7 +138,7 @@ def llama_index_astream(url, count):
 
 
 def llama_index_stream_chat(url, count):
-    llm = unheard(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
+    llm = unobserved(XDM(api_key="k", api_base=url, max_tokens=count, context_window=10**6))
     return lambda: sum(1 for _ in llm.stream_chat([ChatMessage("x")]))
 
 
@@ -169,19 +169,19 @@ def langchain_async_memory(url, count):
 
 
 def llama_index_memory(url, count):
-    return lambda: sum(1 for _ in unheard(llama_index_from_memory(count)).stream_complete("x"))
+    return lambda: sum(1 for _ in unobserved(llama_index_from_memory(count)).stream_complete("x"))
 
 
 def llama_index_async_memory(url, count):
     async def consume():
-        async for _ in await unheard(llama_index_from_memory(count)).astream_complete("x"):
+        async for _ in await unobserved(llama_index_from_memory(count)).astream_complete("x"):
             pass
 
     return lambda: asyncio.run(consume())
 
 
 def llama_index_chat_memory(url, count):
-    return lambda: sum(1 for _ in unheard(llama_index_from_memory(count)).stream_chat([ChatMessage("x")]))
+    return lambda: sum(1 for _ in unobserved(llama_index_from_memory(count)).stream_chat([ChatMessage("x")]))
 
 
 def per_token(make, url):
@@ -243,7 +243,7 @@ def test_a_blocking_call_costs_less_than_plain_code_and_the_framework(framework,
     if framework == "langchain":
         llm, ask, bare = XDMLLM(api_key="k", base_url=url), "invoke", langchain_from_memory()
     else:
-        llm, ask, bare = unheard(XDM(api_key="k", api_base=url)), "complete", unheard(llama_index_from_memory())
+        llm, ask, bare = unobserved(XDM(api_key="k", api_base=url)), "complete", unobserved(llama_index_from_memory())
     session = plain_session()
     plain = calls_of(lambda: plain_complete(session, url, plain_body("x")))
     session.close()
@@ -271,7 +271,7 @@ def test_an_awaited_call_costs_no_more_than_plain_code_and_the_framework(framewo
         llm, memory = XDMLLM(api_key="k", base_url=url), langchain_from_memory()
         ours, bare = (lambda: llm.ainvoke("x")), (lambda: memory.ainvoke("x"))
     else:
-        llm, memory = unheard(XDM(api_key="k", api_base=url)), unheard(llama_index_from_memory())
+        llm, memory = unobserved(XDM(api_key="k", api_base=url)), unobserved(llama_index_from_memory())
         ours, bare = (lambda: llm.acomplete("x")), (lambda: memory.acomplete("x"))
     sessions = []
 

@@ -2,7 +2,7 @@
 
 Replaying (the default) blocks the network. `make record` records everything again from the local
 engine, on the fixed ports below, and `make record-gateway` from the gateway. Only the blocking half
-of each test records; the other half replays what it left behind: one cassette serves both worlds.
+of each test records; the other half replays what it left behind: one cassette serves sync and async.
 """
 
 from __future__ import annotations

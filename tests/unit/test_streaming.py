@@ -1,4 +1,4 @@
-"""Opening and reading a stream, driven by hand: retries up to the first word, patience, degraded options."""
+"""Opening and reading a stream, driven by hand: retries up to the first chunk, limits of time, refused options."""
 
 # ruff: noqa: RUF001 - words of the gateway, and digits of other scripts
 

@@ -1,4 +1,4 @@
-"""What crosses the border to the plumbing: its defaults, and what of it is secret."""
+"""What crosses the border to the transports: its defaults, and what of it is secret."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class AsyncClient(Settings):
         messages: Messages,
         schema: Schema,
         *,
-        method: str = "auto",
+        method: str | None = "auto",
         strict: bool | None = None,
         on_retry: OnRetry = None,
         **params: Unpack[ChatParams],

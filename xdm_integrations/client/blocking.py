@@ -181,7 +181,7 @@ class Client(Settings):
         messages: Messages,
         schema: Schema,
         *,
-        method: str = "auto",
+        method: str | None = "auto",
         strict: bool | None = None,
         on_retry: OnRetry = None,
         **params: Unpack[ChatParams],

@@ -42,7 +42,7 @@ def structured(  # noqa: PLR0913, PLR0917 - one argument per decision
     messages: object,
     params: Mapping[str, Any],
     schema: object,
-    method: str = AUTO,
+    method: str | None = AUTO,
     strict: bool | None = None,  # noqa: FBT001 - as it was given by name
 ) -> Flow[ChatCompletion]:
     """Ask for an object, which is an instance where the schema is a class."""

@@ -1,8 +1,7 @@
-"""Values and decisions: no I/O, no clock, no dice, no environment, no async.
+"""Values and decisions: no I/O, time, randomness, environment or async.
 
-Read in this order: `wire` (what crosses the border), `results` (what comes back), `errors` and
-`catalogue` (what can go wrong; its data in `catalogue_rows`, its reading in `said`), `retry` and
-`flow` (what is done about it), `config`, `parameters`, `completions` and `parse` (the endpoint),
-`packing` (many prompts), `sse`, `answer`, `stream` and `streaming` (its streams), `questions`,
-`models` and `quota` (what else the gateway is asked).
+Read in this order: `errors` (what can go wrong), `protocol.wire` (what crosses the border to the transports),
+`protocol.flow` and `protocol.retry` (when a request is sent again), `protocol.call` (one call, checked),
+`protocol.decoder` and `protocol.reading` (streams), then one endpoint: `completions`, `chat` or `embeddings`, each
+with its `parameters`, `results`, `request` and `parse`. `gateway` has what else the gateway is asked.
 """

@@ -1,5 +1,6 @@
-"""The plumbing: the only rooms that know requests and aiohttp.
+"""The only code that knows requests and aiohttp.
 
-A transport owes three methods, `send`, `sleep` and `close`; `base` has the drivers that run a
-flow of the core over one. No exception of the libraries below leaves these rooms.
+A transport owes three methods, `send`, `sleep` and `close` (the sync one `abort` too, since threads can't be
+cancelled); `drivers` has the functions that run a flow of the core over one. No exception of the libraries below
+leaves this folder.
 """

@@ -72,7 +72,7 @@ class RateLimiter(Protocol):
 
 
 class Hooks(NamedTuple):
-    """What is told, or asked, around each HTTP request. In async code hooks may be coroutines.
+    """What is called around each HTTP request. In async code hooks may be coroutines.
 
     Attributes:
         on_request: Called with the `Request` before it is sent. Its `headers` hold the key.

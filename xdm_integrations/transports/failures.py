@@ -1,4 +1,4 @@
-"""What a failing network is called, and what its limits are: the same words in both worlds.
+"""What a failing network is called, and what its limits are: the same words, sync and async.
 
 A transport catches the exceptions of its library, finds out which of these cases it is, and raises
 what is made here, with the library's exception as its cause.

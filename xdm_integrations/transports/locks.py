@@ -1,4 +1,4 @@
-"""Locks that a whole process shares."""
+"""Locks that a process shares."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def plan_chats(
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was. The message names the conversation by its number,
-            the first of which is 1.
+            from 0.
     """
     if isinstance(conversations, (str, bytes)) or not isinstance(conversations, Sequence):
         raise ConfigurationError(
@@ -43,7 +43,7 @@ def plan_chats(
             "a single one is for `chat`."
         )
     headers = yield from setup.headers()
-    for number, messages in enumerate(conversations, 1):
+    for number, messages in enumerate(conversations):
         try:
             prepare_chat(setup.config, headers, messages, params)
         except ConfigurationError as error:
@@ -55,7 +55,7 @@ def plan_chats(
         except ConfigurationError:
             raise  # the caller's mistake, the same for every conversation
         except XDMError as error:
-            return PackResult([error])
+            return PackResult([error], error.partial.usage if error.partial is not None else None)  # it is paid for
         return PackResult([completion], completion.usage)
 
     return Plan(packs_of(len(conversations), 1), flow)

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.results import Usage
-    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply, RequestHeaders
 
     from .results import ChatChunk, ChatCompletion
@@ -72,7 +71,7 @@ def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[
     """
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params)
-    flow = chat_flow(call, setup.facts, setup.runtime, think_tags=wants_think_tags(setup.config, params))
+    flow = chat_flow(call, setup, think_tags=wants_think_tags(setup.config, params))
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
 
 
@@ -97,7 +96,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
     params: Mapping[str, Any],
     schema: object,
     *,
-    method: str = AUTO,
+    method: str | None = AUTO,
     strict: bool | None = None,
 ) -> Flow[ChatCompletion]:
     """Ask for an object; it is the answer's `parsed`, as a dictionary.
@@ -107,7 +106,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         messages: See `ask_chat`.
         params: See `ChatParams`.
         schema: A JSON schema, or a function's dictionary.
-        method: One of `structured.METHODS`, used as it is; or `AUTO`: the best that the model is known to
+        method: One of `structured.METHODS`, used as it is; or `AUTO` or None: the best that the model is known to
             take, and the next one where it refuses that or ignores it.
         strict: See `structured.response_format`.
 
@@ -130,9 +129,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
         think_tags = wants_think_tags(setup.config, params)
-        flow = chat_flow(
-            call, setup.facts, setup.runtime, think_tags=think_tags, handled_by_caller=None if fixed else teaches
-        )
+        flow = chat_flow(call, setup, None if fixed else teaches, think_tags=think_tags)
         try:
             completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
             found = object_of(completion, form)
@@ -182,14 +179,13 @@ def wants_think_tags(config: Config, params: Mapping[str, Any]) -> bool:
 
 def chat_flow(
     call: Call,
-    facts: ServerFacts,
-    runtime: Runtime,
+    setup: Setup,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
     *,
     think_tags: bool = False,
-    handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[ChatCompletion]:
     """Send a call, and return its answer; `handled_by_caller` as in `send_flow`."""
-    deadline = deadline_of(call.timeout, runtime)
+    deadline = deadline_of(call.timeout, setup.runtime)
 
     def receive(reply: Reply) -> Flow[ChatCompletion]:
         yield from ()  # a flow like any other, with nothing left to wait for
@@ -199,9 +195,9 @@ def chat_flow(
         def handled_here(error: XDMError) -> bool:
             return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
 
-        return send_flow(call.request(body, deadline), receive, call.policy, runtime, handled_here)
+        return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_here)
 
-    return _with_limit_name(call, facts, send)
+    return _with_limit_name(call, setup.facts, send)
 
 
 def _with_limit_name(

@@ -185,13 +185,13 @@ def with_prompt(messages: Sequence[Mapping[str, Any]], form: Form) -> list[dict[
     return [{"role": "system", "content": prompt}, *told]
 
 
-def chosen_method(method: str) -> str | None:
+def chosen_method(method: str | None) -> str | None:
     """Return a method that was asked for by name, checked; None for `AUTO`.
 
     Raises:
         ConfigurationError: There is no such method.
     """
-    if method not in (AUTO, *METHODS):
+    if method not in (None, AUTO, *METHODS):
         raise ConfigurationError(f"method: {method!r} is none; the methods are {', '.join((AUTO, *METHODS))}.")
     return None if method == AUTO else method
 

@@ -206,7 +206,7 @@ def usage_of_unusable_answer(error: XDMError | None) -> Usage | None:
 
 
 def _server_message(error: APIStatusError) -> str:
-    """Return the server's message; the whole body where it has another shape (`{"detail": ...}`)."""
+    """Return the server's message; the complete body where it has another shape (`{"detail": ...}`)."""
     try:
         message = jsontext.loads(error.body.encode())["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):

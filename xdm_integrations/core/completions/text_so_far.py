@@ -180,7 +180,7 @@ class TextSoFar:
                 self._usage_of[index] = usage
 
     def _counts(self) -> Usage | None:
-        """Return the last counts, which are those of the whole answer, but for one habit.
+        """Return the last counts, which are those of the complete answer, but for one habit.
 
         llama.cpp counts each choice by itself, on the event that finishes it, and sends no other
         counts: there the answers are summed, and each prompt is counted once.

@@ -66,7 +66,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
 class EmbeddingPlan:
     """A call that is worked off: its packs, and what its answers have in common.
 
-    Nothing is paired by luck, and nothing is asked twice that was answered: where a server refuses several texts at
+    Nothing is paired by chance, and nothing is asked twice that was answered: where a server refuses several texts at
     once, fewer are sent together, until all have gone through or one is refused alone. How many went through is
     remembered for the model.
 
@@ -234,5 +234,5 @@ class EmbeddingPlan:
     def _named(self, error: XDMError, position: int) -> XDMError:
         if len(self._texts) > 1:
             return name_input(error, position)
-        error.position = position  # nobody needs to be told that the only text is meant
+        error.position = position  # that the only text is meant is plain
         return error

@@ -129,7 +129,7 @@ class ConfigurationError(XDMError, ValueError):
     """The caller's mistake, found before any byte was sent."""
 
 
-def settings_error(error: Any) -> ConfigurationError:  # noqa: ANN401 - pydantic stays out of this room
+def settings_error(error: Any) -> ConfigurationError:  # noqa: ANN401 - core knows no pydantic
     """Return pydantic's `ValidationError` as one of ours, in one line that shows no values."""
     problems = []
     for problem in error.errors(include_input=False, include_url=False):

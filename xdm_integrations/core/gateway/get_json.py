@@ -30,11 +30,11 @@ def get_json(  # noqa: PLR0913 - all that a request needs
     """Ask `url` and return the JSON it answers with, and the reply that brought it.
 
     Args:
-        url: The whole address.
+        url: The complete address.
         headers: A client's headers; the one that describes a body stays behind.
         runtime: See `send_flow`.
         timeout: Limits of the request.
-        deadline: When the whole call must be over, by `runtime.monotonic`; or None.
+        deadline: When the complete call must be over, by `runtime.monotonic`; or None.
         policy: See `send_flow`.
         handled_by_caller: See `send_flow`.
 

@@ -1,7 +1,7 @@
-"""Sending a request until it succeeds or must not be sent again: all retries, once, for both worlds.
+"""Sending a request until it succeeds or must not be sent again: all retries, written once for sync and async.
 
-A flow is a generator of commands (see `wire`). `send_flow` retries around the whole attempt:
-sending, and receiving up to the first word of the answer. What comes after that first word is
+A flow is a generator of commands (see `wire`). `send_flow` retries around the complete attempt:
+sending, and receiving up to the first chunk of the answer. What comes after that first chunk is
 never retried, because the flow has ended by then.
 """
 
@@ -106,7 +106,7 @@ def deadline_of(timeout: Timeout, runtime: Runtime) -> float | None:
 
 
 def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
-    """True if what would be left of the deadline is too little for an answer: it would be billed in vain."""
+    """True if what would be left of the deadline is too little for an answer: it would be paid for without use."""
     if request.deadline is None:
         return False
     least = min(1.0, 0.1 * (request.timeout.total or 0.0))

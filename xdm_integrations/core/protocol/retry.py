@@ -1,4 +1,4 @@
-"""When to try again, and after how long. A value: the dice and the clock are arguments."""
+"""When to try again, and after how long. A value: randomness and time are arguments."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class SSEDecoder:
         return self._take([last, b""] if last else [b""])
 
     def _take_lines(self, lines: list[bytes], size: int) -> list[ServerEvent]:
-        """Take whole lines of `size` bytes, of which the first ends the one that was kept."""
+        """Take complete lines of `size` bytes, of which the first ends the one that was kept."""
         if self._tail:
             size += len(self._tail)
             lines[0] = b"".join((self._tail, lines[0]))

@@ -9,7 +9,7 @@ carries it out on a transport, and sends the outcome back in:
     Compute(work)  -> Any           what `work` returns; or the XDMError that it raises is thrown in
     Sleep(...)     -> None
 
-A transport reads the body whole and frees the connection before it returns a `Reply`, except
+A transport reads the body completely and frees the connection before it returns a `Reply`, except
 for a 2xx reply to a streaming request: then `Reply.stream` is the open body, and whoever
 holds it must `close()` it.
 """
@@ -68,7 +68,7 @@ class Request:
     streaming: bool = False
     timeout: Timeout = Timeout()
     deadline: float | None = None
-    """The moment, by the monotonic clock of the driver, at which the whole call must be over."""
+    """The moment, by the monotonic clock of the driver, at which the complete call must be over."""
 
     @property
     def secret(self) -> str | None:

@@ -118,7 +118,7 @@ class OpenBody:
                         self._response.release()
                         return
         except FAILURES:
-            pass  # the answer is whole; only the connection is lost
+            pass  # the answer is complete; only the connection is lost
         except BaseException:  # cancelled
             self.close()
             raise

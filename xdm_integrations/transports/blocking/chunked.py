@@ -77,7 +77,7 @@ class Dechunker:
                 if self._state == _SIZE:
                     size = self._size(line)
                     stop = at + size
-                    if size and block[stop : stop + 2] == b"\r\n":  # a whole chunk: the usual case
+                    if size and block[stop : stop + 2] == b"\r\n":  # a complete chunk: the usual case
                         parts.append(block[at:stop])
                         at = stop + 2
                         continue

@@ -103,7 +103,7 @@ class _Route(NamedTuple):
 
     pool: Any
     target: str
-    """What stands in the request line: the path, or the whole URL for a proxy."""
+    """What stands in the request line: the path, or the complete URL for a proxy."""
 
 
 class Adapter(HTTPAdapter):

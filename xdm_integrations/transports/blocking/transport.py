@@ -250,7 +250,7 @@ class _OpenBody:
                 if not (self._raw.read1(BLOCK) if self._framed is None else self._unpack(DRAIN_SECONDS / DRAIN_READS)):
                     return
         except _CLOSED:
-            pass  # the answer is whole; only the connection is lost
+            pass  # the answer is complete; only the connection is lost
         self.close()
 
     def close(self) -> None:
