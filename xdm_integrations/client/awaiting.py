@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import Self, Unpack
 
 from xdm_integrations.core.chat.request import ask_chat, ask_structured, plan_chat, stream_chat
+from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -21,6 +22,7 @@ from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from .batches import Batch, run_batch_async
+from .object_streams import AsyncObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 
@@ -139,6 +141,20 @@ class AsyncClient(Settings):
         """See `Client.chat_structured`."""
         flow = ask_structured(self._setup, messages, params, schema, method=method, strict=strict)
         return await self._run(flow, on_retry)
+
+    async def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = None,
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> AsyncObjectStream:
+        """See `Client.stream_structured`."""
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return AsyncObjectStream(*(await self._run(flow, on_retry)))
 
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,

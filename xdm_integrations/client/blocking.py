@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdm_integrations.core.chat.request import ask_chat, ask_structured, plan_chat, stream_chat
+from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -18,6 +19,7 @@ from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive
 
 from .batches import Batch, run_batch
+from .object_streams import ObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 
@@ -223,7 +225,7 @@ class Client(Settings):
         Args:
             messages: As for `chat`.
             schema: A JSON schema, or a function's dictionary (`name`, `description`, `parameters`).
-            method: "json_schema", "named_tool", "auto_tool" or "json_object", used as it is. By default the best one
+            method: "json_schema", "named_tool", "auto_tool" or "json_object" or "prompt", used as it is. By default the best one
                 that the model is known to take, and the next one where the server refuses that or ignores it.
             strict: Whether the server is asked to hold to the schema strictly, where it can.
             on_retry: Called before each retry of this call, instead of the client's hook.
@@ -240,6 +242,23 @@ class Client(Settings):
         """
         flow = ask_structured(self._setup, messages, params, schema, method=method, strict=strict)
         return self._run(flow, on_retry)
+
+    def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = None,
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ObjectStream:
+        """Return the answer of `chat_structured` piece by piece: `stream.asked.read(stream.completion)` is its object.
+
+        A model that ignores the method is known by that at the end only; the next call asks in another way.
+        """
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return ObjectStream(*self._run(flow, on_retry))
 
     def embed(  # noqa: PLR0913 - one argument per setting
         self,

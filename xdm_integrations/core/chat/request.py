@@ -25,7 +25,7 @@ from .messages import check_messages
 from .parameters import check_parameters
 from .parse import parse_chat
 from .structured import (
-    JSON_OBJECT,
+    BY_PROMPT,
     NotTheSchemaError,
     best_method,
     form_of,
@@ -80,10 +80,20 @@ def stream_chat(
     """Ask for the answer as a stream; see `ask_chat`."""
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
+    return (yield from open_chat(call, setup))
+
+
+def open_chat(
+    call: Call, setup: Setup, handled_by_caller: Callable[[XDMError], bool] | None = None
+) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
+    """Send a call that streams, and return its answer up to its first chunk; `handled_by_caller` as in `send_flow`."""
     so_far = partial(ChatSoFar, call.n, think_tags=setup.config.think_tags)
 
     def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
-        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled)
+        def handled_here(error: XDMError) -> bool:
+            return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
+
+        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled_here)
 
     flow = _with_limit_name(call, setup.facts, send)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
@@ -151,7 +161,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         given = dict(params)
         model = prepare_chat(setup.config, headers, checked, given).model
         used = used or best_method(model, setup.facts)
-        asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
+        asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
         flow = chat_flow(call, setup, None if method else teaches)
         try:
