@@ -225,8 +225,8 @@ class Client(Settings):
         Args:
             messages: As for `chat`.
             schema: A JSON schema, or a function's dictionary (`name`, `description`, `parameters`).
-            method: "json_schema", "named_tool", "auto_tool" or "json_object" or "prompt", used as it is. By default the best one
-                that the model is known to take, and the next one where the server refuses that or ignores it.
+            method: "json_schema", "named_tool", "auto_tool", "json_object" or "prompt", used as it is. By default the
+                best one that the model is known to take, and the next one where the server refuses or ignores it.
             strict: Whether the server is asked to hold to the schema strictly, where it can.
             on_retry: Called before each retry of this call, instead of the client's hook.
             **params: See `ChatParams`.
