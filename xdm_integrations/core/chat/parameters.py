@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, unknown_parameter
+from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, unknown_parameter
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Timeout
@@ -134,7 +134,7 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
             continue
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS])
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS], METHODS)
         checked = _KINDS[parameter.kind](name, value, parameter)
         if checked is not None:
             body[name] = checked
