@@ -16,6 +16,7 @@ from xdm_integrations import (
     AsyncClient,
     AsyncCompletionStream,
     Batch,
+    ChatCompletion,
     Choice,
     Client,
     Completion,
@@ -26,6 +27,8 @@ from xdm_integrations import (
     RateLimitError,
     StreamInterruptedError,
     Timeout,
+    ToolCall,
+    ToolRun,
     Usage,
     XDMError,
 )
@@ -54,6 +57,20 @@ def blocking() -> None:
         assert_type(batch, Batch[Completion])
         assert_type(batch.outcomes, list[Completion | XDMError])
         assert_type(batch.usage, Usage | None)
+
+
+def chats(client: Client, schema: dict[str, Any]) -> None:
+    assert_type(client.chat("a", temperature=0, n=2, think_tags=True), ChatCompletion)
+    assert_type(client.chat([{"role": "user", "content": "a"}], response_format=schema).parsed, Any)
+    assert_type(client.chat_structured("a", schema, method="json_schema", strict=True), ChatCompletion)
+    client.chat_structured("a", Timeout)
+    assert_type(client.chat_batch(["a", [{"role": "user", "content": "b"}]], max_concurrency=2), Batch[ChatCompletion])
+    run = client.run_tools("a", [len, print], max_turns=2, temperature=0)
+    assert_type(run, ToolRun)
+    assert_type(run.completion.tool_calls, tuple[ToolCall, ...])
+    assert_type(run.usage, Usage | None)
+    client.run_tools("a", [len], n=2)  # type: ignore[call-arg] # one answer only
+    client.chat("a", think_tags="yes")  # type: ignore[arg-type] # a string
 
 
 def every_form_of_prompt(client: Client, texts: Sequence[str], tokens: list[list[int]]) -> None:

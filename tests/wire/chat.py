@@ -84,3 +84,8 @@ def talking(*turns: Any, usage: Any = USAGE) -> Any:
         return turn
 
     return script
+
+
+GOOD = answer("alpha beta")
+BEGINNING = [delta("", role="assistant"), delta("alpha")]
+REST = [delta(" beta"), delta(finish="stop"), counts(), DONE]

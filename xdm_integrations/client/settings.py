@@ -9,6 +9,9 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT_PARAMETERS
+from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETION_PARAMETERS
+from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDING_PARAMETERS
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, Config
@@ -18,6 +21,8 @@ from xdm_integrations.transports.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from typing_extensions import Self
 
     from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Sleep, Timeout
 
@@ -39,6 +44,16 @@ class Settings:
 
     _awaits = False
     """Whether hooks may be coroutine functions."""
+
+    if not TYPE_CHECKING:  # so that type checkers go on knowing the names
+
+        def __new__(cls, *_args: Any, **settings: Any) -> Self:  # noqa: ANN401, D102 - not what a user calls
+            if cls.__init__ is Settings.__init__:  # a subclass may have settings of its own
+                known = ["api_key", *Settings.__init__.__kwdefaults__]
+                for name in settings:
+                    if name not in known:
+                        raise _unknown_setting(name, known)
+            return super().__new__(cls)
 
     def __init__(  # noqa: PLR0913 - one argument per setting
         self,
@@ -128,3 +143,18 @@ class Settings:
     def __getstate__(self) -> dict[str, Any]:
         """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
         return {**self.__dict__, "_setup": copy(self._setup), "_transport": None}
+
+
+_OTHER_NAMES = dict.fromkeys(("api_base", "openai_api_base", "url", "host"), "base_url")
+"""What other packages call a setting."""
+
+
+def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
+    """Return the error for a misspelt or unknown setting, with the near name or the place for it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
+
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, known, n=1)
+    if name in {*COMPLETION_PARAMETERS, *CHAT_PARAMETERS, *EMBEDDING_PARAMETERS}:
+        return ConfigurationError(f"{name}: is a parameter of a call, such as `client.chat(messages, {name}=...)`.")
+    hint = f" Did you mean {near[0]!r}?" if near else f" The settings are {', '.join(known)}."
+    return ConfigurationError(f"{name}: unknown setting.{hint}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
 
+from .messages import check_messages
 from .request import prepare_chat
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def plan_chats(
     headers = yield from setup.headers()
     for number, messages in enumerate(conversations):
         try:
-            prepare_chat(setup.config, headers, messages, params)
+            check_messages(messages)
         except ConfigurationError as error:
             raise ConfigurationError(f"conversation {number}: {error.message}") from None
+    if conversations:
+        prepare_chat(setup.config, headers, conversations[0], params)
 
     def flow(pack: Pack) -> Flow[PackResult]:
         try:

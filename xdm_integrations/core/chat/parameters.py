@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, unknown_parameter
+from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, unknown_parameter
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Timeout
@@ -145,7 +145,7 @@ def check_parameter(name: str, value: object) -> Any:  # noqa: ANN401 - of any p
     """
     parameter = PARAMETERS.get(name)
     if parameter is None:
-        raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS])
+        raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS], METHODS)
     return _KINDS[parameter.kind](name, value, parameter)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, _is_int, unknown_parameter
+from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, _is_int, unknown_parameter
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Timeout
@@ -114,7 +114,7 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
             continue
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS], METHODS)
         checked = _CHECKS[parameter.kind](name, value, parameter)
         if checked is not None:
             body[name] = checked

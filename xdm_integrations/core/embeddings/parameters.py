@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, OPTIONS, Parameter, _is_int, unknown_parameter
+from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, _is_int, unknown_parameter
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.wire import Timeout
@@ -68,7 +68,7 @@ def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS])
+            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS], METHODS)
         body[name] = _CHECKS[parameter.kind](name, value, parameter)
     if body.get("encoding_format") not in (None, *ENCODINGS):
         raise ConfigurationError(f"encoding_format: {body['encoding_format']!r} must be one of {', '.join(ENCODINGS)}.")

@@ -21,13 +21,31 @@ class Parameter(NamedTuple):
 OPTIONS = ("extra_body", "extra_headers", "timeout")
 
 
-def unknown_parameter(name: str, known: Sequence[str]) -> ConfigurationError:
-    """Return the error for a misspelt or unknown parameter, with the near name."""
+_CHAT = "It belongs to chat: call `chat` or `stream_chat`."
+_TEXTS = "It belongs to text completions: call `complete` or `stream`."
+_MANY = "It belongs to the methods that take many at once: `complete_batch`, `chat_batch` and `embed`."
+METHODS = {
+    "stream": "The method called decides: `stream` and `stream_chat` stream.",
+    **dict.fromkeys(("messages", "tools", "tool_choice", "response_format", "reasoning_effort"), _CHAT),
+    **dict.fromkeys(("prompt", "suffix", "echo", "best_of"), _TEXTS),
+    **dict.fromkeys(("batch_size", "max_concurrency", "on_result", "stop_on_error"), _MANY),
+}
+"""By a client's method: what to do about names that belong to another one."""
+
+
+def unknown_parameter(name: str, known: Sequence[str], elsewhere: Mapping[str, str] = {}) -> ConfigurationError:
+    """Return the error for a misspelt or unknown parameter.
+
+    Args:
+        name: What was given.
+        known: What could be, for the near name.
+        elsewhere: What to do about names that are known, but not here; see `METHODS`.
+    """
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
-    near = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else " Fields of a server's own go into `extra_body`."
-    return ConfigurationError(f"{name}: unknown parameter.{hint}")
+    near = get_close_matches(name, [*known, *elsewhere], n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else "Fields of a server's own go into `extra_body`."
+    return ConfigurationError(f"{name}: unknown parameter. {elsewhere.get(name, hint)}")
 
 
 def _is_int(value: object) -> bool:
