@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 from xdm_integrations.core.chat.parameters import check_parameters
 from xdm_integrations.core.chat.results import ChatCompletion
 from xdm_integrations.core.chat.structured import NotTheSchemaError
+from xdm_integrations.core.chat.windows import UNKNOWN, context_window
 from xdm_integrations.core.errors.tree import XDMError
 
 from .chat_settings import PARAMETERS, STRUCTURED, ChatSettings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import ModelProfile
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -265,6 +267,11 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         params = super()._get_ls_params(stop=[stops] if isinstance(stops, str) else stops, **effective)
         params["ls_provider"] = PROVIDER
         return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        """Return what is known of the model; a profile given to the constructor comes first."""
+        window = context_window(self.model)
+        return None if window == UNKNOWN else {"max_input_tokens": window}
 
     # Ours
 

@@ -15,7 +15,7 @@ from langchain_core.utils.json import parse_partial_json
 from xdm_integrations.core.chat.tool_calls import arguments_of
 
 from . import PROVIDER
-from .completions import llm_output, served, usage_metadata
+from .completions import served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def result(completion: ChatCompletion) -> ChatResult:
             invalid_tool_calls=[_invalid(call) for call in message.invalid_tool_calls],
         )
         generations.append(ChatGeneration(message=made, generation_info=_info(completion, choice)))
-    return ChatResult(generations=generations, llm_output=llm_output(completion, completion.usage))
+    metadata = generations[0].message.response_metadata
+    output = {name: metadata[name] for name in ("model_name", "token_usage") if name in metadata}
+    return ChatResult(generations=generations, llm_output=output)
 
 
 class Pieces:
@@ -208,7 +210,8 @@ def _metadata(completion: ChatCompletion, choice: ChatChoice, *, logprobs: bool 
 
 
 def _info(completion: ChatCompletion, choice: ChatChoice) -> dict[str, Any]:
-    return {"finish_reason": choice.finish_reason, **served(completion)}
+    reason = {} if choice.finish_reason is None else {"finish_reason": choice.finish_reason}
+    return {**reason, **served(completion)}
 
 
 def _logprobs(logprobs: Logprobs) -> dict[str, Any]:
