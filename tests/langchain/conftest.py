@@ -12,7 +12,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from tests.scripted import ScriptedServer
 from tests.worlds import KINDS, World, worlds
-from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.langchain import XDMLLM, ChatXDM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,10 @@ class LangChainWorld(World):
             settings.setdefault("base_url", server.url if isinstance(server, ScriptedServer) else server.base_url)
         return self.keep(cls(**settings))
 
+    def chat(self, server: Any = None, **settings: Any) -> Any:
+        """Make a chat model that asks `server`; it is closed after the test."""
+        return self.llm(server, ChatXDM, **{"model": "m", **settings})
+
     def invoke(self, llm: Any, *args: Any, **kwargs: Any) -> Any:
         return self.call(llm, "invoke", *args, **kwargs)
 
@@ -60,7 +64,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[LangChainWorld]:
 class Run:
     """One run, as callbacks saw it."""
 
-    prompt: str
+    prompt: Any
     params: dict[str, Any]
     metadata: dict[str, Any]
     serialized: dict[str, Any]
@@ -71,6 +75,7 @@ class Run:
     error: BaseException | None = None
     partial: Any = None
     retries: list[Any] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def generation(self) -> Any:
@@ -98,6 +103,14 @@ class Recorder(BaseCallbackHandler):
         (prompt,) = prompts
         assert run_id not in self.runs
         self.runs[run_id] = Run(prompt, more["invocation_params"], metadata or {}, serialized, more.get("name"))
+
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: Any, metadata: Any = None, **more: Any
+    ) -> None:
+        (conversation,) = messages
+        assert run_id not in self.runs
+        self.runs[run_id] = Run(conversation, more["invocation_params"], metadata or {}, serialized, more.get("name"))
+        self.runs[run_id].options = more.get("options", {})
 
     def on_llm_new_token(self, token: str, *, chunk: Any = None, run_id: Any, **_: Any) -> None:
         self.runs[run_id].tokens.append(token)

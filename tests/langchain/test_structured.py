@@ -183,5 +183,7 @@ def test_what_is_impossible_explains_itself(world, server):
     llm = world.llm(server)
     with pytest.raises(ConfigurationError, match="'function_calling' isn't possible with text completions"):
         llm.with_structured_output(City, method="function_calling")
-    with pytest.raises(ConfigurationError, match="schema: 5 must be a pydantic class, a TypedDict or a JSON schema"):
+    with pytest.raises(
+        ConfigurationError, match="schema: 5 must be a pydantic class, a dataclass, a TypedDict or a JSON schema"
+    ):
         llm.with_structured_output(5)

@@ -1,4 +1,4 @@
-"""LangChain: `XDMLLM`, the gateway's text completions as an LLM, and `XDMEmbeddings`.
+"""LangChain: `ChatXDM`, the gateway's chat, `XDMLLM`, its text completions, and `XDMEmbeddings`.
 
 >>> from xdm_integrations.langchain import XDMLLM
 >>> llm = XDMLLM(temperature=0)         # key from XDM_API_KEY
@@ -9,6 +9,7 @@
 try:
     import langchain_core.language_models.llms  # noqa: F401 - here, where it finds the stack flat: a fifth faster
 
+    from .chat_models import ChatXDM
     from .embeddings import XDMEmbeddings
     from .llms import XDMLLM
 except ModuleNotFoundError as error:
@@ -18,4 +19,4 @@ except ModuleNotFoundError as error:
         'LangChain is not installed. Install it with: pip install "xdm-integrations[langchain]"'
     ) from error
 
-__all__ = ["XDMLLM", "XDMEmbeddings"]
+__all__ = ["XDMLLM", "ChatXDM", "XDMEmbeddings"]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = "SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None"
 Params: TypeAlias = "dict[str, Any]"
 
-_ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": "model"}
+_ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": "model", "stop_sequences": "stop"}
 """Names that are accepted, for the fields that they mean."""
 _CLIENT_ARGUMENTS = {
     "xdm_api_key": "api_key",
@@ -231,7 +231,7 @@ class GatewaySettings(Connected, BaseModel):
     def _identity(self) -> Params:
         """Return what changes an answer, by the names of the constructor; nothing secret."""
         params = {name: value for name in self.PARAMETERS if (value := getattr(self, name)) is not None}
-        return {**params, "base_url": self.base_url, **self.model_kwargs, **_hashed(self.extra_body)}
+        return {**params, "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
 
     def _params(self, kwargs: Mapping[str, Any]) -> Params:
         """Return what the client is called with: the call's arguments over `model_kwargs` over the fields.
@@ -261,7 +261,7 @@ class GatewaySettings(Connected, BaseModel):
         """Return what of a call belongs into cache keys and traces, beside `_identity`."""
         shown = {name: value for name, value in kwargs.items() if name in self.PARAMETERS and value is not None}
         if kwargs.get("extra_body"):
-            shown.update(_hashed(self._layered(kwargs)["extra_body"]))
+            shown.update(hashed(self._layered(kwargs)["extra_body"]))
         return shown
 
     # Checks, before pydantic's and the client's: names, ranges, None
@@ -328,7 +328,7 @@ def _default_base_url(*, allow_http: bool) -> str:
     return normalize_base_url(os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL, allow_http=allow_http)
 
 
-def _hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:
+def hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:
     """Tell bodies apart without showing what they hold: it may be secret."""
     if not extra_body:
         return {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-    from xdm_integrations.core.protocol.results import Logprobs, Usage
+    from xdm_integrations.core.protocol.results import Answer, Logprobs, Usage
     from xdm_integrations.core.protocol.wire import Sleep
 
 _MEANINGFUL = ("usage_metadata", "lc_gateway_metadata", "choices", "token_usage")
@@ -30,9 +30,19 @@ _MEANINGFUL = ("usage_metadata", "lc_gateway_metadata", "choices", "token_usage"
 _SHOWN_HEADERS = ("x-ratelimit-", "x-request-id", "x-oneapi-request-id", "openai-processing-ms")
 
 
+_READ = {"cached_tokens": "cache_read", "audio_tokens": "audio", "cached_creation_tokens": "cache_creation"}
+_READ_BESIDE = {
+    "cached_tokens": "cache_read",  # Moonshot
+    "prompt_cache_hit_tokens": "cache_read",  # DeepSeek
+    "cache_read_input_tokens": "cache_read",  # Claude, by New API
+    "cache_creation_input_tokens": "cache_creation",
+}
+_MADE = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
+
+
 def generations(completion: Completion) -> list[Generation]:
     """Return the choices of one prompt."""
-    served = _served(completion)
+    answered_by = served(completion)
     return [
         Generation(
             text=choice.text,
@@ -40,14 +50,14 @@ def generations(completion: Completion) -> list[Generation]:
                 **_added(completion, choice),
                 "finish_reason": choice.finish_reason,
                 "logprobs": _logprobs(choice.logprobs),
-                **served,
+                **answered_by,
             },
         )
         for choice in completion.choices
     ]
 
 
-def llm_output(completion: Completion, usage: Usage | None) -> dict[str, Any]:
+def llm_output(completion: Answer, usage: Usage | None) -> dict[str, Any]:
     """Return what LangChain's callbacks read: token counts in OpenAI's form, and who answered."""
     output = _about(completion)
     if usage is not None:
@@ -135,10 +145,9 @@ def usage_metadata(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     }
-    read = _counts(usage.details.get("prompt_tokens_details"), {"cached_tokens": "cache_read", "audio_tokens": "audio"})
-    made = _counts(
-        usage.details.get("completion_tokens_details"), {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
-    )
+    details = usage.details
+    read = {**_counts(details, _READ_BESIDE), **_counts(details.get("prompt_tokens_details"), _READ)}
+    made = _counts(details.get("completion_tokens_details"), _MADE)
     if read:
         metadata["input_token_details"] = read
     if made:
@@ -154,7 +163,7 @@ def _counts(details: object, names: dict[str, str]) -> dict[str, int]:
 
 def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
     added = _added(completion, completion.choices[0]) if completion.choices else {}
-    info = {**added, "finish_reason": completion.finish_reason, **_about(completion), **_served(completion)}
+    info = {**added, "finish_reason": completion.finish_reason, **_about(completion), **served(completion)}
     if logprobs is not None:
         info["logprobs"] = _logprobs(logprobs)
     if completion.usage is not None:
@@ -182,7 +191,7 @@ def _added(completion: Completion, choice: Choice) -> dict[str, Any]:
     return added
 
 
-def _about(completion: Completion) -> dict[str, Any]:
+def _about(completion: Answer) -> dict[str, Any]:
     about = {
         "model_name": completion.model,
         "id": completion.id,
@@ -193,7 +202,7 @@ def _about(completion: Completion) -> dict[str, Any]:
     return {name: value for name, value in about.items() if value not in (None, "")}
 
 
-def _served(completion: Completion) -> dict[str, Any]:
+def served(completion: Answer) -> dict[str, Any]:
     """Return the key from which LangChain's tracers learn which model really served."""
     if not completion.model:
         return {}

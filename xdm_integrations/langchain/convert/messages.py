@@ -1,0 +1,150 @@
+"""From LangChain's messages to the API's. Pure; the messages stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from xdm_integrations.core.chat import messages as wire
+from xdm_integrations.core.chat.parts import text_part
+from xdm_integrations.core.chat.results import REASONING_KEYS
+from xdm_integrations.core.chat.tool_calls import ToolCall
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+from .parts import part_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CALL_EXTRA = "tool_call_extra"
+"""The key of `additional_kwargs` for fields of calls that LangChain's have no place for, by the call's id."""
+MESSAGE_EXTRA = "message_extra"
+"""The key of `additional_kwargs` for fields of the message that LangChain's has no place for."""
+REASONING_FIELD = "reasoning_field"
+"""The key of `response_metadata` for the name under which the reasoning came, where it isn't "reasoning_content"."""
+
+
+def wire_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
+    """Return the messages in the API's form.
+
+    Raises:
+        ConfigurationError: One holds what chat has no form for; the error names its number, counted from 1.
+    """
+    return [_wire(message, f"message {number}") for number, message in enumerate(messages, 1)]
+
+
+def _wire(message: BaseMessage, where: str) -> dict[str, Any]:
+    if isinstance(message, AIMessage):
+        return _assistant(message)
+    if isinstance(message, ToolMessage):
+        return wire.tool_result(message.tool_call_id, _content(message, where))
+    if isinstance(message, FunctionMessage):
+        return {"role": "function", "name": message.name, "content": _content(message, where)}
+    if isinstance(message, HumanMessage):
+        sent = wire.user(_content(message, where))
+    elif isinstance(message, SystemMessage):
+        sent = {**wire.system(_content(message, where))}
+        sent["role"] = message.additional_kwargs.get("__openai_role__", "system")
+    elif isinstance(message, ChatMessage):
+        sent = {"role": message.role, "content": _content(message, where)}
+    else:
+        raise ConfigurationError(f"{where}: a {type(message).__name__} can't be sent.")
+    return _named(sent, message)
+
+
+def _named(sent: dict[str, Any], message: BaseMessage) -> dict[str, Any]:
+    name = message.name or message.additional_kwargs.get("name")
+    return {**sent, "name": name} if name else sent
+
+
+def _content(message: BaseMessage, where: str) -> str | list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return message.content
+    parts = (part_of(block, f"{where}, part {number}") for number, block in enumerate(message.content, 1))
+    return [part for part in parts if part is not None]
+
+
+def _assistant(message: AIMessage) -> dict[str, Any]:
+    """Return an answer as it goes back: its text, its calls and, beside them, its reasoning."""
+    kwargs = message.additional_kwargs
+    extra = dict(kwargs.get(MESSAGE_EXTRA) or {})
+    if kwargs.get("refusal"):
+        extra["refusal"] = kwargs["refusal"]
+    audio = kwargs.get("audio")
+    if isinstance(audio, Mapping) and audio.get("id"):
+        extra["audio"] = {"id": audio["id"]}  # the API wants no more of it
+    calls = _calls(message)
+    if kwargs.get("function_call") and not calls:
+        extra["function_call"] = kwargs["function_call"]  # of the years before `tool_calls`
+    sent = wire.assistant(_texts(message), tool_calls=calls, reasoning=_reasoning(message), extra=extra)
+    if not sent["content"] and extra.keys() & {"audio", "function_call"}:
+        sent["content"] = None
+    return _named(sent, message)
+
+
+def _texts(message: AIMessage) -> str | list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return message.content
+    return [text_part(text) for block in message.content if (text := text_of(block))]
+
+
+def _calls(message: AIMessage) -> list[ToolCall]:
+    extra = message.additional_kwargs.get(CALL_EXTRA) or {}
+    calls = [
+        ToolCall(call["id"] or "", call["name"], _json(call["args"]), extra.get(call["id"]))
+        for call in message.tool_calls
+    ]
+    calls += [
+        ToolCall(broken["id"], broken["name"], broken["args"] or "", extra.get(broken["id"]))
+        for broken in message.invalid_tool_calls
+        if broken["id"] and broken["name"]  # what can't be answered doesn't go back
+    ]
+    return calls or [_raw_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+
+
+def _raw_call(call: Mapping[str, Any]) -> ToolCall:
+    """Return a call of the API's own form, which messages of other integrations hold."""
+    function = call.get("function") or {}
+    arguments = function.get("arguments")
+    return ToolCall(
+        call.get("id") or "",
+        function.get("name") or "",
+        arguments if isinstance(arguments, str) else _json(arguments or {}),
+        {name: value for name, value in call.items() if name not in ("id", "type", "function", "index")},
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _reasoning(message: AIMessage) -> dict[str, Any]:
+    """Return the reasoning by the field that it came in; out of blocks where another integration put it there."""
+    kwargs = message.additional_kwargs
+    fields = {name: kwargs[name] for name in REASONING_KEYS if kwargs.get(name)}
+    name = message.response_metadata.get(REASONING_FIELD)
+    if name in REASONING_KEYS and "reasoning_content" in fields:
+        fields[name] = fields.pop("reasoning_content")
+    if not fields and isinstance(message.content, list):
+        text = "".join(_thoughts(message.content))
+        return {name or "reasoning_content": text} if text else {}
+    return fields
+
+
+def _thoughts(blocks: Sequence[Any]) -> Iterable[str]:
+    for block in blocks:
+        if isinstance(block, Mapping) and block.get("type") in ("reasoning", "thinking"):
+            text = block.get("reasoning") or block.get("thinking")
+            if isinstance(text, str):
+                yield text
