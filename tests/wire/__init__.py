@@ -1,0 +1,1 @@
+"""The wire shapes of the endpoints, as healthy servers send them."""
