@@ -14,9 +14,10 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage
 from pydantic import Field
 
+from tests.wire.chat import talking
 from tests.worlds import KINDS, worlds
 from tests.worlds import World as Base
-from xdm_integrations.llama_index import XDM
+from xdm_integrations.llama_index import XDM, XDMChat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,13 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 def llm(server: ScriptedServer) -> XDM:
     """An LLM of the scripted server, without retries."""
     return XDM(api_base=server.url, max_retries=0)
+
+
+@pytest.fixture
+def chat(server: ScriptedServer) -> XDMChat:
+    """A chat LLM of the scripted server, which says "hi", without retries."""
+    server.script = talking("hi")
+    return XDMChat(model="m", api_base=server.url, max_retries=0)
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,12 @@ chat_stream(delta("al"), delta("pha"))      # a healthy stream, with the finish,
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.scripted import DONE, USAGE, stream
+from tests.scripted import DONE, USAGE, http, stream
+
+if TYPE_CHECKING:
+    from tests.scripted import Seen
 
 HEAD = {"id": "chatcmpl-1", "created": 1700000000, "model": "served-model", "system_fingerprint": "fp_1"}
 
@@ -62,3 +65,22 @@ def calling(*calls: dict[str, Any], text: str = "", usage: Any = USAGE) -> list[
         events.append(delta(tool_calls=[first]))
         events.append(tool_delta(function["arguments"][half:], index=index))
     return chat_stream(*events, finish="tool_calls", usage=usage)
+
+
+def talking(*turns: Any, usage: Any = USAGE) -> Any:
+    """Return a server that says these, one per request, the last one again and again; streamed where that is asked for.
+
+    A turn is a text, a list of calls, or a script of its own.
+    """
+    requests = iter(range(10**6))
+
+    def script(seen: Seen) -> list[Any]:
+        turn = turns[min(next(requests), len(turns) - 1)]
+        streaming = seen.json.get("stream")
+        if isinstance(turn, str):
+            return chat_stream(turn, usage=usage) if streaming else http(answer(turn, usage=usage))
+        if isinstance(turn[0], dict):
+            return calling(*turn, usage=usage) if streaming else http(answer(None, tool_calls=turn, usage=usage))
+        return turn
+
+    return script

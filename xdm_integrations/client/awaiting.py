@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import Self, Unpack
 
 from xdm_integrations.core.chat.request import stream_chat
+from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -23,12 +24,13 @@ from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from . import chats
 from .batches import Batch, run_batch_async
+from .object_streams import AsyncObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 from .tools import ToolLoop, ToolRun, carry_out_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from xdm_integrations.core.chat.messages import Messages
@@ -122,6 +124,20 @@ class AsyncClient(Settings):
     ) -> ChatCompletion:
         """See `Client.chat_structured`."""
         return await self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
+
+    async def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = "auto",
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> AsyncObjectStream:
+        """See `Client.stream_structured`."""
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return AsyncObjectStream(*(await self._run(flow, on_retry)))
 
     async def chat_batch(
         self,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdm_integrations.core.chat.request import stream_chat
+from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
@@ -20,12 +21,13 @@ from xdm_integrations.transports.drivers import Transport, drive
 
 from . import chats
 from .batches import Batch, run_batch
+from .object_streams import ObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 from .tools import ToolLoop, ToolRun, carry_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Thread
     from types import TracebackType
 
@@ -205,6 +207,24 @@ class Client(Settings):
             XDMError: The call failed; see `core.errors`.
         """
         return self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
+
+    def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = "auto",
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ObjectStream:
+        """Return the answer of `chat_structured` piece by piece: `stream.asked.read(stream.completion)` is its object.
+
+        The schema is a JSON schema here, and the object a dictionary. A model that ignores the method is known by that
+        at the end only; the next call asks in another way.
+        """
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return ObjectStream(*self._run(flow, on_retry))
 
     def chat_batch(
         self,

@@ -19,11 +19,12 @@ except ModuleNotFoundError as error:
         'LlamaIndex isn\'t installed. Run: pip install "xdm-integrations[llama-index]"', name=error.name
     ) from error
 
+from .chat import XDMChat
 from .embeddings import XDMEmbedding
 from .llms import XDM
 from .registry import EMBEDDINGS, LLMS, register
 
-register(LLMS, XDM)
+register(LLMS, XDM, XDMChat)
 register(EMBEDDINGS, XDMEmbedding)
 
-__all__ = ["XDM", "XDMEmbedding"]
+__all__ = ["XDM", "XDMChat", "XDMEmbedding"]

@@ -159,9 +159,9 @@ def structured_answer(
     prompt_args: dict[str, Any],
 ) -> Model:
     """Return the answer as an instance of `output_cls`, between the events that LlamaIndex makes of it."""
-    _started(output_cls, prompt, prompt_args)
+    started(output_cls, prompt, prompt_args)
     program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
-    return _ended(program(**arguments))
+    return ended(program(**arguments))
 
 
 async def astructured_answer(
@@ -172,17 +172,19 @@ async def astructured_answer(
     prompt_args: dict[str, Any],
 ) -> Model:
     """See `structured_answer`."""
-    _started(output_cls, prompt, prompt_args)
+    started(output_cls, prompt, prompt_args)
     program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
-    return _ended(await program.acall(**arguments))
+    return ended(await program.acall(**arguments))
 
 
-def _started(output_cls: type[Model], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:
+def started(output_cls: type[Model], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:
+    """Tell LlamaIndex's listeners that an object is asked for."""
     event = LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
     dispatcher.event(event)
 
 
-def _ended(result: Model | list[Model]) -> Model:
+def ended(result: Model | list[Model]) -> Model:
+    """Tell LlamaIndex's listeners of the object, and return it."""
     answer = cast("Model", result)  # a list only from models that call functions
     dispatcher.event(LLMStructuredPredictEndEvent(output=answer))
     return answer

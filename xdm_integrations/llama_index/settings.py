@@ -51,6 +51,7 @@ _NAMES_OF_CLIENT = {
     "max_retries": "max_retries",
     "require_finish_reason": "require_finish_reason",
     "stream_usage": "stream_usage",
+    "think_tags": "think_tags",
     "timeout": "timeout",
 }
 """The fields that clients are made of, and what the clients call them."""
@@ -75,7 +76,7 @@ class GatewaySettings(Connected, BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]]
-    """The parameters of the endpoint; each is a field of the class."""
+    """The parameters of the endpoint; each is a field of the class, unless LlamaIndex has the name."""
     CHECK_PARAMETERS: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
     """Checks some of them, as calls do."""
     NONE_IS_A_VALUE: ClassVar[frozenset[str]] = frozenset()
@@ -217,7 +218,7 @@ class GatewaySettings(Connected, BaseModel):
             elif value is not None and name not in self.PARAMETERS and name not in OPTIONS:
                 raise self._unknown_argument(name)
         values = self.__dict__
-        fields = {name: values[name] for name in self.PARAMETERS}
+        fields = {name: values[name] for name in self.PARAMETERS if name in values}
         return layered(self.PARAMETERS, fields, self.additional_kwargs, self.extra_body, call)
 
     def _unknown_argument(self, name: str) -> ConfigurationError:

@@ -9,30 +9,42 @@ exceptions (`LlamaDebugHandler` does) would keep the connection too. So the oute
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
-from xdm_integrations.core.protocol.held_back import HeldBack
+from xdm_integrations.core.protocol.held_back import HeldBack, Piece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from xdm_integrations.client.streams import AsyncCompletionStream, CompletionStream
-    from xdm_integrations.core.completions.results import CompletionChunk
+    from xdm_integrations.client.streams import AsyncStream, Stream
 
     from .instrumentation import Instrumented
 
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
 
 
+class Chunk(Piece, Protocol):
+    """A piece of a stream of several choices."""
+
+    @property
+    def index(self) -> int:
+        """The choice it belongs to."""
+
+
+C = TypeVar("C", bound=Chunk)
+S = TypeVar("S", bound="Stream[Any, Any]")
+A = TypeVar("A", bound="AsyncStream[Any, Any]")
+
+
 def streamed(
     call: Instrumented,
-    open_stream: Callable[[], CompletionStream],
-    items: Callable[[CompletionStream], Generator[Item, None, None]],
+    open_stream: Callable[[], S],
+    items: Callable[[S], Generator[Item, None, None]],
 ) -> Generator[Item, None, None]:
     """Return the items of a stream that has been opened; closing them closes it."""
-    opened: list[CompletionStream] = []
+    opened: list[S] = []
 
     def work() -> Generator[Item, None, None]:
         opened.append(open_stream())
@@ -43,11 +55,11 @@ def streamed(
 
 async def astreamed(
     call: Instrumented,
-    open_stream: Callable[[], Awaitable[AsyncCompletionStream]],
-    items: Callable[[AsyncCompletionStream], AsyncGenerator[Item, None]],
+    open_stream: Callable[[], Awaitable[A]],
+    items: Callable[[A], AsyncGenerator[Item, None]],
 ) -> AsyncGenerator[Item, None]:
     """See `streamed`."""
-    opened: list[AsyncCompletionStream] = []
+    opened: list[A] = []
 
     async def work() -> AsyncGenerator[Item, None]:
         opened.append(await open_stream())
@@ -56,14 +68,14 @@ async def astreamed(
     return _aowned(await call.arun(work), opened[0])
 
 
-def _owned(generator: Generator[Item, None, None], stream: CompletionStream) -> Generator[Item, None, None]:
+def _owned(generator: Generator[Item, None, None], stream: Stream[Any, Any]) -> Generator[Item, None, None]:
     try:
         yield from generator
     finally:
         stream.close()
 
 
-async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncCompletionStream) -> AsyncGenerator[Item, None]:
+async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncStream[Any, Any]) -> AsyncGenerator[Item, None]:
     try:
         async for item in generator:
             yield item
@@ -73,7 +85,7 @@ async def _aowned(generator: AsyncGenerator[Item, None], stream: AsyncCompletion
 
 
 def items(
-    stream: CompletionStream, piece: Callable[[str, CompletionChunk], Item], response: Callable[..., Item]
+    stream: Stream[C, Any], piece: Callable[[str, C], Item], response: Callable[..., Item]
 ) -> Generator[Item, None, None]:
     """Yield the items of a stream.
 
@@ -83,7 +95,7 @@ def items(
         response: Makes the last one of the completion, its text, and the delta.
     """
     text = ""
-    held_back: HeldBack[CompletionChunk] = HeldBack()
+    held_back: HeldBack[C] = HeldBack()
     for chunk in stream:
         if chunk.index:
             continue
@@ -96,11 +108,11 @@ def items(
 
 
 async def aitems(
-    stream: AsyncCompletionStream, piece: Callable[[str, CompletionChunk], Item], response: Callable[..., Item]
+    stream: AsyncStream[C, Any], piece: Callable[[str, C], Item], response: Callable[..., Item]
 ) -> AsyncGenerator[Item, None]:
     """See `items`."""
     text = ""
-    held_back: HeldBack[CompletionChunk] = HeldBack()
+    held_back: HeldBack[C] = HeldBack()
     async for chunk in stream:
         if chunk.index:
             continue

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
+from xdm_integrations.core.chat.strict_schemas import can_be_strict
 from xdm_integrations.core.chat.structured import (
     METHODS,
     NotTheSchemaError,
     as_tool,
     best_method,
-    can_be_strict,
     fit_name,
     form_of,
     next_method,
@@ -176,6 +176,14 @@ def test_each_method_asks_in_its_own_way():
     assert fields["named_tool"]["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
     assert fields["auto_tool"]["tool_choice"] == "auto"
     assert fields["json_object"] == {"response_format": {"type": "json_object"}}
+    assert fields["prompt"] == {}
+
+
+def test_the_schema_of_a_recursive_class_has_an_object_at_its_top():
+    node = {"type": "object", "title": "Node", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+    form = form_of({"$defs": {"Node": node}, "$ref": "#/$defs/Node"})
+    assert form.name == "Node"
+    assert form.schema == {**node, "$defs": {"Node": node}}
 
 
 def test_the_schema_goes_into_the_first_system_message():
@@ -209,7 +217,8 @@ def test_a_refused_or_ignored_method_is_followed_by_the_next_and_remembered(erro
     assert next_method("json_schema", error, "m", facts) == "named_tool"
     assert best_method("m", facts) == "named_tool"
     assert best_method("other", facts) == "json_schema"
-    assert next_method("json_object", error, "m", facts) is None
+    assert next_method("json_object", error, "m", facts) == "prompt"
+    assert next_method("prompt", error, "m", facts) is None
 
 
 @pytest.mark.parametrize(

@@ -130,16 +130,23 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
     """
     body: dict[str, Any] = {}
     for name, value in given.items():
-        if value is None:
-            continue
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS])
-        checked = _KINDS[parameter.kind](name, value, parameter)
+        checked = None if value is None else check_parameter(name, value)
         if checked is not None:
             body[name] = checked
     _check_together(body, streaming=streaming)
     return body
+
+
+def check_parameter(name: str, value: object) -> Any:  # noqa: ANN401 - of any parameter
+    """Return what is sent for one parameter, looked at by itself; None if it says nothing.
+
+    Raises:
+        ConfigurationError: It is unknown, of the wrong type, or out of its range.
+    """
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
+        raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS])
+    return _KINDS[parameter.kind](name, value, parameter)
 
 
 def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:

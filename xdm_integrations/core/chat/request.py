@@ -25,7 +25,7 @@ from .parameters import THINK_TAGS, check_parameters
 from .parse import parse_chat
 from .structured import (
     AUTO,
-    JSON_OBJECT,
+    BY_PROMPT,
     NotTheSchemaError,
     best_method,
     chosen_method,
@@ -81,10 +81,20 @@ def stream_chat(
     """Ask for the answer as a stream; see `ask_chat`."""
     headers = yield from setup.headers()
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
-    so_far = partial(ChatSoFar, call.n, think_tags=wants_think_tags(setup.config, params))
+    return (yield from open_chat(call, setup, think_tags=wants_think_tags(setup.config, params)))
+
+
+def open_chat(
+    call: Call, setup: Setup, handled_by_caller: Callable[[XDMError], bool] | None = None, *, think_tags: bool
+) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
+    """Send a call that streams, and return its answer up to its first chunk; `handled_by_caller` as in `send_flow`."""
+    so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
 
     def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
-        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled)
+        def handled_here(error: XDMError) -> bool:
+            return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
+
+        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled_here)
 
     flow = _with_limit_name(call, setup.facts, send)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
@@ -126,7 +136,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         given = dict(params)
         model = prepare_chat(setup.config, headers, checked, given).model
         used = used or best_method(model, setup.facts)
-        asked = with_prompt(checked, form) if used == JSON_OBJECT else checked
+        asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
         think_tags = wants_think_tags(setup.config, params)
         flow = chat_flow(call, setup, None if fixed else teaches, think_tags=think_tags)

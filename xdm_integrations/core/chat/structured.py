@@ -1,6 +1,6 @@
 """Structured output: how to ask for an object of a schema, and how to read it out of an answer. No I/O.
 
-Four methods, the best first. Servers refuse some (DeepSeek `json_schema`, Ollama's models tools), and
+Five methods, the best first. Servers refuse some (DeepSeek `json_schema`, Ollama's models tools), and
 channels drop others in silence (Claude's and Ollama's drop `response_format`); what a model refused or
 ignored is remembered in `ServerFacts.structured_refused`.
 """
@@ -24,6 +24,7 @@ from xdm_integrations.core.errors.tree import (
 from xdm_integrations.core.protocol.json_answers import fits, object_in
 
 from .choice_so_far import CUT
+from .strict_schemas import can_be_strict, strict_schema
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.call import ServerFacts
@@ -36,14 +37,16 @@ AUTO_TOOL = "auto_tool"
 JSON_OBJECT = "json_object"
 AUTO = "auto"
 """The best method that the model takes."""
-METHODS = (JSON_SCHEMA, NAMED_TOOL, AUTO_TOOL, JSON_OBJECT)
+PROMPT = "prompt"
+METHODS = (JSON_SCHEMA, NAMED_TOOL, AUTO_TOOL, JSON_OBJECT, PROMPT)
 """The best first: a JSON schema that the server enforces, a tool that the model must call, a tool that it
-may call, and JSON mode with the schema in the prompt."""
+may call, JSON mode with the schema in the prompt, and the schema in the prompt alone."""
+BY_PROMPT = (JSON_OBJECT, PROMPT)
+"""The methods that need `with_prompt`."""
 
 _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
 _REFUSALS = (400, 404, 422, 500, 501)
 _LONGEST = 64  # characters of a function's name
-_NOT_STRICT = ("allOf", "oneOf", "not", "patternProperties", "if", "dependentRequired", "prefixItems")
 
 
 class NotTheSchemaError(APIResponseError):
@@ -76,15 +79,25 @@ def form_of(schema: object) -> Form:
     for wrapping in ("function", "json_schema"):
         if schema.get("type") == wrapping and isinstance(schema.get(wrapping), Mapping):
             inner = schema[wrapping]
+    inner = _with_root(inner)
     name, description = inner.get("name") or inner.get("title"), inner.get("description")
     named = isinstance(inner.get("name"), str)
     for key in ("parameters", "schema", "input_schema"):
         if named and isinstance(inner.get(key), Mapping):
-            inner = inner[key]
+            inner = _with_root(inner[key])
             break
     if inner.get("type", "object") != "object":
         raise ConfigurationError(f"schema: its type is {inner['type']!r}; only an object can be asked for.")
     return Form(fit_name(name), description if isinstance(description, str) else "", inner)
+
+
+def _with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of a recursive class, which is nothing but a reference, with the object itself at its top."""
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    root = (schema.get("$defs") or {}).get(name)
+    if not isinstance(root, Mapping):
+        return schema
+    return {**root, **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
 def fit_name(name: object) -> str:
@@ -94,7 +107,9 @@ def fit_name(name: object) -> str:
 
 
 def request_fields(method: str, form: Form, *, strict: bool | None = None) -> dict[str, Any]:
-    """Return the fields of the body that ask for the object by a method; `JSON_OBJECT` needs `with_prompt` as well."""
+    """Return the fields of the body that ask for the object by a method; `BY_PROMPT` need `with_prompt` as well."""
+    if method == PROMPT:
+        return {}
     if method == JSON_SCHEMA:
         return {"response_format": response_format(form, strict=strict)}
     if method == JSON_OBJECT:
@@ -129,43 +144,6 @@ def _described(form: Form, key: str, *, strict: bool | None) -> dict[str, Any]:
     if strict:
         described["strict"] = True
     return described
-
-
-def can_be_strict(schema: object) -> bool:
-    """True if strict mode takes a schema and changes nothing of its meaning: no free keys, nothing optional."""
-    if isinstance(schema, Mapping):
-        if schema.keys() & set(_NOT_STRICT):
-            return False
-        if schema.get("type") == "object" or "properties" in schema:
-            properties = schema.get("properties")
-            if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
-                return False
-            if not properties.keys() <= set(schema.get("required") or ()):
-                return False
-            inner = [*properties.values(), *(value for name, value in schema.items() if name != "properties")]
-            return all(map(can_be_strict, inner))
-        return all(map(can_be_strict, schema.values()))
-    return all(map(can_be_strict, schema)) if isinstance(schema, list) else True
-
-
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema as strict mode demands it: no other keys, every key required, no defaults."""
-    strict: dict[str, Any] = _made_strict(schema)
-    return strict
-
-
-def _made_strict(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    if isinstance(value, list):
-        return [_made_strict(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {name: _made_strict(inner) for name, inner in value.items() if name not in ("default", "properties")}
-    properties = value.get("properties")
-    if isinstance(properties, Mapping):
-        made["properties"] = {name: _made_strict(inner) for name, inner in properties.items()}
-        made["required"] = list(properties)
-        made["additionalProperties"] = False
-    return made
 
 
 def with_prompt(messages: Sequence[Mapping[str, Any]], form: Form) -> list[dict[str, Any]]:

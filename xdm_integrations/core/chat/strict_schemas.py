@@ -1,0 +1,45 @@
+"""JSON schemas as the strict mode of providers demands them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_STRICT = ("allOf", "oneOf", "not", "patternProperties", "if", "dependentRequired", "prefixItems")
+
+
+def can_be_strict(schema: object) -> bool:
+    """True if strict mode takes a schema and changes nothing of its meaning: no free keys, nothing optional."""
+    if isinstance(schema, Mapping):
+        if schema.keys() & set(_NOT_STRICT):
+            return False
+        if schema.get("type") == "object" or "properties" in schema:
+            properties = schema.get("properties")
+            if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
+                return False
+            if not properties.keys() <= set(schema.get("required") or ()):
+                return False
+            inner = [*properties.values(), *(value for name, value in schema.items() if name != "properties")]
+            return all(map(can_be_strict, inner))
+        return all(map(can_be_strict, schema.values()))
+    return all(map(can_be_strict, schema)) if isinstance(schema, list) else True
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema as strict mode demands it: no other keys, every key required, no defaults."""
+    strict: dict[str, Any] = _made_strict(schema)
+    return strict
+
+
+def _made_strict(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    if isinstance(value, list):
+        return [_made_strict(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    made = {name: _made_strict(inner) for name, inner in value.items() if name not in ("default", "properties")}
+    properties = value.get("properties")
+    if isinstance(properties, Mapping):
+        made["properties"] = {name: _made_strict(inner) for name, inner in properties.items()}
+        made["required"] = list(properties)
+        made["additionalProperties"] = False
+    return made

@@ -1,0 +1,411 @@
+"""`XDMChat`: the gateway's chat as a LlamaIndex LLM."""
+
+# ruff: noqa: ANN401, ARG002, FBT001, FBT002 # LlamaIndex's own signatures
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
+from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+
+from xdm_integrations.core.chat.messages import user
+from xdm_integrations.core.chat.windows import context_window
+
+from .chat_settings import ChatFields, for_one_call
+from .chat_structured import OURS, ObjectCall, aobjects, objects
+from .convert import chat as convert
+from .convert.messages import to_wire
+from .convert.tools import as_tool, choice_of, selections
+from .instrumentation import Instrumented, chat_events, completion_events, span
+from .llm_structured import ended, started, with_react
+from .settings import GatewaySettings, StreamFields
+from .streams import Item, aitems, astreamed, items, streamed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+
+    from llama_index.core.base.llms.types import (
+        ChatResponseAsyncGen,
+        ChatResponseGen,
+        CompletionResponseAsyncGen,
+        CompletionResponseGen,
+    )
+    from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.llms.llm import ToolSelection
+    from llama_index.core.prompts import BasePromptTemplate
+    from llama_index.core.tools import BaseTool
+    from llama_index.core.types import Model
+    from typing_extensions import Unpack
+
+    from xdm_integrations.core.chat.parameters import ChatParams
+
+# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
+_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(FunctionCallingLLM.predict_and_call)
+_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(FunctionCallingLLM.apredict_and_call)
+
+
+@dataclass(frozen=True)
+class _Shape(Generic[Item]):
+    """How an answer is shown: as a completion or as a message."""
+
+    events: Callable[..., Any]
+    response: Callable[..., Item]
+    piece: Callable[[convert.AnswerSoFar], Callable[..., Item]]
+    last: Callable[[convert.AnswerSoFar], Callable[..., Item]]
+
+
+COMPLETION = _Shape(
+    completion_events,
+    convert.completion_response,
+    lambda so_far: so_far.completion_piece,
+    lambda so_far: so_far.last_completion,
+)
+CHAT = _Shape(chat_events, convert.chat_response, lambda so_far: so_far.chat_piece, lambda so_far: so_far.last_chat)
+
+
+class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
+    """Chat models of the XDM gateway, wherever LlamaIndex takes an LLM: engines, agents, workflows.
+
+    Example:
+        >>> from llama_index.core.llms import ChatMessage
+        >>> from xdm_integrations.llama_index import XDMChat
+        >>> llm = XDMChat(model="gpt-4o-mini", max_tokens=20)
+        >>> response = llm.chat([ChatMessage("Say this is a test")])
+        >>> response.message.role.value
+        'assistant'
+
+    What a response holds:
+
+    - `message`: blocks of reasoning, text, images, and calls of tools (also in its
+      `additional_kwargs["tool_calls"]`); in a stream all of it that has come, with the new text in `delta`
+      and new reasoning in `additional_kwargs["thinking_delta"]`.
+    - `raw`: a dictionary in the API's shape with `id`, `model`, `choices` (all of them), `usage`,
+      `request_id` and so on; in a stream before its last item, the new piece only.
+    - `additional_kwargs`: the token counts.
+    - `logprobs`: per token of the text, the sampled one first.
+
+    The last item of a stream is the complete answer: all of it, finish_reason, token counts.
+    A stream that is cut off raises; it never ends as if it were complete. A call of a tool whose arguments
+    were cut off is never selected.
+
+    Any model's name is taken, and changes no parameter. Arguments of a call win over `additional_kwargs`, and
+    those over fields; None means "not given". `extra_body` wins over all of them, that of a call over the field.
+
+    LlamaIndex sets `callback_manager` to `Settings.callback_manager` when it builds a query engine
+    (run-llama/llama_index issue 16311): give token counters to `Settings`.
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name under which LlamaIndex stores and loads this class."""
+        return "XDMChat"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What LlamaIndex plans prompts with. Makes no request."""
+        more = self.additional_kwargs
+        model = str(more.get("model", self.model))
+        limits = [
+            more.get("max_tokens"),
+            more.get("max_completion_tokens"),
+            self.max_tokens,
+            self.max_completion_tokens,
+        ]
+        return LLMMetadata(
+            context_window=self.context_window or context_window(model),
+            num_output=next((limit for limit in limits if limit is not None), DEFAULT_NUM_OUTPUTS),
+            is_chat_model=True,
+            is_function_calling_model=self.is_function_calling_model,
+            model_name=model,
+        )
+
+    # The eight methods, in two shapes: see `_answer` and its three siblings.
+
+    @span
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[ChatParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
+        """Return the answer to a conversation.
+
+        Args:
+            messages: The conversation. It isn't changed.
+            **kwargs: Parameters of the endpoint, and `extra_body`, `extra_headers`, `timeout`, which
+                no callback or tracer gets to see; see `xdm_integrations.core.chat.parameters.ChatParams`.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+            ContentFilterError: The answer was filtered away.
+            XDMError: The call failed; see `xdm_integrations.core.errors.tree`.
+        """
+        return self._answer(CHAT, messages, kwargs)
+
+    @span
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[ChatParams]) -> ChatResponse:  # type: ignore[override] # the base class takes anything
+        """See `chat`."""
+        return await self._aanswer(CHAT, messages, kwargs)
+
+    @span
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[ChatParams]) -> ChatResponseGen:  # type: ignore[override] # the base class takes anything
+        """Return the answer piece by piece. The first piece has arrived when this returns.
+
+        Closing or dropping the generator closes the connection, and ends the generation.
+
+        Raises:
+            StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
+            XDMError: As for `chat`.
+        """
+        return self._stream(CHAT, messages, kwargs)
+
+    @span
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[ChatParams]) -> ChatResponseAsyncGen:  # type: ignore[override] # the base class takes anything
+        """See `stream_chat`."""
+        return await self._astream(CHAT, messages, kwargs)
+
+    @span
+    def complete(  # type: ignore[override] # the base class takes anything
+        self,
+        prompt: str,
+        formatted: bool = False,
+        **kwargs: Unpack[ChatParams],
+    ) -> CompletionResponse:
+        """Return the answer to one user message; see `chat`."""
+        return self._answer(COMPLETION, prompt, kwargs)
+
+    @span
+    async def acomplete(  # type: ignore[override] # the base class takes anything
+        self,
+        prompt: str,
+        formatted: bool = False,
+        **kwargs: Unpack[ChatParams],
+    ) -> CompletionResponse:
+        """See `complete`."""
+        return await self._aanswer(COMPLETION, prompt, kwargs)
+
+    @span
+    def stream_complete(  # type: ignore[override] # the base class takes anything
+        self,
+        prompt: str,
+        formatted: bool = False,
+        **kwargs: Unpack[ChatParams],
+    ) -> CompletionResponseGen:
+        """Return the answer to one user message piece by piece; see `stream_chat`."""
+        return self._stream(COMPLETION, prompt, kwargs)
+
+    @span
+    async def astream_complete(  # type: ignore[override] # the base class takes anything
+        self,
+        prompt: str,
+        formatted: bool = False,
+        **kwargs: Unpack[ChatParams],
+    ) -> CompletionResponseAsyncGen:
+        """See `stream_complete`."""
+        return await self._astream(COMPLETION, prompt, kwargs)
+
+    # Tools. The base class has the four `chat_with_tools`, which call `chat` and its siblings with what this returns.
+
+    def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 - LlamaIndex's own signature
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return the arguments of `chat`.
+
+        Args:
+            tools: What the model may call.
+            user_msg: The last message, if it isn't part of the history.
+            chat_history: The conversation. It isn't changed.
+            verbose: Without effect.
+            allow_parallel_tool_calls: Take more than one call in an answer.
+            tool_required: Make the model call a tool; `tool_choice` wins.
+            tool_choice: "auto", "none", "required", a tool's name, or the API's own form.
+            strict: Let the provider enforce the tools' schemas. Default: the field.
+            **kwargs: Parameters of `chat`.
+        """
+        messages = list(chat_history or ())
+        if user_msg is not None:
+            messages.append(ChatMessage(user_msg) if isinstance(user_msg, str) else user_msg)
+        prepared: dict[str, Any] = {"messages": messages, **kwargs}
+        if tools:
+            prepared["tools"] = [as_tool(tool, strict=self.strict if strict is None else strict) for tool in tools]
+            prepared["tool_choice"] = choice_of(tool_choice or ("required" if tool_required else None))
+            prepared["parallel_tool_calls"] = None if allow_parallel_tool_calls else False
+        return prepared
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,
+        **kwargs: Any,
+    ) -> list[ToolSelection]:
+        """Return the calls of an answer, or of an item of a stream, whose arguments are those that have come.
+
+        Args:
+            response: What one of the `chat` methods returned, or an answer from elsewhere.
+            error_on_no_tool_call: Raise if there is none.
+            **kwargs: Without effect.
+
+        Raises:
+            ValueError: There is no call, or one that can't be carried out: its arguments were cut off or are no object.
+        """
+        chosen = selections(response)
+        if not chosen and error_on_no_tool_call:
+            said = response.message.additional_kwargs.get("refusal") or response.message.content or ""
+            raise ValueError(f"Expected at least one tool call, but the model made none; it wrote: {said[:300]!r}.")
+        return chosen
+
+    def predict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """Let the model choose a tool, call it, and return its output; see the base class for the arguments.
+
+        A model that takes no tools is asked by the ReAct prompt.
+        """
+        return _predict_and_call(self, *args, **(kwargs if self.is_function_calling_model else with_react(kwargs)))
+
+    async def apredict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """See `predict_and_call`."""
+        given = kwargs if self.is_function_calling_model else with_react(kwargs)
+        return await _apredict_and_call(self, *args, **given)
+
+    # Objects: see `chat_structured`. The streams of the base class call the last two.
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the answer as an instance of `output_cls`.
+
+        Args:
+            output_cls: A Pydantic class.
+            prompt: A template. It isn't changed.
+            llm_kwargs: Parameters of the call, as for `chat`.
+            **prompt_args: What fills the template.
+
+        Raises:
+            ValueError: The class refuses the answer.
+            ContentFilterError: The model refuses.
+            XDMError: The call failed, or the answer holds no such object.
+        """
+        if self.pydantic_program_mode not in OURS:
+            return cast("Model", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        started(output_cls, prompt, prompt_args)
+        asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
+        found: list[dict[str, Any]] = []
+
+        def work() -> ChatResponse:
+            completion = self._sync_client().chat_structured(**asked.arguments)
+            found.append(completion.parsed)
+            return convert.chat_response(completion, one_call=True)
+
+        asked.call.run(work)
+        return ended(asked.made(found[0]))
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """See `structured_predict`."""
+        if self.pydantic_program_mode not in OURS:
+            return cast("Model", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        started(output_cls, prompt, prompt_args)
+        asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
+        found: list[dict[str, Any]] = []
+
+        async def work() -> ChatResponse:
+            completion = await self._async_client().chat_structured(**asked.arguments)
+            found.append(completion.parsed)
+            return convert.chat_response(completion, one_call=True)
+
+        await asked.call.arun(work)
+        return ended(asked.made(found[0]))
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        if self.pydantic_program_mode not in OURS:
+            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)  # type: ignore[arg-type] # it takes any template
+        return objects(self, ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args))
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        if self.pydantic_program_mode not in OURS:
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)  # type: ignore[arg-type] # it takes any template
+        return aobjects(self, ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args))
+
+    # What the methods share.
+
+    def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return for_one_call(super()._params(given), given, self.additional_kwargs)
+
+    def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+        def work() -> Item:
+            params = self._params(kwargs)
+            return shape.response(self._sync_client().chat(_sent(asked), **params), one_call=_one_call(params))
+
+        return Instrumented(shape.events, self, asked, kwargs).run(work)
+
+    async def _aanswer(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> Item:
+        async def work() -> Item:
+            params = self._params(kwargs)
+            return shape.response(await self._async_client().chat(_sent(asked), **params), one_call=_one_call(params))
+
+        return await Instrumented(shape.events, self, asked, kwargs).arun(work)
+
+    def _stream(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> Generator[Item, None, None]:
+        params = self._params(kwargs)
+
+        def shown(stream: Any) -> Generator[Item, None, None]:
+            so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            return items(stream, shape.piece(so_far), shape.last(so_far))
+
+        call = Instrumented(shape.events, self, asked, kwargs)
+        return streamed(call, lambda: self._sync_client().stream_chat(_sent(asked), **params), shown)
+
+    async def _astream(
+        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[Item, None]:
+        params = self._params(kwargs)
+
+        def shown(stream: Any) -> AsyncGenerator[Item, None]:
+            so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            return aitems(stream, shape.piece(so_far), shape.last(so_far))
+
+        call = Instrumented(shape.events, self, asked, kwargs)
+        return await astreamed(call, lambda: self._async_client().stream_chat(_sent(asked), **params), shown)
+
+
+def _sent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    if isinstance(asked, str):
+        return [user(asked)]
+    return to_wire(asked)
+
+
+def _one_call(params: Mapping[str, Any]) -> bool:
+    """True if no more than one call of a tool is wanted: not every model obeys."""
+    return params.get("parallel_tool_calls") is False

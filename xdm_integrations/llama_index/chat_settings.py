@@ -1,0 +1,111 @@
+"""The fields of `XDMChat`: the parameters of chat, and how the model is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - Pydantic reads it
+from typing import Any, ClassVar
+
+from llama_index.core.bridge.pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from xdm_integrations.core.chat.parameters import PARAMETERS, check_parameter
+from xdm_integrations.core.chat.request import DEFAULT_MODEL
+from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
+
+_FIELDS = tuple(name for name in PARAMETERS if name != "metadata")
+"""LlamaIndex has a property of the name `metadata`, so that parameter goes into a call, or into `additional_kwargs`."""
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_ABOUT_TOOLS = ("tool_choice", "parallel_tool_calls")
+
+
+def _parameter(name: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
+    kind, low, high, doc = PARAMETERS[name]
+    bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
+    return Field(default=None, description=doc, **bounds)
+
+
+def check_each(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check each parameter by itself: what needs another one is checked with the call."""
+    return {name: check_parameter(name, value) for name, value in given.items() if value is not None}
+
+
+class ChatFields(BaseModel):
+    """The parameters of chat as fields, beside `GatewaySettings` and LlamaIndex's own."""
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = PARAMETERS
+    CHECK_PARAMETERS: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]] = staticmethod(check_each)
+    MISPLACED: ClassVar[Mapping[str, str]] = {
+        "messages": "given twice; the first argument of the call holds them already.",
+        "stream": "the method decides it; for streams call `stream_complete` or `stream_chat`.",
+    }
+
+    model: str = Field(default=DEFAULT_MODEL, description="The model's id, as the gateway lists it.")
+    context_window: int | None = Field(
+        default=None,
+        gt=0,
+        description="Tokens that prompt and answer may take together; LlamaIndex packs by it. "
+        "Default: what is known of the model, else 32768.",
+    )
+    is_function_calling_model: bool = Field(
+        default=True, description="Whether the model takes tools; agents choose by it."
+    )
+    should_use_structured_outputs: bool | None = Field(
+        default=None,
+        description="Objects by `response_format` with a JSON schema (True) or by a tool (False). "
+        "Default: the best that the model takes, which is found out.",
+    )
+    think_tags: bool = Field(
+        default=False, description="Take a leading `<think>...</think>` of an answer as its reasoning."
+    )
+    strict: bool | None = Field(
+        default=None, description="Let the provider enforce the schemas of tools and objects, where it can."
+    )
+    audio: Mapping[str, Any] | None = _parameter("audio")
+    frequency_penalty: float | None = _parameter("frequency_penalty")
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None = _parameter("logit_bias")
+    logprobs: bool | None = _parameter("logprobs")
+    max_completion_tokens: int | None = _parameter("max_completion_tokens")
+    max_tokens: int | None = _parameter("max_tokens")
+    modalities: Sequence[str] | None = _parameter("modalities")
+    n: int | None = _parameter("n")
+    parallel_tool_calls: bool | None = _parameter("parallel_tool_calls")
+    prediction: Mapping[str, Any] | None = _parameter("prediction")
+    presence_penalty: float | None = _parameter("presence_penalty")
+    prompt_cache_key: str | None = _parameter("prompt_cache_key")
+    reasoning_effort: str | None = _parameter("reasoning_effort")
+    response_format: Mapping[str, Any] | None = _parameter("response_format")
+    seed: int | None = _parameter("seed")
+    service_tier: str | None = _parameter("service_tier")
+    stop: str | list[str] | None = _parameter("stop")
+    store: bool | None = _parameter("store")
+    stream_options: Mapping[str, Any] | None = _parameter("stream_options")
+    temperature: float | None = _parameter("temperature")
+    tool_choice: str | Mapping[str, Any] | None = _parameter("tool_choice")
+    tools: Sequence[Mapping[str, Any]] | None = _parameter("tools")
+    top_logprobs: int | None = _parameter("top_logprobs")
+    top_p: float | None = _parameter("top_p")
+    user: str | None = _parameter("user")
+    verbosity: str | None = _parameter("verbosity")
+    web_search_options: Mapping[str, Any] | None = _parameter("web_search_options")
+
+    @field_validator(*_FIELDS, mode="before")
+    @classmethod
+    def _check_parameter(cls, value: object, info: ValidationInfo) -> object:
+        """See `check_each`."""
+        return None if value is None else check_parameter(str(info.field_name), value)
+
+
+def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call without those that don't go together.
+
+    Args:
+        params: All of them, `layered`.
+        call: What the call itself was given: it wins.
+        more: `additional_kwargs`, which win over fields.
+    """
+    if all(name in params for name in _LIMITS):  # one limit by its two names
+        wins = next((name for layer in (call, more) for name in _LIMITS if layer.get(name) is not None), None)
+        params = {name: value for name, value in params.items() if wins is None or name == wins or name not in _LIMITS}
+    if not params.get("tools"):  # strict servers refuse words about tools where there are none
+        told = [name for name in _ABOUT_TOOLS if call.get(name) is None]
+        params = {name: value for name, value in params.items() if name not in told}
+    return params

@@ -1,0 +1,249 @@
+"""Answers of chat as LlamaIndex knows them. Pure.
+
+A message holds one `ThinkingBlock` (if the server shows reasoning), one `TextBlock`, images and audio, and a
+`ToolCallBlock` for each call; the calls also stand in its `additional_kwargs["tool_calls"]`, in the API's form, since
+LlamaIndex's programs look there. Beside the message, `raw` and `additional_kwargs` are as in `completions`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from xdm_integrations.core.chat.results import ChatChoice, Message
+from xdm_integrations.core.chat.tool_calls import ToolCallDelta
+
+from .completions import logprobs_of
+from .messages import AUDIO_ID, DETAILS, FIELD, INVALID_TOOL_CALLS, TOOL_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
+    from xdm_integrations.core.chat.tool_calls import ToolCall
+    from xdm_integrations.core.protocol.results import Logprobs
+
+PIECE = "chat.completion.chunk"
+"""The `object` of an item that isn't the complete answer."""
+THINKING = "thinking_delta"
+"""Where LlamaIndex's agents look for the new reasoning of an item."""
+_NO_CHOICE = ChatChoice(Message())
+
+Response = TypeVar("Response", ChatResponse, CompletionResponse)
+
+
+def chat_response(completion: ChatCompletion, *, one_call: bool = False) -> ChatResponse:
+    """Return a complete answer.
+
+    Args:
+        completion: The answer.
+        one_call: Leave all calls out but the first: no other one was wanted.
+    """
+    message = completion.choices[0].message if completion.choices else _NO_CHOICE.message
+    return ChatResponse(message=_message(message, one_call=one_call), **_beside(completion))
+
+
+def completion_response(completion: ChatCompletion, *, one_call: bool = False) -> CompletionResponse:  # noqa: ARG001 - of the same form as its twin
+    """Return a complete answer as a text."""
+    return CompletionResponse(text=completion.text, **_beside(completion))
+
+
+def _message(message: Message, *, one_call: bool) -> ChatMessage:
+    calls = message.tool_calls[:1] if one_call else message.tool_calls
+    kept: dict[str, Any] = {}
+    if calls:
+        kept[TOOL_CALLS] = [call.to_wire() for call in calls]
+    if message.invalid_tool_calls:
+        kept[INVALID_TOOL_CALLS] = [*map(_as_written, message.invalid_tool_calls)]
+    if message.refusal:
+        kept["refusal"] = message.refusal
+    if message.annotations:
+        kept["annotations"] = list(message.annotations)
+    blocks: list[Any] = []
+    if message.reasoning or message.reasoning_fields:
+        blocks.append(_thinking(message))
+    blocks += [TextBlock(text=message.text), *_images(message)]
+    audio = message.audio or {}
+    if audio.get("data"):
+        blocks.append(AudioBlock(audio=b64decode(audio["data"])))
+        kept["transcript"] = audio.get("transcript")
+    if audio.get("id"):
+        kept[AUDIO_ID] = audio["id"]
+    blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.parsed()) for call in calls]
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kept)
+
+
+def _thinking(message: Message) -> ThinkingBlock:
+    fields = message.reasoning_fields or {}
+    about: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == DETAILS:
+            about[DETAILS] = value
+        else:
+            about[FIELD] = name
+    return ThinkingBlock(content=message.reasoning, additional_information=about)
+
+
+def _images(message: Message) -> list[ImageBlock]:
+    blocks: list[ImageBlock] = []
+    for image in message.images:
+        inner = image.get("image_url") if isinstance(image, dict) else image
+        url = inner.get("url") if isinstance(inner, dict) else inner
+        if isinstance(url, str) and url.startswith("data:"):
+            head, _, data = url.partition(",")
+            blocks.append(ImageBlock(image=b64decode(data), image_mimetype=head[5:].partition(";")[0] or None))
+        elif isinstance(url, str):
+            blocks.append(ImageBlock(url=url))
+    return blocks
+
+
+def _as_written(call: ToolCall) -> dict[str, Any]:
+    """Return a call in the API's form, its arguments as the model wrote them."""
+    function = {"name": call.name, "arguments": call.arguments}
+    return {**(call.extra or {}), "id": call.id, "type": "function", "function": function}
+
+
+def _beside(completion: ChatCompletion) -> dict[str, Any]:
+    usage = None if completion.usage is None else completion.usage.as_dict()
+    first = completion.choices[0] if completion.choices else _NO_CHOICE
+    choices = [*starmap(_choice, completion.choices)]
+    return {
+        "raw": {**completion.extra, **about(completion, "chat.completion"), "choices": choices, "usage": usage},
+        "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
+        "additional_kwargs": {**completion.extra, **(usage or {})},
+    }
+
+
+def _choice(message: Message, index: int, finish_reason: str | None, logprobs: Logprobs | None) -> dict[str, Any]:
+    calls = [*map(_as_written, (*message.tool_calls, *message.invalid_tool_calls))]
+    beside = {
+        **(message.reasoning_fields or {}),
+        TOOL_CALLS: calls,
+        "refusal": message.refusal,
+        "audio": message.audio,
+        "images": list(message.images),
+        "annotations": list(message.annotations),
+    }
+    sent = {"role": "assistant", "content": message.text, **(message.extra or {})}
+    sent.update({name: value for name, value in beside.items() if value})
+    return {"index": index, "message": sent, "finish_reason": finish_reason, "logprobs": _wire_logprobs(logprobs)}
+
+
+def _wire_logprobs(logprobs: Logprobs | None) -> dict[str, Any] | None:
+    if logprobs is None:
+        return None
+    return {
+        "content": [
+            {
+                "token": token,
+                "logprob": value,
+                "top_logprobs": [{"token": other, "logprob": number} for other, number in top.items()],
+            }
+            for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True)
+        ]
+    }
+
+
+def about(completion: ChatCompletion, kind: str = PIECE) -> dict[str, Any]:
+    """Return the part of `raw` that stays the same over a stream."""
+    return {
+        "id": completion.id,
+        "object": kind,
+        "created": completion.created,
+        "model": completion.model,
+        "system_fingerprint": completion.system_fingerprint,
+        "request_id": completion.request_id or completion.extra.get("request_id"),
+        "choices": [],
+        "usage": None,
+    }
+
+
+class AnswerSoFar:
+    """A stream's answer as far as it has come. Each item is made anew: none changes after it was handed on."""
+
+    def __init__(self, about: Mapping[str, Any], *, one_call: bool) -> None:
+        self._about = about
+        self._one_call = one_call
+        self._thought = ""
+        self._calls: list[ToolCallDelta] = []
+
+    def chat_piece(self, text: str, chunk: ChatChunk) -> ChatResponse:
+        """Return an item before the last; `text` is all the text so far."""
+        beside = self._beside(chunk)
+        blocks: list[Any] = [TextBlock(text=text)]
+        if self._thought:
+            blocks.insert(0, ThinkingBlock(content=self._thought))
+        if not self._calls:
+            return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks), **beside)
+        calls = self._calls[:1] if self._one_call else self._calls
+        blocks += [ToolCallBlock(tool_call_id=c.id, tool_name=c.name or "", tool_kwargs=c.arguments) for c in calls]
+        message = ChatMessage(
+            role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs={TOOL_CALLS: [*map(_delta, calls)]}
+        )
+        return ChatResponse(message=message, **beside)
+
+    def completion_piece(self, text: str, chunk: ChatChunk) -> CompletionResponse:
+        """Return an item before the last as a text."""
+        return CompletionResponse(text=text, **self._beside(chunk))
+
+    def last_chat(self, completion: ChatCompletion, _text: str, delta: str) -> ChatResponse:
+        """Return the last item: the complete answer."""
+        response = chat_response(completion, one_call=self._one_call)
+        return self._finished(response, completion, delta)
+
+    def last_completion(self, completion: ChatCompletion, _text: str, delta: str) -> CompletionResponse:
+        """Return the last item as a text."""
+        return self._finished(completion_response(completion), completion, delta)
+
+    def _finished(self, response: Response, completion: ChatCompletion, delta: str) -> Response:
+        response.delta = delta
+        thought = completion.reasoning[len(self._thought) :]
+        if thought:
+            response.additional_kwargs[THINKING] = thought
+        return response
+
+    def _beside(self, chunk: ChatChunk) -> dict[str, Any]:
+        """Take a chunk, and return what an item holds beside its message."""
+        text, index, _, thought, deltas, _, logprobs = chunk
+        inner: dict[str, Any] = {"content": text}
+        beside: dict[str, Any] = {"delta": text}
+        if thought:
+            self._thought += thought
+            inner["reasoning_content"] = thought
+            beside["additional_kwargs"] = {THINKING: thought}
+        if deltas:
+            inner[TOOL_CALLS] = [{"index": delta.index, **_delta(delta)} for delta in deltas]
+            for delta in deltas:
+                self._take(delta)
+        choice = {"index": index, "delta": inner, "finish_reason": None, "logprobs": None}
+        if logprobs is not None:
+            beside["logprobs"], choice["logprobs"] = logprobs_of(logprobs), _wire_logprobs(logprobs)
+        beside["raw"] = {**self._about, "choices": [choice]}
+        return beside
+
+    def _take(self, delta: ToolCallDelta) -> None:
+        if delta.index >= len(self._calls):
+            self._calls.append(delta)
+            return
+        call = self._calls[delta.index]
+        name = (call.name or "") + (delta.name or "")
+        self._calls[delta.index] = ToolCallDelta(
+            delta.index, call.id or delta.id, name, call.arguments + delta.arguments
+        )
+
+
+def _delta(call: ToolCallDelta) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -1,0 +1,208 @@
+"""LlamaIndex's messages as the API takes them. The messages are left alone.
+
+What the model needs goes out, or is refused before any byte: nothing of it is dropped in silence. A mark for a cache
+says nothing to this API, and goes nowhere; neither do the keys of a stored message's `additional_kwargs` that other
+classes put there.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from mimetypes import guess_type
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+
+from xdm_integrations.core.chat.messages import assistant
+from xdm_integrations.core.chat.parts import audio_part, file_part, image_part, image_type, text_part
+from xdm_integrations.core.chat.tool_calls import ToolCall
+from xdm_integrations.core.errors.tree import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llama_index.core.base.llms.types import ChatMessage
+
+TOOL_CALLS = "tool_calls"
+"""Where LlamaIndex's readers look for calls, beside the blocks: wire form, with the server's own keys."""
+INVALID_TOOL_CALLS = "invalid_tool_calls"
+"""Calls that can't be carried out."""
+AUDIO_ID = "reference_audio_id"
+"""The id of a spoken answer, which is all that goes back of it."""
+FIELD = "field"
+"""In a thinking block: the field of the message that the reasoning came in."""
+DETAILS = "reasoning_details"
+"""In a thinking block: reasoning in parts, which goes back as it came."""
+
+_ASSISTANT = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
+_SYSTEM = (MessageRole.SYSTEM, MessageRole.DEVELOPER)
+_NO_TITLE = "input_document"
+"""What LlamaIndex calls a document that has no title."""
+
+
+def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """Return messages in the API's form.
+
+    Raises:
+        ConfigurationError: A message holds what can't be sent; the error names its number, counted from 1.
+    """
+    answered = {message.additional_kwargs.get("tool_call_id") for message in messages if message.role == "tool"}
+    wire: list[dict[str, Any]] = []
+    for number, message in enumerate(messages, 1):
+        try:
+            wire.append(_message(message, answered))
+        except (ValueError, OSError) as error:
+            what = error.message if isinstance(error, ConfigurationError) else str(error)
+            raise ConfigurationError(f"messages: message {number} ({message.role.value}): {what}") from None
+    return wire
+
+
+def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
+    role = message.role
+    if role in _ASSISTANT:
+        return _assistant(message, answered)
+    content = _content(message.blocks)
+    if role in _SYSTEM:
+        return {"role": "system", "content": content}
+    wire: dict[str, Any] = {"role": role.value, "content": content}
+    if role == MessageRole.TOOL:
+        wire["tool_call_id"] = message.additional_kwargs.get("tool_call_id")
+    return wire
+
+
+def _assistant(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
+    kept = message.additional_kwargs
+    audio_id = kept.get(AUDIO_ID)
+    blocks = [block for block in message.blocks if not (audio_id and isinstance(block, AudioBlock))]
+    return assistant(
+        _content(blocks),
+        tool_calls=_calls(message, answered),
+        reasoning=_reasoning(blocks),
+        extra={"audio": {"id": audio_id}} if audio_id else None,
+    )
+
+
+def _calls(message: ChatMessage, answered: set[Any]) -> list[ToolCall]:
+    """Return the calls of a message, once: those of its blocks, or else those that other classes store beside."""
+    stored = [stored_call(call) for call in message.additional_kwargs.get(TOOL_CALLS) or ()]
+    extras = {call.id: call.extra for call in stored}
+    calls = [
+        ToolCall(
+            block.tool_call_id or "", block.tool_name, _json(block.tool_kwargs), extras.get(block.tool_call_id or "")
+        )
+        for block in message.blocks
+        if isinstance(block, ToolCallBlock)
+    ]
+    broken = [stored_call(call) for call in message.additional_kwargs.get(INVALID_TOOL_CALLS) or ()]
+    return [*(calls or stored), *(call for call in broken if call.id in answered)]
+
+
+def stored_call(call: Any) -> ToolCall:  # noqa: ANN401 - a dictionary, or an object of the OpenAI package
+    """Return a call that was stored beside a message, in the API's form."""
+    if not isinstance(call, dict):
+        call = call.model_dump(exclude_none=True)
+    function = call.get("function") or {}
+    extra = {name: value for name, value in call.items() if name not in ("id", "type", "function", "index")}
+    return ToolCall(call.get("id") or "", function.get("name") or "", _json(function.get("arguments")), extra or None)
+
+
+def _json(arguments: object) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
+    """Return reasoning by the field that it came in; beside calls of tools it goes back."""
+    fields: dict[str, Any] = {}
+    for block in blocks:
+        if isinstance(block, ThinkingBlock):
+            about = block.additional_information
+            name = about.get(FIELD, None if DETAILS in about else "reasoning_content")
+            if name and block.content:
+                fields[name] = fields.get(name, "") + block.content
+            if about.get(DETAILS):
+                fields[DETAILS] = [*fields.get(DETAILS, ()), *about[DETAILS]]
+    return fields
+
+
+def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
+    """Return the content of a message: a string if it is nothing but text."""
+    parts = [part for block in blocks for part in _parts(block)]
+    if all(part["type"] == "text" for part in parts):
+        return "".join(part["text"] for part in parts)
+    return parts
+
+
+def _parts(block: Any) -> list[dict[str, Any]]:  # noqa: ANN401, PLR0911 - one of LlamaIndex's ten blocks
+    if isinstance(block, TextBlock):
+        return [text_part(block.text)]
+    if isinstance(block, ImageBlock):
+        return [_image(block)]
+    if isinstance(block, AudioBlock):
+        _refuse_url(block, "audio")
+        return [audio_part(_bytes(block.resolve_audio()), form=block.format)]
+    if isinstance(block, DocumentBlock):
+        return [_document(block)]
+    if isinstance(block, VideoBlock):
+        return [_video(block)]
+    if isinstance(block, CitableBlock):
+        return [part for inner in block.content for part in _parts(inner)]
+    if isinstance(block, CitationBlock):
+        return _parts(block.cited_content)
+    if isinstance(block, (CachePoint, ThinkingBlock, ToolCallBlock)):
+        return []  # the last two have places of their own
+    raise ConfigurationError(f"blocks: {type(block).__name__} can't be sent.")
+
+
+def _image(block: ImageBlock) -> dict[str, Any]:
+    if block.url and not block.image:
+        return image_part(str(block.url), detail=block.detail)
+    data = _bytes(block.resolve_image())
+    url = _data_url(data, block.image_mimetype or image_type(data))
+    return image_part(url, detail=block.detail)
+
+
+def _document(block: DocumentBlock) -> dict[str, Any]:
+    if not block.data:
+        _refuse_url(block, "document")
+    path = str(block.path or "")
+    title = block.title or _NO_TITLE
+    name = Path(path).name if path and title == _NO_TITLE else title
+    kind = block.document_mimetype or guess_type(path or title)[0] or "application/pdf"
+    return file_part(_bytes(block.resolve_document()), name, media_type=kind)
+
+
+def _video(block: VideoBlock) -> dict[str, Any]:
+    """Return a part as Qwen, GLM and Kimi take it; OpenAI has none."""
+    if block.url and not block.video:
+        url = str(block.url)
+    else:
+        url = _data_url(_bytes(block.resolve_video()), block.video_mimetype or "video/mp4")
+    return {"type": "video_url", "video_url": {"url": url}}
+
+
+def _refuse_url(block: AudioBlock | DocumentBlock, what: str) -> None:
+    if block.url and not str(block.url).startswith("data:"):
+        raise ConfigurationError(f"{what}: the API takes no address of one; load it, and pass its bytes or its path.")
+
+
+def _data_url(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
+
+
+def _bytes(buffer: Any) -> bytes:  # noqa: ANN401 - any open file
+    data: bytes = buffer.read()
+    return data
