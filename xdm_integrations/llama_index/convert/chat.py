@@ -8,6 +8,7 @@ LlamaIndex's programs look there. Beside the message, `raw` and `additional_kwar
 from __future__ import annotations
 
 from base64 import b64decode
+from contextlib import suppress
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,9 +78,11 @@ def _message(message: Message, *, one_call: bool) -> ChatMessage:
         blocks.append(_thinking(message))
     blocks += [TextBlock(text=message.text), *_images(message)]
     audio = message.audio or {}
-    if audio.get("data"):
-        blocks.append(AudioBlock(audio=b64decode(audio["data"])))
-        kept["transcript"] = audio.get("transcript")
+    with suppress(ValueError):
+        if audio.get("data"):
+            blocks.append(AudioBlock(audio=b64decode(audio["data"])))
+    if audio.get("transcript"):
+        kept["transcript"] = audio["transcript"]
     if audio.get("id"):
         kept[AUDIO_ID] = audio["id"]
     blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.parsed()) for call in calls]
@@ -98,15 +101,18 @@ def _thinking(message: Message) -> ThinkingBlock:
 
 
 def _images(message: Message) -> list[ImageBlock]:
+    """Return the images that can be read; `raw` has all of them as they came."""
     blocks: list[ImageBlock] = []
     for image in message.images:
         inner = image.get("image_url") if isinstance(image, dict) else image
         url = inner.get("url") if isinstance(inner, dict) else inner
-        if isinstance(url, str) and url.startswith("data:"):
-            head, _, data = url.partition(",")
-            blocks.append(ImageBlock(image=b64decode(data), image_mimetype=head[5:].partition(";")[0] or None))
-        elif isinstance(url, str):
-            blocks.append(ImageBlock(url=url))
+        head, _, data = url.partition(",") if isinstance(url, str) else ("", "", "")
+        with suppress(ValueError):
+            if head.startswith("data:"):
+                kind = head[len("data:") :].partition(";")[0]
+                blocks.append(ImageBlock(image=b64decode(data), image_mimetype=kind or None))
+            elif head:
+                blocks.append(ImageBlock(url=url))
     return blocks
 
 
