@@ -205,6 +205,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
 
     # Tools. The base class has the four `chat_with_tools`, which call `chat` and its siblings with what this returns.
 
+    @span
     def _prepare_chat_with_tools(  # noqa: PLR0913, PLR0917 - LlamaIndex's own signature
         self,
         tools: Sequence[BaseTool],
@@ -217,7 +218,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Return the arguments of `chat`.
+        """Return the arguments of `chat`. A span of its own, as LlamaIndex would make one that shows options.
 
         Args:
             tools: What the model may call.
