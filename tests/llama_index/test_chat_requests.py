@@ -394,6 +394,8 @@ def test_the_models_name_changes_no_parameter(world: World, server: ScriptedServ
     ("settings", "said"),
     [
         ({"temprature": 0}, "temperature"),
+        ({"is_chat_model": True}, "leave it out"),
+        ({"audio_config": {}}, "Did you mean 'audio'"),
         ({"max_token": 1}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
@@ -421,6 +423,16 @@ def test_wrong_arguments_are_refused_before_any_byte(  # noqa: PLR0913, PLR0917 
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
         world.ask(chat, method, **kwargs)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("asked", [None, 1, [1], [{"role": "user", "content": "a"}], []])
+def test_what_is_no_prompt_and_no_message_is_refused(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, asked: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match="prompt|messages"):
+        world.ask_messages(chat, method, asked)
     assert not server.requests
 
 
