@@ -27,7 +27,6 @@ LONG = {
     "core/protocol/config.py": "one value of settings, and how each of them is brought into its normal form",
     "core/protocol/results.py": "values with their documentation, and how each is read",
     "core/chat/calls_so_far.py": "one assembly: which piece belongs to which call, and what the end makes of it",
-    "core/chat/structured.py": "one decision: how an object is asked for, what teaches otherwise, and how it is read",
     "cli/answers.py": "one file format: how it is written, read again and resumed",
     "transports/blocking/transport.py": "one transport: what is sent, and the body that comes back",
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",

@@ -108,6 +108,16 @@ class Spans(SimpleSpanHandler):
         return [span.id_.rsplit("-", 5)[0] for span in [*self.completed_spans, *self.dropped_spans]]
 
 
+class Arguments(SimpleSpanHandler):
+    """Keeps the arguments that tracers are given."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    def new_span(self, id_: str, bound_args: Any, instance: Any = None, **more: Any) -> Any:
+        self.seen.append(f"{id_} {bound_args.arguments!r}")
+        return super().new_span(id_, bound_args, instance, **more)
+
+
 @pytest.fixture
 def seen() -> Iterator[Recorder]:
     root = get_dispatcher()
@@ -124,6 +134,24 @@ def spans() -> Iterator[Spans]:
     root.add_span_handler(handler)
     yield handler
     root.span_handlers.remove(handler)
+
+
+@pytest.fixture
+def exported() -> Iterator[Any]:
+    """Spans as the OpenInference instrumentor exports them."""
+    pytest.importorskip("openinference.instrumentation.llama_index")
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = LlamaIndexInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    yield exporter
+    instrumentor.uninstrument()
 
 
 def counting() -> TokenCountingHandler:

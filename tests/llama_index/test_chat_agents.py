@@ -22,7 +22,6 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
-from llama_index.core.workflow import Context
 from pydantic import BaseModel
 
 from tests.llama_index.conftest import counting
@@ -316,22 +315,6 @@ def test_one_agent_hands_over_to_another(server: ScriptedServer, chat: XDMChat, 
     assert "add" in tools[1]
     pairs(server)
     assert RAN == [(1, 2)]
-
-
-def test_a_context_is_kept_between_runs(server: ScriptedServer, chat: XDMChat) -> None:
-    """It can't be stored: LlamaIndex's own chat store is no JSON under Pydantic 2.14."""
-    server.script = talking([ADD], "3", "4")
-    workflow = AgentWorkflow.from_tools_or_functions([add], llm=chat)
-
-    async def main() -> str:
-        context = Context(workflow)
-        await workflow.run("1 + 2?", ctx=context, memory=memory_of(chat))
-        return str(await workflow.run("And?", ctx=context))
-
-    assert asyncio.run(main()) == "4"
-    assert [message["role"] for message in server.requests[2].json["messages"]] == [
-        "user", "assistant", "tool", "assistant", "user",
-    ]  # fmt: skip
 
 
 REACTING = 'Thought: I need a tool.\nAction: add\nAction Input: {"a": 1, "b": 2}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,12 +86,24 @@ def test_every_shape_of_a_stream(world: World, server: ScriptedServer, chat: XDM
     is_row(chat, items[-1], row)
     assert "".join(item.delta for item in items) == row.text
     assert "".join(item.additional_kwargs.get("thinking_delta", "") for item in items) == row.reasoning
+    thoughts = ["".join(b.content for b in item.message.blocks if isinstance(b, ThinkingBlock)) for item in items]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(thoughts))
     for item in items[:-1]:
         assert item.message.role.value == "assistant"
         assert item.raw["choices"][0]["finish_reason"] is None
         assert item.raw["usage"] is None
         for one in chat.get_tool_calls_from_response(item, error_on_no_tool_call=False):
             assert isinstance(one.tool_kwargs, dict)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("lead", ["", "\ufeff", ": PING\n\n", "event: message\nid: 1\nretry: 5\n"])
+def test_every_framing_of_a_stream(world: World, server: ScriptedServer, chat: XDMChat, end: str, lead: str) -> None:
+    row = shapes.Row("", [shapes.delta({"content": "é"}), shapes.delta({"content": "a"}, fin="stop")])
+    data = lead.replace("\n", end).encode() + shapes.stream(row, end)
+    head = b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.script = [[head, *(piece(data[i : i + 1]) for i in range(len(data))), b"0\r\n\r\n"]]
+    assert world.items(chat, "stream_chat", ASKED)[-1].message.content == "éa"
 
 
 @streamed

@@ -8,13 +8,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from llama_index.core.base.llms.types import ImageBlock
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 
-from tests.llama_index.conftest import METHODS, STREAMS, Recorder, Spans, World, counting
-from tests.llama_index.test_events import KEY, Arguments, exported
+from tests.llama_index.conftest import METHODS, STREAMS, Arguments, Recorder, Spans, World, counting
 from tests.scripted import ScriptedServer, http
 from tests.wire.chat import answer, chat_stream, talking, tool_call
 from xdm_integrations import APIStatusError
@@ -23,8 +23,7 @@ from xdm_integrations.llama_index import XDMChat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["exported"]
-
+KEY = "key-that-nobody-may-see"
 WITH_TOOLS = ["chat_with_tools", "stream_chat_with_tools"]
 
 
@@ -148,8 +147,6 @@ def test_an_error_ends_the_event_and_drops_the_span(
 def test_a_message_with_an_image_is_sent_once_however_often_it_is_traced(
     world: World, server: ScriptedServer, chat: XDMChat, seen: Recorder
 ) -> None:
-    from llama_index.core.base.llms.types import ImageBlock
-
     message = ChatMessage(blocks=[ImageBlock(url="https://a.example/b.png")])
     for _ in range(2):
         world.call(chat, "chat", [message])
@@ -198,6 +195,36 @@ def test_openinference_sees_model_answer_tokens_and_calls(
     else:
         assert "an answer" in found["output.value"]
     assert not [one for one in exported.get_finished_spans() if KEY in one.to_json()]
+
+
+@pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # the instrumentor calls it on LLMMetadata
+@pytest.mark.parametrize("method", [*METHODS, *WITH_TOOLS])
+def test_langfuse_is_sent_the_servers_counts(world: World, server: ScriptedServer, chat: XDMChat, method: str) -> None:
+    """It traces LlamaIndex by OpenInference's spans, which it reads the counts of."""
+    langfuse = pytest.importorskip("langfuse")
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    client = langfuse.Langfuse(
+        public_key=f"pk-llama-{world.is_async}-{method}",
+        secret_key="none",
+        base_url="http://127.0.0.1:9",
+        span_exporter=exporter,
+        tracer_provider=provider,
+    )
+    instrumentor = LlamaIndexInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        ask(world, chat, method)
+        client.flush()
+    finally:
+        instrumentor.uninstrument()
+        client.shutdown()
+    told = [dict(span.attributes) for span in exporter.get_finished_spans()]
+    counts = [one["llm.token_count.total"] for one in told if "llm.token_count.total" in one]
+    assert counts == [10]
 
 
 @pytest.mark.parametrize("method", STREAMS)

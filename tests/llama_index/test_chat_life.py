@@ -379,6 +379,13 @@ def test_a_new_key_and_address_take_effect(world: World, server: ScriptedServer,
     ]
 
 
+def test_an_address_without_its_version_is_explained(world: World, server: ScriptedServer, chat: XDMChat) -> None:
+    chat.api_base = server.origin
+    server.script = lambda _seen: http("<html>Not found</html>", 404)
+    with pytest.raises(XDMError, match="/v1"):
+        world.ask(chat, "chat")
+
+
 def test_a_local_server_needs_no_key_and_the_environment_gives_key_and_address(
     world: World, server: ScriptedServer, chat: XDMChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

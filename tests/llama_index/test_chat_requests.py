@@ -244,6 +244,17 @@ def test_a_history_with_calls_and_results(world: World, server: ScriptedServer, 
     assert [message.model_dump() for message in messages] == before
 
 
+def test_an_empty_result_is_a_string_and_foreign_keys_stay_at_home(
+    world: World, server: ScriptedServer, chat: XDMChat
+) -> None:
+    call = ToolCallBlock(tool_call_id="c", tool_name="add")
+    messages = history(call, refusal=None, audio=None, usage={"prompt_tokens": 1}, prompt_tokens=1, tool_call_id="c")
+    messages[2] = ChatMessage(role="tool", additional_kwargs={"tool_call_id": "c", "name": "add"})
+    _, assistant, result = sent(world, server, chat, *messages)
+    assert assistant.keys() == {"role", "content", "tool_calls"}
+    assert result == {"role": "tool", "tool_call_id": "c", "content": ""}
+
+
 @pytest.mark.parametrize("arguments", ["", "null", '{"a": ', "[1]", "3"])
 @pytest.mark.parametrize("stored", ["block", "dictionary"])
 def test_arguments_of_a_history_are_always_an_object(
@@ -331,6 +342,18 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("source", ["field", "call"])
+@pytest.mark.parametrize(("given", "goes"), [("a", "a"), (["a"], "a"), (["a", "b"], ["a", "b"])])
+def test_one_stop_is_a_string_and_several_are_a_list(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, source: str, given: Any, goes: Any
+) -> None:
+    if source == "field":
+        chat.stop = given
+    world.ask(chat, method, **({"stop": given} if source == "call" else {}))
+    assert server.requests[0].json["stop"] == goes
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_call_wins_over_additional_kwargs_and_those_over_fields(
     world: World, server: ScriptedServer, method: str
 ) -> None:
@@ -371,6 +394,8 @@ def test_the_models_name_changes_no_parameter(world: World, server: ScriptedServ
     ("settings", "said"),
     [
         ({"temprature": 0}, "temperature"),
+        ({"is_chat_model": True}, "leave it out"),
+        ({"audio_config": {}}, "Did you mean 'audio'"),
         ({"max_token": 1}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
@@ -398,6 +423,16 @@ def test_wrong_arguments_are_refused_before_any_byte(  # noqa: PLR0913, PLR0917 
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
         world.ask(chat, method, **kwargs)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("asked", [None, 1, [1], [{"role": "user", "content": "a"}], []])
+def test_what_is_no_prompt_and_no_message_is_refused(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, asked: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match="prompt|messages"):
+        world.ask_messages(chat, method, asked)
     assert not server.requests
 
 

@@ -14,11 +14,9 @@ from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage
-from pydantic import Field
 
-from tests.llama_index.conftest import METHODS, STREAMS, Recorder, Spans, World, counting, joined
+from tests.llama_index.conftest import METHODS, STREAMS, Arguments, Recorder, Spans, World, counting, joined
 from tests.scripted import ScriptedServer, completion, http, tokens
 from xdm_integrations import APIStatusError
 from xdm_integrations.llama_index import XDM
@@ -179,16 +177,6 @@ def arguments_of(method: str) -> tuple[Any, ...]:
     )
 
 
-class Arguments(SimpleSpanHandler):
-    """Keeps the arguments that tracers are given."""
-
-    seen: list[str] = Field(default_factory=list)
-
-    def new_span(self, id_: str, bound_args: Any, instance: Any = None, **more: Any) -> Any:
-        self.seen.append(f"{id_} {bound_args.arguments!r}")
-        return super().new_span(id_, bound_args, instance, **more)
-
-
 @pytest.mark.parametrize("method", [*METHODS, "fill_in_middle", "stream_fill_in_middle", "complete_batch"])
 def test_headers_and_bodies_of_a_call_are_sent_and_never_traced(
     world: World, server: ScriptedServer, seen: Recorder, method: str
@@ -262,24 +250,6 @@ def test_dumping_an_event_leaves_raw_as_it_is(world: World, server: ScriptedServ
     for event in seen.events:
         event.model_dump()
     assert json.dumps(response.raw) == before
-
-
-@pytest.fixture
-def exported() -> Iterator[Any]:
-    """Spans as the OpenInference instrumentor exports them."""
-    pytest.importorskip("openinference.instrumentation.llama_index")
-    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor = LlamaIndexInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    yield exporter
-    instrumentor.uninstrument()
 
 
 @pytest.mark.filterwarnings("ignore:The `json` method is deprecated")  # the instrumentor calls it on LLMMetadata

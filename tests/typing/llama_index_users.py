@@ -1,4 +1,4 @@
-"""What users of `XDM` write, and what they must not write. Checked by mypy and pyright; never run."""
+"""What users of `XDM` and `XDMChat` write, and what they must not write. Checked by mypy and pyright; never run."""
 
 # ruff: noqa: B018, TC002  (written as users write)
 from __future__ import annotations
@@ -7,10 +7,15 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.llms import LLM
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import BaseTool
+from pydantic import BaseModel
 from typing_extensions import assert_type
 
 from xdm_integrations import Timeout, XDMError
-from xdm_integrations.llama_index import XDM
+from xdm_integrations.llama_index import XDM, XDMChat
 
 
 def made() -> LLM:
@@ -114,6 +119,39 @@ async def awaited_mistakes(llm: XDM) -> None:
     await llm.astream_chat([], top_p="1")  # type: ignore[arg-type] # a string
     await llm.acomplete_batch(["a"], top_k=5)  # type: ignore[call-arg] # a server's own, for `extra_body`
     await llm.afill_in_middle("a", "b", temprature=0)  # type: ignore[call-arg] # misspelt
+
+
+class Dog(BaseModel):
+    name: str
+
+
+def chatted(llm: XDMChat, tools: list[BaseTool], prompt: PromptTemplate) -> FunctionCallingLLM:
+    messages = [ChatMessage("a")]
+    assert_type(llm.chat(messages, temperature=0, max_completion_tokens=5, metadata={"a": "b"}), ChatResponse)
+    assert_type(llm.complete("a", formatted=True, reasoning_effort="low"), CompletionResponse)
+    assert_type(llm.metadata, LLMMetadata)
+    for answer in llm.stream_chat(messages, tools=[{"type": "function"}], tool_choice="auto"):
+        assert_type(answer, ChatResponse)
+    response = llm.chat_with_tools(tools, "a", tool_required=True, tool_choice="add", temperature=0)
+    assert_type(llm.get_tool_calls_from_response(response), list[ToolSelection])
+    assert_type(llm.structured_predict(Dog, prompt, {"temperature": 0}, x=1), Dog)
+    return XDMChat(model="m", max_tokens=5, stop=["a"], think_tags=True, strict=True, response_format={"type": "text"})
+
+
+async def awaited_chat(llm: XDMChat, prompt: PromptTemplate) -> None:
+    assert_type(await llm.achat([ChatMessage("a")], seed=1), ChatResponse)
+    assert_type(await llm.astructured_predict(Dog, prompt, x=1), Dog)
+    async for answer in await llm.astream_chat([ChatMessage("a")]):
+        assert_type(answer, ChatResponse)
+
+
+def chat_mistakes(llm: XDMChat) -> None:
+    llm.chat([], temprature=0)  # type: ignore[call-arg] # misspelt
+    llm.chat([], max_tokens="5")  # type: ignore[arg-type] # a string
+    llm.stream_chat([], stream=True)  # type: ignore[call-arg] # the method called decides
+    llm.complete("a", echo=True)  # type: ignore[call-arg] # for text completions
+    XDMChat(temperature="hot")  # type: ignore[arg-type] # a string
+    XDMChat(strict="yes")  # type: ignore[arg-type] # not a truth value
 
 
 def mistakes(llm: XDM) -> None:

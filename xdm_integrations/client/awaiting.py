@@ -125,6 +125,20 @@ class AsyncClient(Settings):
         """See `Client.chat_structured`."""
         return await self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
 
+    async def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = "auto",
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> AsyncObjectStream:
+        """See `Client.stream_structured`."""
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return AsyncObjectStream(*(await self._run(flow, on_retry)))
+
     async def chat_batch(
         self,
         conversations: Sequence[Messages],

@@ -208,6 +208,24 @@ class Client(Settings):
         """
         return self._run(chats.structured(self._setup, messages, params, schema, method, strict), on_retry)
 
+    def stream_structured(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        *,
+        method: str | None = "auto",
+        strict: bool | None = None,
+        on_retry: OnRetry = None,
+        **params: Unpack[ChatParams],
+    ) -> ObjectStream:
+        """Return the answer of `chat_structured` piece by piece: `stream.asked.read(stream.completion)` is its object.
+
+        The schema is a JSON schema here, and the object a dictionary. A model that ignores the method is known by that
+        at the end only; the next call asks in another way.
+        """
+        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
+        return ObjectStream(*self._run(flow, on_retry))
+
     def chat_batch(
         self,
         conversations: Sequence[Messages],

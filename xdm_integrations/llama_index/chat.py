@@ -14,6 +14,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from xdm_integrations.core.chat.messages import user
 from xdm_integrations.core.chat.windows import context_window
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .chat_settings import ChatFields, for_one_call
 from .chat_structured import OURS, ObjectCall, aobjects, objects
@@ -171,7 +172,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         **kwargs: Unpack[ChatParams],
     ) -> CompletionResponse:
         """Return the answer to one user message; see `chat`."""
-        return self._answer(COMPLETION, prompt, kwargs)
+        return self._answer(COMPLETION, _prompt(prompt), kwargs)
 
     @span
     async def acomplete(  # type: ignore[override] # the base class takes anything
@@ -181,7 +182,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         **kwargs: Unpack[ChatParams],
     ) -> CompletionResponse:
         """See `complete`."""
-        return await self._aanswer(COMPLETION, prompt, kwargs)
+        return await self._aanswer(COMPLETION, _prompt(prompt), kwargs)
 
     @span
     def stream_complete(  # type: ignore[override] # the base class takes anything
@@ -191,7 +192,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         **kwargs: Unpack[ChatParams],
     ) -> CompletionResponseGen:
         """Return the answer to one user message piece by piece; see `stream_chat`."""
-        return self._stream(COMPLETION, prompt, kwargs)
+        return self._stream(COMPLETION, _prompt(prompt), kwargs)
 
     @span
     async def astream_complete(  # type: ignore[override] # the base class takes anything
@@ -201,7 +202,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         **kwargs: Unpack[ChatParams],
     ) -> CompletionResponseAsyncGen:
         """See `stream_complete`."""
-        return await self._astream(COMPLETION, prompt, kwargs)
+        return await self._astream(COMPLETION, _prompt(prompt), kwargs)
 
     # Tools. The base class has the four `chat_with_tools`, which call `chat` and its siblings with what this returns.
 
@@ -399,6 +400,12 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
 
         call = Instrumented(shape.events, self, asked, kwargs)
         return await astreamed(call, lambda: self._async_client().stream_chat(_sent(asked), **params), shown)
+
+
+def _prompt(prompt: object) -> str:
+    if not isinstance(prompt, str):
+        raise ConfigurationError(f"prompt: expected a text, got {type(prompt).__name__}. For messages call `chat`.")
+    return prompt
 
 
 def _sent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ class ChatFields(BaseModel):
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = PARAMETERS
     CHECK_PARAMETERS: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]] = staticmethod(check_each)
     MISPLACED: ClassVar[Mapping[str, str]] = {
+        "is_chat_model": "leave it out; this class is one.",
         "messages": "given twice; the first argument of the call holds them already.",
         "stream": "the method decides it; for streams call `stream_complete` or `stream_chat`.",
     }

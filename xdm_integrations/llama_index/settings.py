@@ -34,6 +34,7 @@ from .instrumentation import with_options
 USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
 
 _NAMES_ELSEWHERE = {
+    "audio_config": "audio",
     "base_url": "api_base",
     "extra_headers": "default_headers",
     "headers": "default_headers",
@@ -84,7 +85,7 @@ class GatewaySettings(Connected, BaseModel):
     IGNORED: ClassVar[frozenset[str]] = frozenset()
     """Arguments of calls that are dropped."""
     MISPLACED: ClassVar[Mapping[str, str]] = {}
-    """Arguments that a call can't take, with the advice."""
+    """Arguments that a call or the constructor can't take, with the advice."""
 
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="More fields of the body; parameters in here win over their fields."
@@ -128,7 +129,7 @@ class GatewaySettings(Connected, BaseModel):
             fields = type(self).model_fields
             for name in settings:
                 if name not in fields:
-                    raise _unknown_setting(name, list(fields))
+                    raise self._unknown_setting(name)
             kept = self.NONE_IS_A_VALUE
             try:
                 super().__init__(**{name: v for name, v in settings.items() if v is not None or name in kept})
@@ -226,19 +227,22 @@ class GatewaySettings(Connected, BaseModel):
             return ConfigurationError(f"{name}: {self.MISPLACED[name]}")
         return unknown_parameter(name, [*self.PARAMETERS, *OPTIONS])
 
+    @classmethod
+    def _unknown_setting(cls, name: str) -> ConfigurationError:
+        known = list(cls.model_fields)
+        elsewhere = _NAMES_ELSEWHERE.get(name)
+        if elsewhere in known:
+            return ConfigurationError(f"{name}: unknown parameter. Did you mean {elsewhere!r}?")
+        if name in cls.MISPLACED:
+            return ConfigurationError(f"{name}: {cls.MISPLACED[name]}")
+        return unknown_parameter(name, known)
+
     def _client_settings(self) -> dict[str, Any]:
         settings = {there: self.__dict__[here] for here, there in _NAMES_OF_CLIENT.items() if here in self.__dict__}
         key = settings["api_key"]
         settings["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
         settings["default_headers"] = {"User-Agent": USER_AGENT, **self.default_headers}
         return {**settings, "max_tokens": None}  # sent with each call, if at all
-
-
-def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
-    elsewhere = _NAMES_ELSEWHERE.get(name)
-    if elsewhere in known:
-        return ConfigurationError(f"{name}: unknown parameter. Did you mean {elsewhere!r}?")
-    return unknown_parameter(name, known)
 
 
 @contextmanager

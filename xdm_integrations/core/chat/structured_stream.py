@@ -9,9 +9,11 @@ from xdm_integrations.core.errors.tree import XDMError
 from .messages import check_messages
 from .request import open_chat, prepare_chat, wants_think_tags
 from .structured import (
+    AUTO,
     BY_PROMPT,
     Form,
     best_method,
+    chosen_method,
     form_of,
     next_method,
     object_of,
@@ -66,14 +68,16 @@ def stream_structured(  # noqa: PLR0913 - one argument per decision
     params: Mapping[str, Any],
     schema: object,
     *,
-    method: str | None = None,
+    method: str | None = AUTO,
     strict: bool | None = None,
 ) -> Flow[tuple[Streaming[ChatChunk, ChatCompletion], AskedObject]]:
     """Ask for an object as a stream, whose pieces are its JSON text; see `request.ask_structured`."""
     form = form_of(schema)
+    used = chosen_method(method)
+    fixed = used is not None
+    think_tags = wants_think_tags(setup.config, params)
     checked = check_messages(messages)
     headers = yield from setup.headers()
-    used: str | None = method
     while True:
         model = prepare_chat(setup.config, headers, checked, params).model
         used = used or best_method(model, setup.facts)
@@ -81,11 +85,10 @@ def stream_structured(  # noqa: PLR0913 - one argument per decision
         given = {**params, **request_fields(used, form, strict=strict)}
         call = prepare_chat(setup.config, headers, asked, given, streaming=True)
         try:
-            think_tags = wants_think_tags(setup.config, params)
-            streaming = yield from open_chat(call, setup, None if method else teaches, think_tags=think_tags)
+            streaming = yield from open_chat(call, setup, None if fixed else teaches, think_tags=think_tags)
         except XDMError as error:
-            used = None if method else next_method(used, error, model, setup.facts)
+            used = None if fixed else next_method(used, error, model, setup.facts)
             if used is None:
                 raise
         else:
-            return streaming, AskedObject(form, used, method is not None, model, setup.facts)
+            return streaming, AskedObject(form, used, fixed, model, setup.facts)

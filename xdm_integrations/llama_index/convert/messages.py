@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
 from mimetypes import guess_type
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
     CachePoint,
+    ChatMessage,
     CitableBlock,
     CitationBlock,
     DocumentBlock,
@@ -31,11 +33,6 @@ from xdm_integrations.core.chat.messages import assistant
 from xdm_integrations.core.chat.parts import audio_part, file_part, image_part, image_type, text_part
 from xdm_integrations.core.chat.tool_calls import ToolCall
 from xdm_integrations.core.errors.tree import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from llama_index.core.base.llms.types import ChatMessage
 
 TOOL_CALLS = "tool_calls"
 """Where LlamaIndex's readers look for calls, beside the blocks: wire form, with the server's own keys."""
@@ -60,6 +57,10 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A message holds what can't be sent; the error names its number, counted from 1.
     """
+    if not isinstance(messages, Sequence) or not all(isinstance(message, ChatMessage) for message in messages):
+        kinds = {type(message).__name__ for message in messages} if isinstance(messages, Sequence) else ()
+        shown = ", ".join(sorted(kinds)) or type(messages).__name__
+        raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
     answered = {message.additional_kwargs.get("tool_call_id") for message in messages if message.role == "tool"}
     wire: list[dict[str, Any]] = []
     for number, message in enumerate(messages, 1):
