@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 SECONDS = 280
 OTHER_NAMES = {"prompt", "stream", "stream_options", *OPTIONS}
-WITH_PYTHON = [page for page in PAGES if any(block.language in ("python", "py") for block in blocks(page))]
+TRANSLATION = re.compile(r"\.zh(-CN)?\.md$")
+"""Their code is the English pages', which `test_translations` and `tests/readme` prove: it is run once."""
+WITH_PYTHON = [
+    page
+    for page in PAGES
+    if not TRANSLATION.search(page.name) and any(block.language in ("python", "py") for block in blocks(page))
+]
 
 
 def name(page: Path) -> str:
@@ -31,7 +37,9 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
-def test_the_python_of_a_page_runs(page: Path, engine: Any) -> None:
+def test_the_python_of_a_page_runs(page: Path, engine: Any, request: pytest.FixtureRequest) -> None:
+    if any("embed" in block.code.lower() for block in blocks(page) if block.language == "python"):
+        engine = request.getfixturevalue("engine_with_vectors")
     given: list[tuple[str, int]] = []
     outputs: dict[int, str] = {}
     for block in blocks(page):

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.docs.pages import ROOT, blocks, tables
-from xdm_integrations.langchain import XDMLLM
-from xdm_integrations.llama_index import XDM
+from tests.scripted import http
+from xdm_integrations.langchain import XDMLLM, ChatXDM
+from xdm_integrations.llama_index import XDMChat
 
 PAGE = ROOT / "docs" / "migration.md"
-PAIRS = {"langchain": ("langchain_openai", XDMLLM), "llama_index": ("llama_index.llms.openai_like", XDM)}
 CODE = [block.code for block in blocks(PAGE) if block.language == "python"]
 TABLES = [table for table in tables(PAGE) if len(table[0]) == 2]
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 
 
-def pair(framework):
-    """Return the two blocks of a framework, and run neither where the old package isn't installed."""
-    pytest.importorskip(PAIRS[framework][0])
-    at = 0 if framework == "langchain" else 2
-    return CODE[at], CODE[at + 1]
+class Move(NamedTuple):
+    """One section: the class before and after, its number on the page, the endpoint, and what is answered."""
+
+    module: str
+    before: str
+    after: type[Any]
+    number: int
+    path: str
+    answer: str
+
+
+MOVES = [
+    Move("langchain_openai", "ChatOpenAI", ChatXDM, 0, CHAT, "The capital of France is Paris."),
+    Move("llama_index.llms.openai_like", "OpenAILike", XDMChat, 1, CHAT, "The capital of France is Paris."),
+    Move("langchain_openai", "OpenAI", XDMLLM, 2, COMPLETIONS, " Paris."),
+]
+each_move = pytest.mark.parametrize("move", MOVES, ids=lambda move: move.before)
+pytestmark = pytest.mark.filterwarnings("ignore")  # the other packages' own
+
+
+def pair(move):
+    """Return the two blocks of a section, and run neither where the old package isn't installed."""
+    pytest.importorskip(move.module)
+    return CODE[2 * move.number], CODE[2 * move.number + 1]
 
 
 def run(code):
@@ -31,45 +53,48 @@ def run(code):
     return namespace
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-@pytest.mark.filterwarnings("ignore")  # the other packages' own
-def test_before_and_after_give_the_same_answer(framework, engine, monkeypatch):
-    before, after = pair(framework)
+@each_move
+def test_before_and_after_give_the_same_answer(move, engine, monkeypatch):
+    before, after = pair(move)
     monkeypatch.setenv("XDM_BASE_URL", engine.base_url)
     monkeypatch.setenv("XDM_API_KEY", "local")
-    assert run(before)["answer"] == run(after)["answer"] == " Paris."
+    assert run(before)["answer"] == run(after)["answer"] == move.answer
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-@pytest.mark.filterwarnings("ignore")
-def test_before_and_after_ask_the_same_question(framework, server, monkeypatch):
-    before, after = pair(framework)
+@each_move
+def test_before_and_after_ask_the_same_question(move, server, monkeypatch):
+    choice = {"index": 0, "text": "yes", "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+    server.script = lambda _: http({"id": "1", "object": "any", "created": 1, "model": "m", "choices": [choice]})
+    before, after = pair(move)
     monkeypatch.setenv("XDM_BASE_URL", server.url)
     monkeypatch.setenv("XDM_API_KEY", "local")
     for code in (before, after):
         run(code)
     old, new = (json.loads(seen.body) for seen in server.requests)
-    first = old["prompt"][0] if isinstance(old["prompt"], list) else old["prompt"]
-    assert (first, old["model"], old["temperature"]) == (new["prompt"], new["model"], new["temperature"])
-    assert {seen.path for seen in server.requests} == {"/v1/completions"}
-    assert set(new) == {"prompt", "model", "temperature", "max_tokens"}
-    assert new["max_tokens"] == 256
+    for body in (old, new):
+        prompt = body.pop("prompt", None)
+        body["asked"] = body.pop("messages", prompt[0] if isinstance(prompt, list) else prompt)
+    assert {name: old[name] for name in ("asked", "model", "temperature")} == {
+        name: new[name] for name in ("asked", "model", "temperature")
+    }
+    assert {seen.path for seen in server.requests} == {move.path}
+    assert set(new) - {"max_tokens"} == {"asked", "model", "temperature"}
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-def test_no_more_than_the_import_and_the_name_change(framework):
-    at = 0 if framework == "langchain" else 2
+@each_move
+def test_no_more_than_the_import_and_the_name_change(move):
+    before, after = CODE[2 * move.number], CODE[2 * move.number + 1]
     changed = [
-        (old, new) for old, new in zip(CODE[at].splitlines(), CODE[at + 1].splitlines(), strict=True) if old != new
+        (old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new
     ]
     assert len(changed) == 2
     assert changed[0][0].startswith("from ")
-    assert re.sub(r"\w+\(", "(", changed[1][0], count=1) == re.sub(r"\w+\(", "(", changed[1][1], count=1)
+    old, new = (re.sub(r"\w+\(", "(", line, count=1).replace(", is_chat_model=True", "") for line in changed[1])
+    assert old == new
 
 
-def rows(framework):
-    table = TABLES[0] if framework == "langchain" else TABLES[1]
-    return [(re.findall(r"`(\w+)`", old), re.findall(r"`(\w+)`", new), new) for old, new in table]
+def rows(move):
+    return [(re.findall(r"`(\w+)", old), re.findall(r"`(\w+)", new), new) for old, new in TABLES[move.number]]
 
 
 def known(cls):
@@ -77,31 +102,36 @@ def known(cls):
     return {*fields, *(field.alias for field in fields.values() if field.alias)}
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-def test_the_arguments_that_are_the_same_exist(framework):
-    cls = PAIRS[framework][1]
-    same = {name for old, _, new in rows(framework) if "the same" in new for name in old} - {"model_name"}
+@each_move
+def test_the_arguments_that_are_the_same_exist(move):
+    same = {name for old, _, new in rows(move) if "the same" in new for name in old} - {"model_name"}
     assert len(same) > 10
-    assert same <= known(cls)
+    assert same <= known(move.after)
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-def test_the_arguments_that_are_new_exist_and_the_old_ones_are_refused(framework):
-    cls = PAIRS[framework][1]
-    for old, new, text in rows(framework):
-        if "the same" in text or not old:
+@each_move
+def test_the_arguments_that_are_new_exist_and_the_old_ones_are_refused(move):
+    for old, new, text in rows(move):
+        if "the same" in text:
             continue
-        assert {name for name in new if not name.startswith(("XDM", "HTTPS"))} <= known(cls)
-        for name in set(old) - known(cls):
+        named = {name for name in new if not name.startswith("XDM") and name != "HTTPS_PROXY"}
+        assert named <= known(move.after)
+        for name in set(old) - known(move.after):
             with pytest.raises(ValueError, match=name):
-                cls(**{name: "x"})
+                move.after(**{name: "x"})
 
 
-@pytest.mark.parametrize("framework", PAIRS)
-@pytest.mark.filterwarnings("ignore")
-def test_the_old_arguments_were_arguments(framework):
-    module = pytest.importorskip(PAIRS[framework][0])
-    cls = module.OpenAI if framework == "langchain" else module.OpenAILike
+@each_move
+def test_the_old_arguments_were_arguments(move):
+    cls = getattr(pytest.importorskip(move.module), move.before)
     accepted = known(cls) | set(inspect.signature(cls.__init__).parameters) | {"max_tokens"}
-    for old, _, _ in rows(framework):
+    for old, _, _ in rows(move):
         assert set(old) <= accepted
+
+
+def test_the_classes_that_are_named_exist():
+    (table,) = (table for table in tables(PAGE) if len(table[0]) == 3)
+    named = {name for row in table for name in re.findall(r"\w*XDM\w*", row[1])}
+    doors = [importlib.import_module(f"xdm_integrations.{door}") for door in ("langchain", "llama_index")]
+    assert len(named) >= 4
+    assert all(any(hasattr(door, name) for door in doors) for name in named)
