@@ -135,9 +135,12 @@ def test_a_text_that_fails_ends_the_call_or_is_left_out_of_what_is_delivered(sur
     assert caught.value.position == 3
     assert all("text 8" not in inputs_of(body) for body in bodies(server))
     delivered = {}
+    server.requests.clear()
     with pytest.raises(BadRequestError, match=r"^input 3: ") as caught:
         surface.embed(client, texts, stop_on_error=False, on_result=lambda i, outcome: delivered.update({i: outcome}))
     assert delivered.pop(3) is caught.value
+    served = [body for body in bodies(server) if "text 3" not in inputs_of(body)]
+    assert caught.value.usage == Usage(3 * len(served), 0, 3 * len(served))
     assert delivered == {i: vector_of(text) for i, text in enumerate(texts) if i != 3}
 
 

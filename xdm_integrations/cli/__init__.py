@@ -5,6 +5,7 @@
     xdm quota                             what is left of the key's budget
     xdm complete "Once upon a time"       one answer
     xdm batch prompts.jsonl -o out.jsonl  many, concurrently; run again to go on
+    xdm embed texts.jsonl -o out.jsonl    vectors of many texts, likewise
 
 Needs the extra `cli` (click and rich), which nothing else in the package loads.
 """

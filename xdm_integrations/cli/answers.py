@@ -1,4 +1,4 @@
-"""The file of answers of `xdm batch`, which survives whatever happens.
+"""The file of answers of `xdm batch` and of vectors of `xdm embed`, which survives whatever happens.
 
 Every answer is one line, handed to the system as it arrives, so that a run that is interrupted or
 killed loses nothing but what was still on its way. The disk is waited for every hundred answers, every
@@ -77,14 +77,18 @@ class Answers:
     Args:
         path: The file; it is made if it doesn't exist.
         params: What the answers are made with: the model and the sampling parameters.
+        asked: The name of the field with the prompt.
+        answer: The name of the field that every answer has.
 
     Raises:
         click.UsageError: The file can't be opened, holds something else, or holds answers that
             were made with other parameters. It is as it was.
     """
 
-    def __init__(self, path: Path, params: dict[str, Any]) -> None:
+    def __init__(self, path: Path, params: dict[str, Any], *, asked: str = "prompt", answer: str = "text") -> None:
         self._params = params
+        self._asked, self._answer = asked, answer
+        self._command = click.get_current_context().info_name
         self._records: list[_Record] = []
         self._unsynced = 0
         self._synced_at = time.monotonic()
@@ -102,7 +106,7 @@ class Answers:
 
     def add(self, task: Task, record: dict[str, Any]) -> None:
         """Append what came of a prompt; now and then, wait until the disk has it."""
-        head = {"line": task.line, **({} if task.id is None else {"id": task.id}), "prompt": task.prompt}
+        head = {"line": task.line, **({} if task.id is None else {"id": task.id}), self._asked: task.prompt}
         at = self._file.seek(0, os.SEEK_END)
         self._file.write(_dump({**head, "params": self._params, **record}))
         self._file.flush()
@@ -176,18 +180,18 @@ class Answers:
         self._file.seek(0)
         at, data = 0, b"\n"
         for number, data in enumerate(self._file, 1):
-            record = _parse(data)
+            record = self._parse(data)
             if record is None:
                 if _is_cut(data):
                     break
                 raise click.UsageError(
-                    f"--output: {self._path}, line {number}, was not written by `xdm batch`. Name a file of its "
-                    f"answers, or one that doesn't exist yet. Nothing was changed."
+                    f"--output: {self._path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
+                    f"its answers, or one that doesn't exist yet. Nothing was changed."
                 )
             answered = "error" not in record
             if answered and record["params"] != self._params:
                 raise click.UsageError(self._made_otherwise(record["params"]))
-            mark = _mark(record.get("id"), record["prompt"])
+            mark = _mark(record.get("id"), record[self._asked])
             self._records.append(_Record(at, record["line"], mark, answered))
             at += len(data)
         else:
@@ -196,6 +200,21 @@ class Answers:
                 self._file.flush()
             return
         self._file.truncate(at)
+
+    def _parse(self, data: bytes) -> dict[str, Any] | None:
+        """Return a line of the file of answers, or None if it isn't one of ours."""
+        try:
+            record = json.loads(data.decode())
+        except (ValueError, RecursionError):
+            return None
+        ours = (
+            isinstance(record, dict)
+            and isinstance(record.get("line", ""), (int, type(None)))
+            and isinstance(record.get(self._asked), (str, list))
+            and isinstance(record.get("params"), dict)
+            and (self._answer in record or "error" in record)
+        )
+        return record if ours else None
 
     def _made_otherwise(self, params: dict[str, Any]) -> str:
         names = [name for name in {**params, **self._params} if params.get(name) != self._params.get(name)]
@@ -224,22 +243,6 @@ def _lock(file: BinaryIO) -> None:
         raise click.UsageError(f"--output: another run is writing to {file.name}.") from None
     except OSError:  # some network disks have no locks
         return
-
-
-def _parse(data: bytes) -> dict[str, Any] | None:
-    """Return a line of the file of answers, or None if it isn't one of ours."""
-    try:
-        record = json.loads(data.decode())
-    except (ValueError, RecursionError):
-        return None
-    ours = (
-        isinstance(record, dict)
-        and isinstance(record.get("line", ""), (int, type(None)))
-        and isinstance(record.get("prompt"), (str, list))
-        and isinstance(record.get("params"), dict)
-        and ("text" in record or "error" in record)
-    )
-    return record if ours else None
 
 
 def _is_cut(data: bytes) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Failures that are listed at the end; the file has them all."""
-_FATAL = (AuthenticationError, PermissionDeniedError, InsufficientQuotaError, ModelUnavailableError)
+FATAL = (AuthenticationError, PermissionDeniedError, InsufficientQuotaError, ModelUnavailableError)
 """Errors that every other prompt would meet too."""
 
 
@@ -148,7 +148,7 @@ class _Run:
         if isinstance(outcome, XDMError):
             self.failures.append((task, outcome))
             self._answers.add(task, {"error": error_as_dict(outcome)})
-            if isinstance(outcome, _FATAL):
+            if isinstance(outcome, FATAL):
                 raise _FatalError(outcome)
         else:
             self._answered += 1

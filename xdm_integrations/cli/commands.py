@@ -15,6 +15,7 @@ from xdm_integrations._version import __version__
 from .batch import batch
 from .complete import complete
 from .doctor import doctor
+from .embed import embed
 from .options import FAILED, INTERRUPTED, Options, client_options, screen
 
 
@@ -85,4 +86,5 @@ def quota(options: Options) -> None:
 
 xdm.add_command(complete)
 xdm.add_command(batch)
+xdm.add_command(embed)
 xdm.add_command(doctor)

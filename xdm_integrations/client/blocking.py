@@ -350,7 +350,8 @@ class Client(Settings):
 
         Raises:
             ConfigurationError: Something can't be sent; no byte was.
-            XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
+            XDMError: A text has no vector. `.position` is its number, where the server refused just this one;
+                `.usage` has the token counts of the requests that were answered.
         """
         if not texts and not isinstance(texts, str):
             return Embeddings()

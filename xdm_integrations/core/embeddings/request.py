@@ -144,11 +144,12 @@ class EmbeddingPlan:
         """Return the vectors of all texts.
 
         Raises:
-            XDMError: A text has none: the first one's error.
+            XDMError: A text has none: the first one's error, with the `usage` of the others.
         """
         rows = []
         for outcome in outcomes:
             if isinstance(outcome, XDMError):
+                outcome.usage = usage
                 raise outcome
             rows.append(outcome)
         return Embeddings(tuple(rows), usage, self._common.get("model", ""), tuple(self._request_ids))

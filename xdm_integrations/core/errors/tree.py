@@ -60,10 +60,12 @@ class XDMError(Exception):
         request_id: The gateway's id of the request, to quote in a support request, or None.
         retry: Whether the same request may be sent again: "never", "once" or "backoff".
         position: The number of the text that was refused, from 0; None where no single text is known to be at fault.
+        usage: Token counts (`Usage`) of the requests of `embed` that were answered although the call failed, or None.
     """
 
     default_retry: ClassVar[Retry] = "never"
     position: int | None = None
+    usage: Any = None  # the type is of a layer above
 
     def __init__(
         self,
