@@ -169,7 +169,7 @@ BAD = {
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 @pytest.mark.parametrize("schema", [Pet, JSON_SCHEMA], ids=["class", "dictionary"])
 @pytest.mark.parametrize(("reply", "error"), BAD.values(), ids=BAD)
-def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, server, reply, error, schema, method):
+def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, server, reply, error, schema, method):  # noqa: PLR0913, PLR0917 - a column each
     server.script = [http(reply)]
     chat = world.chat(server)
     with pytest.raises(error):
@@ -190,7 +190,7 @@ def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, s
         ([delta(refusal="I "), delta(refusal="won't.")], "stop", ModelRefusalError),
     ],
 )
-def test_streams_that_are_not_the_object_raise_at_their_end(world, server, schema, events, finish, error):
+def test_streams_that_are_not_the_object_raise_at_their_end(world, server, schema, events, finish, error):  # noqa: PLR0913, PLR0917 - a column each
     server.script = [chat_stream(*events, finish=finish)]
     with pytest.raises(error):
         world.stream(world.chat(server).with_structured_output(schema), "x")

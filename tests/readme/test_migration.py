@@ -84,9 +84,7 @@ def test_before_and_after_ask_the_same_question(move, server, monkeypatch):
 @each_move
 def test_no_more_than_the_import_and_the_name_change(move):
     before, after = CODE[2 * move.number], CODE[2 * move.number + 1]
-    changed = [
-        (old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new
-    ]
+    changed = [(old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
     assert len(changed) == 2
     assert changed[0][0].startswith("from ")
     old, new = (re.sub(r"\w+\(", "(", line, count=1).replace(", is_chat_model=True", "") for line in changed[1])

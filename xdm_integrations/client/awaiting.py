@@ -179,20 +179,6 @@ class AsyncClient(Settings):
                 return loop.result(completion)
             loop.add(tasks, await carry_out_async(tasks))
 
-    async def stream_structured(
-        self,
-        messages: Messages,
-        schema: Mapping[str, Any],
-        *,
-        method: str | None = None,
-        strict: bool | None = None,
-        on_retry: OnRetry = None,
-        **params: Unpack[ChatParams],
-    ) -> AsyncObjectStream:
-        """See `Client.stream_structured`."""
-        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
-        return AsyncObjectStream(*(await self._run(flow, on_retry)))
-
     async def embed(  # noqa: PLR0913 - one argument per setting
         self,
         texts: Texts,

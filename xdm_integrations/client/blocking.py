@@ -304,23 +304,6 @@ class Client(Settings):
                 return loop.result(completion)
             loop.add(tasks, carry_out(tasks))
 
-    def stream_structured(
-        self,
-        messages: Messages,
-        schema: Mapping[str, Any],
-        *,
-        method: str | None = None,
-        strict: bool | None = None,
-        on_retry: OnRetry = None,
-        **params: Unpack[ChatParams],
-    ) -> ObjectStream:
-        """Return the answer of `chat_structured` piece by piece: `stream.asked.read(stream.completion)` is its object.
-
-        A model that ignores the method is known by that at the end only; the next call asks in another way.
-        """
-        flow = stream_structured(self._setup, messages, params, schema, method=method, strict=strict)
-        return ObjectStream(*self._run(flow, on_retry))
-
     def embed(  # noqa: PLR0913 - one argument per setting
         self,
         texts: Texts,
