@@ -275,6 +275,12 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
 
     # Ours
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "profile":  # LangChain sets it while it validates, and to validate that would never end
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def _call(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any], run: Any, verb: str
     ) -> tuple[str, tuple[Any, ...], Params]:

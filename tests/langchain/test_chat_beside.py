@@ -1,0 +1,165 @@
+"""`ChatXDM` beside the rest of LangChain: chains, fallbacks, and whoever counts tokens."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import ConfigurableField
+
+from tests.scripted import http
+from tests.wire.chat import answer, talking
+from xdm_integrations import ModelUnavailableError, RateLimitError
+from xdm_integrations.langchain import XDMLLM, ChatXDM
+
+COUNTS = (7, 3, 10)
+METHODS = pytest.mark.parametrize("method", ["invoke", "stream", "batch", "streaming"])
+
+
+def ask(world, server, method, callbacks=None):
+    """Ask in one of the ways; return the counts that are expected in sum."""
+    server.script = talking("hi")
+    chat = world.chat(server, model="gpt-4o-mini", streaming=True if method == "streaming" else None)
+    config = {"callbacks": callbacks} if callbacks else None
+    if method == "batch":
+        world.batch(chat, ["x"] * 3, config)
+        return tuple(3 * count for count in COUNTS)
+    getattr(world, "stream" if method == "stream" else "invoke")(chat, "x", config)
+    return COUNTS
+
+
+@METHODS
+def test_langchains_own_handler_counts(world, server, method):
+    handler = UsageMetadataCallbackHandler()
+    expected = ask(world, server, method, [handler])
+    counted = handler.usage_metadata["served-model"]
+    assert tuple(counted[f"{name}_tokens"] for name in ("input", "output", "total")) == expected
+
+
+@METHODS
+def test_get_openai_callback_counts(world, server, method):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # langchain-community announces its end
+        manager = pytest.importorskip("langchain_community.callbacks.manager")
+    with manager.get_openai_callback() as counter:
+        expected = ask(world, server, method)
+    assert (counter.prompt_tokens, counter.completion_tokens, counter.total_tokens) == expected
+
+
+@METHODS
+def test_openinference_counts(world, server, method):
+    openinference = pytest.importorskip("openinference.instrumentation.langchain")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = openinference.LangChainInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        expected = ask(world, server, method)
+    finally:
+        instrumentor.uninstrument()
+    spans = [span.attributes for span in exporter.get_finished_spans()]
+    counted = tuple(
+        sum(span.get(f"llm.token_count.{name}", 0) for span in spans) for name in ("prompt", "completion", "total")
+    )
+    assert counted == expected
+    assert {span["openinference.span.kind"] for span in spans} == {"LLM"}
+
+
+@METHODS
+def test_langfuse_counts(world, server, method):
+    langfuse = pytest.importorskip("langfuse")
+    import json
+
+    from langfuse.langchain import CallbackHandler
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, key = InMemorySpanExporter(), f"pk-chat-{world.is_async}-{method}"
+    client = langfuse.Langfuse(
+        public_key=key,
+        secret_key="sk",
+        base_url="http://127.0.0.1:9",
+        span_exporter=exporter,
+        tracer_provider=TracerProvider(),
+    )
+    try:
+        expected = ask(world, server, method, [CallbackHandler(public_key=key)])
+        client.flush()
+    finally:
+        client.shutdown()
+    name = "langfuse.observation.usage_details"
+    usages = [json.loads(span.attributes[name]) for span in exporter.get_finished_spans() if name in span.attributes]
+    assert tuple(sum(usage[name] for usage in usages) for name in ("input", "output", "total")) == expected
+
+
+def test_several_answers_are_counted_once(world, server):
+    handler = UsageMetadataCallbackHandler()
+    choices = [{"index": i, "message": {"content": "hi"}, "finish_reason": "stop"} for i in (0, 1)]
+    server.script = [http({**answer(), "choices": choices})]
+    world.invoke(world.chat(server, n=2), "x", {"callbacks": [handler]})
+    assert handler.usage_metadata["served-model"]["total_tokens"] == 10
+
+
+def test_chains_read_templates_and_write_texts(world, server):
+    server.script = talking("hi")
+    chain = (
+        ChatPromptTemplate.from_messages([("system", "s"), ("human", "{it}")]) | world.chat(server) | StrOutputParser()
+    )
+    assert world.invoke(chain, {"it": "x"}) == "hi"
+    assert "".join(world.stream(chain, {"it": "x"})) == "hi"
+    assert world.batch(chain, [{"it": "x"}] * 2) == ["hi"] * 2
+
+
+def test_another_model_steps_in_where_one_is_not_available(world, server):
+    def script(seen):
+        if seen.method == "GET":
+            return http("", 404)
+        gone = {"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}
+        return http(gone, 404) if seen.json["model"] == "m" else talking("hi")(seen)
+
+    server.script = script
+    first, second = world.chat(server, max_retries=0), world.chat(server, model="other")
+    chain = first.with_fallbacks([second], exceptions_to_handle=(ModelUnavailableError,))
+    assert world.invoke(chain, "x").content == "hi"
+    assert world.invoke(first.bind(model="other"), "x").content == "hi"
+
+
+def test_langchains_own_retries_work(world, server):
+    busy = http({"error": {"message": "slow down"}}, 429)
+    server.script = lambda seen: busy if len(server.requests) == 1 else talking("hi")(seen)
+    chain = world.chat(server, max_retries=0).with_retry(
+        retry_if_exception_type=(RateLimitError,), stop_after_attempt=2, wait_exponential_jitter=False
+    )
+    assert world.invoke(chain, "x").content == "hi"
+
+
+def test_fields_and_models_are_configurable(world, server):
+    server.script = talking("hi")
+    chat = world.chat(server)
+    chain = chat.configurable_fields(temperature=ConfigurableField(id="warmth"))
+    world.invoke(chain, "x", {"configurable": {"warmth": 0.5}})
+    assert server.requests[-1].json["temperature"] == 0.5
+    other = world.chat(server, model="other")
+    chain = chat.configurable_alternatives(ConfigurableField(id="which"), default_key="one", two=other)
+    world.invoke(chain, "x", {"configurable": {"which": "two"}})
+    assert server.requests[-1].json["model"] == "other"
+
+
+def test_tags_and_names_reach_callbacks(world, server, recorder):
+    server.script = talking("hi")
+    chain = world.chat(server).with_config(tags=["t"], run_name="n", callbacks=[recorder])
+    assert world.invoke(chain, "x").content == "hi"
+    assert recorder.run.name == "n"
+
+
+def test_chat_and_completions_share_nothing_but_the_gateway():
+    assert ChatXDM().model != XDMLLM().model
+    assert ChatXDM()._llm_type != XDMLLM()._llm_type
