@@ -26,7 +26,8 @@ def summed(chunks):
 def ask(request, world, server):
     """Ask for an answer with these fields of its message, whole or streamed, and return the message."""
 
-    def asked(content="hi", *, settings=None, usage=USAGE, headers=None, logprobs=None, finish=None, **message):  # noqa: PLR0913 - a column each
+    def asked(content="hi", *, settings=None, usage=USAGE, headers=None, finish=None, **message):
+        logprobs = message.pop("logprobs", None)
         body = answer(content, usage=usage, finish=finish, **message)
         choice = body["choices"][0]
         if logprobs is not None:

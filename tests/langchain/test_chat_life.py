@@ -25,6 +25,13 @@ from tests.wire.chat import answer, chat_stream, delta, talking
 from xdm_integrations import ConfigurationError, XDMError, __version__
 from xdm_integrations.langchain import ChatXDM
 
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+
+
+def run(program):
+    """Run a program in a Python of its own."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - this Python
+
 
 @pytest.fixture
 def server(server):
@@ -74,11 +81,11 @@ def test_connections_are_reused_and_closed(world, server):
 @pytest.mark.parametrize(
     "copied",
     [
-        lambda chat: pickle.loads(pickle.dumps(chat)),
+        lambda chat: pickle.loads(pickle.dumps(chat)),  # noqa: S301 - just made here
         copy.deepcopy,
         copy.copy,
         lambda chat: chat.model_copy(update={"temperature": 0.5}),
-        lambda chat: pickle.loads(pickle.dumps(chat.bind_tools([{"type": "function", "function": {"name": "f"}}]))),
+        lambda chat: pickle.loads(pickle.dumps(chat.bind_tools([FUNCTION]))),  # noqa: S301 - just made here
     ],
     ids=["pickle", "deepcopy", "copy", "model_copy", "pickle of a bound one"],
 )
@@ -100,7 +107,7 @@ def test_a_forked_child_asks_by_itself(server):
         "child = os.fork()\nassert chat.invoke('x').content == 'hi'\n"
         "if not child: os._exit(0)\nassert os.waitpid(child, 0)[1] == 0\nchat.close()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
     assert len({seen.connection for seen in server.requests}) == 2
 
@@ -138,7 +145,7 @@ def test_the_import_is_light_and_construction_fast():
         "ChatXDM(model='m')\nstart = time.process_time()\n"
         "for _ in range(20): ChatXDM(model='m')\nassert (time.process_time() - start) / 20 < 0.005"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -168,8 +168,9 @@ BAD = {
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 @pytest.mark.parametrize("schema", [Pet, JSON_SCHEMA], ids=["class", "dictionary"])
-@pytest.mark.parametrize(("reply", "error"), BAD.values(), ids=BAD)
-def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, server, reply, error, schema, method):  # noqa: PLR0913, PLR0917 - a column each
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, server, bad, schema, method):
+    reply, error = bad
     server.script = [http(reply)]
     chat = world.chat(server)
     with pytest.raises(error):
@@ -182,16 +183,16 @@ def test_what_is_not_the_object_raises_or_stands_beside_the_raw_message(world, s
 
 @pytest.mark.parametrize("schema", [Pet, JSON_SCHEMA], ids=["class", "dictionary"])
 @pytest.mark.parametrize(
-    ("events", "finish", "error"),
+    ("answer_of", "error"),
     [
-        (["I don't know."], "stop", OutputParserException),
-        (['{"name": "A', 'da", "kind": "cat"'], "length", OutputParserException),
-        (['{"name": "Ada", "kind": "cat", "friends": ['], "stop", OutputParserException),
-        ([delta(refusal="I "), delta(refusal="won't.")], "stop", ModelRefusalError),
+        (chat_stream("I don't know."), OutputParserException),
+        (chat_stream('{"name": "A', 'da", "kind": "cat"', finish="length"), OutputParserException),
+        (chat_stream('{"name": "Ada", "kind": "cat", "friends": ['), OutputParserException),
+        (chat_stream(delta(refusal="I "), delta(refusal="won't.")), ModelRefusalError),
     ],
 )
-def test_streams_that_are_not_the_object_raise_at_their_end(world, server, schema, events, finish, error):  # noqa: PLR0913, PLR0917 - a column each
-    server.script = [chat_stream(*events, finish=finish)]
+def test_streams_that_are_not_the_object_raise_at_their_end(world, server, schema, answer_of, error):
+    server.script = [answer_of]
     with pytest.raises(error):
         world.stream(world.chat(server).with_structured_output(schema), "x")
 
