@@ -431,7 +431,7 @@ def test_wrong_arguments_are_refused_before_any_byte(  # noqa: PLR0913, PLR0917 
 def test_what_is_no_prompt_and_no_message_is_refused(
     world: World, server: ScriptedServer, chat: XDMChat, method: str, asked: Any
 ) -> None:
-    with pytest.raises(ConfigurationError, match="prompt|messages"):
+    with pytest.raises(ConfigurationError, match=r"prompt|messages"):
         world.ask_messages(chat, method, asked)
     assert not server.requests
 

@@ -13,6 +13,7 @@ from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from xdm_integrations.core.chat.messages import user
+from xdm_integrations.core.chat.parameters import THINK_TAGS
 from xdm_integrations.core.chat.windows import context_window
 from xdm_integrations.core.errors.tree import ConfigurationError
 
@@ -21,7 +22,7 @@ from .chat_structured import OURS, ObjectCall, aobjects, objects
 from .convert import chat as convert
 from .convert.messages import to_wire
 from .convert.tools import as_tool, choice_of, selections
-from .instrumentation import Instrumented, chat_events, completion_events, span
+from .instrumentation import Instrumented, chat_events, completion_events, span, with_options
 from .llm_structured import ended, started, with_react
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
@@ -359,7 +360,10 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
     # What the methods share.
 
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return for_one_call(super()._params(given), given, self.additional_kwargs)
+        call = with_options(given)
+        think_tags = call.pop(THINK_TAGS, None)
+        params = for_one_call(super()._params(call), call, self.additional_kwargs)
+        return params if think_tags is None else {**params, THINK_TAGS: think_tags}
 
     def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
         def work() -> Item:
