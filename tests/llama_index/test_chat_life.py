@@ -402,12 +402,17 @@ def test_a_local_server_needs_no_key_and_the_environment_gives_key_and_address(
 def test_thoughts_in_tags_are_reasoning_where_that_is_wanted(
     world: World, server: ScriptedServer, chat: XDMChat
 ) -> None:
-    chat.think_tags = True
     for script in (
         http(answer("<think>hm</think>ok")),
         stream(delta("<thi"), delta("nk>hm</think>"), delta("ok"), delta(finish="stop"), counts(), DONE),
     ):
         server.script = [script]
-        response = world.ask(chat, "stream_chat" if len(script) > 1 else "chat")
+        method = "stream_chat" if len(script) > 1 else "chat"
+        assert text_of(world.ask(chat, method)) == "<think>hm</think>ok"
+        by_call = world.ask(chat, method, think_tags=True)
+        chat.think_tags = True
+        response = world.ask(chat, method)
+        chat.think_tags = False
+        assert by_call.message == response.message
         assert [block.block_type for block in response.message.blocks] == ["thinking", "text"]
         assert text_of(response) == "ok"

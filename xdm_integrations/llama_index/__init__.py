@@ -1,4 +1,4 @@
-"""LlamaIndex: `XDM`, the gateway's text completions as an LLM, and `XDMEmbedding`.
+"""LlamaIndex: `XDMChat`, the gateway's chat as an LLM, `XDM`, its text completions, and `XDMEmbedding`.
 
     >>> from xdm_integrations.llama_index import XDM
     >>> llm = XDM(temperature=0)            # key from XDM_API_KEY

@@ -13,6 +13,7 @@ from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from xdm_integrations.core.chat.messages import user
+from xdm_integrations.core.chat.parameters import THINK_TAGS
 from xdm_integrations.core.chat.windows import context_window
 from xdm_integrations.core.errors.tree import ConfigurationError
 
@@ -21,7 +22,7 @@ from .chat_structured import OURS, ObjectCall, aobjects, objects
 from .convert import chat as convert
 from .convert.messages import to_wire
 from .convert.tools import as_tool, choice_of, selections
-from .instrumentation import Instrumented, chat_events, completion_events, span
+from .instrumentation import Instrumented, chat_events, completion_events, span, with_options
 from .llm_structured import ended, started, with_react
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from llama_index.core.types import Model
     from typing_extensions import Unpack
 
+    from xdm_integrations.client.streams import AsyncChatStream, ChatStream
     from xdm_integrations.core.chat.parameters import ChatParams
 
 # LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
@@ -356,50 +358,53 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)  # type: ignore[arg-type] # it takes any template
         return aobjects(self, ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args))
 
-    # What the methods share.
+    # What the methods share. What can't be sent is refused before the events begin: LlamaIndex takes less in its own.
 
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return for_one_call(super()._params(given), given, self.additional_kwargs)
+        call = with_options(given)
+        think_tags = call.pop(THINK_TAGS, None)
+        params = for_one_call(super()._params(call), call, self.additional_kwargs)
+        return params if think_tags is None else {**params, THINK_TAGS: think_tags}
 
     def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
-        def work() -> Item:
-            params = self._params(kwargs)
-            return shape.response(self._sync_client().chat(_sent(asked), **params), one_call=_one_call(params))
-
-        return Instrumented(shape.events, self, asked, kwargs).run(work)
+        sent, params = _sent(asked), self._params(kwargs)
+        return Instrumented(shape.events, self, asked, kwargs).run(
+            lambda: shape.response(self._sync_client().chat(sent, **params), one_call=_one_call(params))
+        )
 
     async def _aanswer(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Item:
+        sent, params = _sent(asked), self._params(kwargs)
+
         async def work() -> Item:
-            params = self._params(kwargs)
-            return shape.response(await self._async_client().chat(_sent(asked), **params), one_call=_one_call(params))
+            return shape.response(await self._async_client().chat(sent, **params), one_call=_one_call(params))
 
         return await Instrumented(shape.events, self, asked, kwargs).arun(work)
 
     def _stream(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Generator[Item, None, None]:
-        params = self._params(kwargs)
+        sent, params = _sent(asked), self._params(kwargs)
 
-        def shown(stream: Any) -> Generator[Item, None, None]:
+        def shown(stream: ChatStream) -> Generator[Item, None, None]:
             so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
             return items(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
-        return streamed(call, lambda: self._sync_client().stream_chat(_sent(asked), **params), shown)
+        return streamed(call, lambda: self._sync_client().stream_chat(sent, **params), shown)
 
     async def _astream(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
-        params = self._params(kwargs)
+        sent, params = _sent(asked), self._params(kwargs)
 
-        def shown(stream: Any) -> AsyncGenerator[Item, None]:
+        def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
             so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
             return aitems(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
-        return await astreamed(call, lambda: self._async_client().stream_chat(_sent(asked), **params), shown)
+        return await astreamed(call, lambda: self._async_client().stream_chat(sent, **params), shown)
 
 
 def _prompt(prompt: object) -> str:
