@@ -186,4 +186,4 @@ def test_an_example_is_short_and_says_what_it_teaches(path):
         assert len(text.splitlines()) <= 40
         assert "\n# Output:\n# " in text
         code = text.partition("# Output:")[0]
-        assert "served()" in code or "served(ANSWERS)" in code
+        assert "with served(" in code

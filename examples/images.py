@@ -1,0 +1,34 @@
+"""Show the model a picture: a data URL is the safe form, since gateways fetch other URLs themselves."""
+
+import base64
+import struct
+import zlib
+
+from served import served
+
+from xdm_integrations import Client
+
+
+def red_square(side: int) -> bytes:
+    """Return a small PNG."""
+    rows = zlib.compress((b"\0" + b"\xff\0\0" * side) * side)
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    framed = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+url = f"data:image/png;base64,{base64.b64encode(red_square(8)).decode()}"
+message = {
+    "role": "user",
+    "content": [
+        {"type": "text", "text": "What colour is this?"},
+        {"type": "image_url", "image_url": {"url": url}},
+    ],
+}
+ANSWERS = [{"role": "assistant", "content": "Red."}]  # the local models can't see: without a key, a stand-in answers
+
+with served(ANSWERS), Client(model="gpt-4o-mini") as client:
+    print(client.chat([message]).text)
+
+# Output:
+# Red.
