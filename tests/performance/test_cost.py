@@ -1,19 +1,14 @@
-"""The cost per token and per call, in function calls: a number that no machine's speed changes.
+"""The cost of completions per token and per call, in function calls.
 
-`sys.setprofile` counts every call, Python's and C's, in the calling thread. The difference between
-a long and a short stream is what the tokens cost; a longer one shows whether that grows. The bound
-is the floor, counted in the same run: plain requests or aiohttp, and the framework over an LLM that
+The bound is the floor, counted in the same run: plain requests or aiohttp, and the framework over an LLM that
 answers from memory (both from `benchmarks/`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -30,36 +25,11 @@ from benchmarks.plain import (
     plain_session,
     plain_stream,
 )
+from tests.performance.counting import calls_of, per_call, per_token
 from tests.scripted import DONE, ScriptedServer, chunk, completion, http, stream, usage_chunk
 from xdm_integrations import AsyncClient, Client
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SHORT, LONG, LONGEST = 500, 1500, 4500
-
-
-def calls_of(work: Callable[[], Any]) -> int:
-    """Return how many functions `work` calls in this thread."""
-    count = 0
-
-    def note(frame: Any, event: str, arg: Any) -> None:
-        nonlocal count
-        if event in ("call", "c_call"):
-            count += 1
-
-    work()  # imports, connections and caches don't count
-    gc.collect()  # nor does what earlier tests have left to be finalized
-    gc.disable()
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return count
 
 
 @pytest.fixture(autouse=True)
@@ -184,12 +154,6 @@ def llama_index_chat_memory(url, count):
     return lambda: sum(1 for _ in unobserved(llama_index_from_memory(count)).stream_chat([ChatMessage("x")]))
 
 
-def per_token(make, url):
-    """Return the calls per token, and those of the later tokens of a long stream."""
-    short, long, longest = (calls_of(make(url, count)) for count in (SHORT, LONG, LONGEST))
-    return (long - short) / (LONG - SHORT), (longest - long) / (LONGEST - LONG)
-
-
 FLOORS = {
     client_stream: ([plain_sync], 1.2),
     client_astream: ([plain_async], 1.7),
@@ -250,18 +214,6 @@ def test_a_blocking_call_costs_less_than_plain_code_and_the_framework(framework,
     cost, floor = (calls_of(lambda one=one: getattr(one, ask)("x")) for one in (llm, bare))
     llm.close()
     assert cost <= (floor + plain) * 0.7
-
-
-def per_call(call):
-    """Return the calls of functions per awaited call, in a loop that runs already."""
-
-    async def many(count):
-        for _ in range(count):
-            await call()
-
-    loop = asyncio.new_event_loop()
-    few, more = (calls_of(lambda count=count: loop.run_until_complete(many(count))) for count in (10, 30))
-    return loop, (more - few) / 20
 
 
 @pytest.mark.parametrize("framework", ["langchain", "llama_index"])
