@@ -8,7 +8,7 @@ from xdm_integrations.langchain import ChatXDM
 
 
 @tool
-def get_weather(city: str) -> str:
+def get_weather(city: str) -> str:  # noqa: ARG001 - the answer is made up
     """The weather in a city."""
     return "18 degrees and sunny"
 

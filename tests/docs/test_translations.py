@@ -10,9 +10,7 @@ from tests.readme.test_readme import headings, links, names
 ENGLISH_ONLY = {"command-line.md"}
 """Shown in English on the Chinese site, as the reference is."""
 PAGES = sorted(
-    path
-    for path in (ROOT / "docs").glob("*.md")
-    if not path.name.endswith(".zh.md") and path.name not in ENGLISH_ONLY
+    path for path in (ROOT / "docs").glob("*.md") if not path.name.endswith(".zh.md") and path.name not in ENGLISH_ONLY
 )
 
 
