@@ -65,6 +65,10 @@ class Pieces:
 
     def chunks(self, piece: ChatChunk) -> Iterator[ChatGenerationChunk]:
         """Yield what a piece of the first choice becomes. Calls have chunks of their own, as LangChain needs them."""
+        text, _, _, *more = piece
+        if text and not self._blocks and not any(more):  # what most pieces are
+            yield ChatGenerationChunk(message=AIMessageChunk(content=text))
+            return
         if piece.text or piece.reasoning or piece.refusal or piece.logprobs:
             yield self._words(piece)
         if piece.tool_calls:
