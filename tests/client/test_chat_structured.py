@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import NotRequired, TypedDict
 
 from tests.scripted import http
+from tests.wire.chat import calling, chat_stream, tool_call
 from xdm_integrations import APIResponseError, ConfigurationError, ContentFilterError
 
 CITY = {
@@ -151,3 +152,42 @@ def test_a_form_that_cannot_be_asked_for_is_refused_before_a_byte_is_sent(surfac
     with pytest.raises(ConfigurationError):
         surface.run(client.chat_structured("x", wrong if wrong != {"type": "object"} else {"type": "array"}))
     assert server.requests == []
+
+
+def test_an_object_streams_as_its_text_and_is_read_at_the_end(surface, server):
+    server.script = [chat_stream('{"name": "Bern", ', '"people": 134000}')]
+    chunks, stream = objects_of(surface, server)
+    assert "".join(chunk.text for chunk in chunks) == '{"name": "Bern", "people": 134000}'
+    assert stream.asked.method == "json_schema"
+    assert stream.asked.read(stream.completion) == {"name": "Bern", "people": 134000}
+    assert server.requests[0].json["stream"] is True
+
+
+def test_a_stream_is_asked_for_in_another_way_where_the_server_refuses_the_first(surface, server):
+    refusal = http({"error": {"message": "This response_format type is unavailable now"}}, status=400)
+    call = calling(tool_call("City", {"name": "Bern", "people": 134000}))
+    server.script = lambda seen: refusal if "response_format" in seen.json else call
+    _, stream = objects_of(surface, server)
+    assert stream.asked.method == "named_tool"
+    assert stream.asked.read(stream.completion) == {"name": "Bern", "people": 134000}
+
+
+def test_a_stream_in_words_is_no_object_and_says_whether_another_way_is_left(surface, server):
+    server.script = [chat_stream("It is a city.")]
+    for params, left in (({}, True), ({"method": "prompt"}, False)):
+        _, stream = objects_of(surface, server, **params)
+        with pytest.raises(APIResponseError, match="It is a city") as caught:
+            stream.asked.read(stream.completion)
+        assert stream.asked.learn(caught.value) is left
+
+
+def objects_of(surface, server, **params):
+    """Return the chunks of a stream for a city, and the stream."""
+    stream = surface.call(surface.client(base_url=server.url), "stream_structured", "A city?", CITY, **params)
+    if not surface.is_async:
+        return list(stream), stream
+
+    async def read():
+        return [chunk async for chunk in stream]
+
+    return surface.run(read()), stream

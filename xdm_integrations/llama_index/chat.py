@@ -20,6 +20,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from .chat_settings import ChatFields, for_one_call
 from .chat_structured import OURS, ObjectCall, aobjects, objects
 from .convert import chat as convert
+from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import to_wire
 from .convert.tools import as_tool, choice_of, selections
 from .instrumentation import Instrumented, chat_events, completion_events, span, with_options
@@ -57,8 +58,8 @@ class _Shape(Generic[Item]):
 
     events: Callable[..., Any]
     response: Callable[..., Item]
-    piece: Callable[[convert.AnswerSoFar], Callable[..., Item]]
-    last: Callable[[convert.AnswerSoFar], Callable[..., Item]]
+    piece: Callable[[AnswerSoFar], Callable[..., Item]]
+    last: Callable[[AnswerSoFar], Callable[..., Item]]
 
 
 COMPLETION = _Shape(
@@ -388,7 +389,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         sent, params = _sent(asked), self._params(kwargs)
 
         def shown(stream: ChatStream) -> Generator[Item, None, None]:
-            so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            so_far = AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
             return items(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
@@ -400,7 +401,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         sent, params = _sent(asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
-            so_far = convert.AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            so_far = AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
             return aitems(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)

@@ -22,7 +22,8 @@ from pydantic_core import from_json
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMPT, NotTheSchemaError
 
-from .convert.chat import AnswerSoFar, about
+from .convert.chat import about
+from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import TOOL_CALLS, to_wire
 from .instrumentation import Instrumented, chat_events
 from .streams import aitems, astreamed, items, streamed

@@ -1,0 +1,109 @@
+"""A streamed answer of chat as LlamaIndex's items. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from xdm_integrations.core.chat.tool_calls import ToolCallDelta
+
+from .chat import chat_response, completion_response, wire_logprobs
+from .completions import logprobs_of
+from .messages import TOOL_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
+
+THINKING = "thinking_delta"
+"""Where LlamaIndex's agents look for the new reasoning of an item."""
+
+Response = TypeVar("Response", ChatResponse, CompletionResponse)
+
+
+class AnswerSoFar:
+    """A stream's answer as far as it has come. Each item is made anew: none changes after it was handed on."""
+
+    def __init__(self, about: Mapping[str, Any], *, one_call: bool) -> None:
+        self._about = about
+        self._one_call = one_call
+        self._thought = ""
+        self._calls: list[ToolCallDelta] = []
+
+    def chat_piece(self, text: str, chunk: ChatChunk) -> ChatResponse:
+        """Return an item before the last; `text` is all the text so far."""
+        beside = self._beside(chunk)
+        blocks: list[Any] = [TextBlock(text=text)]
+        if self._thought:
+            blocks.insert(0, ThinkingBlock(content=self._thought))
+        if not self._calls:
+            return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks), **beside)
+        calls = self._calls[:1] if self._one_call else self._calls
+        blocks += [ToolCallBlock(tool_call_id=c.id, tool_name=c.name or "", tool_kwargs=c.arguments) for c in calls]
+        message = ChatMessage(
+            role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs={TOOL_CALLS: [*map(_delta, calls)]}
+        )
+        return ChatResponse(message=message, **beside)
+
+    def completion_piece(self, text: str, chunk: ChatChunk) -> CompletionResponse:
+        """Return an item before the last as a text."""
+        return CompletionResponse(text=text, **self._beside(chunk))
+
+    def last_chat(self, completion: ChatCompletion, _text: str, delta: str) -> ChatResponse:
+        """Return the last item: the complete answer."""
+        response = chat_response(completion, one_call=self._one_call)
+        return self._finished(response, completion, delta)
+
+    def last_completion(self, completion: ChatCompletion, _text: str, delta: str) -> CompletionResponse:
+        """Return the last item as a text."""
+        return self._finished(completion_response(completion), completion, delta)
+
+    def _finished(self, response: Response, completion: ChatCompletion, delta: str) -> Response:
+        response.delta = delta
+        thought = completion.reasoning[len(self._thought) :]
+        if thought:
+            response.additional_kwargs[THINKING] = thought
+        return response
+
+    def _beside(self, chunk: ChatChunk) -> dict[str, Any]:
+        """Take a chunk, and return what an item holds beside its message."""
+        text, index, _, thought, deltas, _, logprobs = chunk
+        inner: dict[str, Any] = {"content": text}
+        beside: dict[str, Any] = {"delta": text}
+        if thought:
+            self._thought += thought
+            inner["reasoning_content"] = thought
+            beside["additional_kwargs"] = {THINKING: thought}
+        if deltas:
+            inner[TOOL_CALLS] = [{"index": delta.index, **_delta(delta)} for delta in deltas]
+            for delta in deltas:
+                self._take(delta)
+        choice = {"index": index, "delta": inner, "finish_reason": None, "logprobs": None}
+        if logprobs is not None:
+            beside["logprobs"], choice["logprobs"] = logprobs_of(logprobs), wire_logprobs(logprobs)
+        beside["raw"] = {**self._about, "choices": [choice]}
+        return beside
+
+    def _take(self, delta: ToolCallDelta) -> None:
+        if delta.index >= len(self._calls):
+            self._calls.append(delta)
+            return
+        call = self._calls[delta.index]
+        name = (call.name or "") + (delta.name or "")
+        self._calls[delta.index] = ToolCallDelta(
+            delta.index, call.id or delta.id, name, call.arguments + delta.arguments
+        )
+
+
+def _delta(call: ToolCallDelta) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
