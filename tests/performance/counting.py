@@ -1,7 +1,7 @@
 """Costs in function calls: a number that no machine's speed changes.
 
-`sys.setprofile` counts every call, Python's and C's, in the calling thread. The difference between a long and a short
-stream is what the tokens cost; a longer one shows whether that grows.
+`sys.setprofile` counts every call, Python's and C's, in the calling thread and in those that it begins. The difference
+between a long and a short stream is what the tokens cost; a longer one shows whether that grows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ SHORT, LONG, LONGEST = 500, 1500, 4500
 
 
 def calls_of(work: Callable[[], Any]) -> int:
-    """Return how many functions `work` calls in this thread."""
+    """Return how many functions `work` calls, in this thread and in those that it begins."""
     count = 0
 
     def note(frame: Any, event: str, arg: Any) -> None:
@@ -29,11 +30,13 @@ def calls_of(work: Callable[[], Any]) -> int:
     work()  # imports, connections and caches don't count
     gc.collect()  # nor does what earlier tests have left to be finalized
     gc.disable()
+    threading.setprofile(note)
     sys.setprofile(note)
     try:
         work()
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
         gc.enable()
     return count
 

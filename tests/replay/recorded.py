@@ -29,6 +29,8 @@ class Told:
     id: str | None = None
     positions: dict[int, list[Position]] = field(default_factory=dict)
     """Each choice's logprobs."""
+    calls: dict[int, list[dict[str, str]]] = field(default_factory=dict)
+    """Each choice's calls of tools: id, name, arguments."""
     error: dict[str, Any] | None = None
 
     def counts(self, n: int) -> tuple[int, int, int] | None:
@@ -72,7 +74,9 @@ def _take(told: Told, value: dict[str, Any], *, streamed: bool) -> None:
     told.usage = value.get("usage") or told.usage
     for choice in value.get("choices", []):
         index = choice["index"]
-        told.texts[index] = told.texts.get(index, "") + (choice.get("text") or "")
+        inner = choice.get("message") or choice.get("delta") or {}
+        told.texts[index] = told.texts.get(index, "") + (choice.get("text") or inner.get("content") or "")
+        _take_calls(told.calls.setdefault(index, []), inner.get("tool_calls") or [])
         if choice.get("finish_reason"):
             told.finish[index] = choice["finish_reason"]
             if streamed and value.get("usage"):
@@ -81,6 +85,17 @@ def _take(told: Told, value: dict[str, Any], *, streamed: bool) -> None:
         positions = _positions(shape)
         if positions:
             told.positions.setdefault(index, []).extend(positions)
+
+
+def _take_calls(calls: list[dict[str, str]], pieces: list[dict[str, Any]]) -> None:
+    for number, piece in enumerate(pieces):
+        place = piece.get("index", number)
+        while len(calls) <= place:
+            calls.append({"id": "", "name": "", "arguments": ""})
+        function = piece["function"]
+        calls[place]["id"] += piece.get("id") or ""
+        calls[place]["name"] += function.get("name") or ""
+        calls[place]["arguments"] += function.get("arguments") or ""
 
 
 def _positions(shape: dict[str, Any]) -> list[Position]:
@@ -97,11 +112,11 @@ def _positions(shape: dict[str, Any]) -> list[Position]:
 
 
 def _completions(cassette: Any) -> list[tuple[Any, Any]]:
-    """Return requests and replies of the endpoint, without the questions for models that an error may bring."""
+    """Return requests and replies of the endpoints, without the questions for models that an error may bring."""
     return [
         (request, response)
         for request, response in zip(cassette.requests, cassette.responses, strict=True)
-        if request.path.endswith("/completions")
+        if request.path.endswith(("/completions", "/embeddings"))
     ]
 
 
