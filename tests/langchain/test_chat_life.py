@@ -174,6 +174,8 @@ def test_a_cache_answers_the_same_call_and_no_other(world, server):
     chat.extra_body = {"a": 2}
     world.invoke(chat, "x")
     assert len(server.requests) == len(calls) + 3
+    chat.output_version = "v1"
+    assert isinstance(world.invoke(chat, "x").content, list)
     other = world.chat(base_url=server.url + "/other", cache=chat.cache)
     assert other._get_llm_string() != world.chat(server)._get_llm_string()
 
@@ -361,6 +363,9 @@ def test_a_changed_field_is_checked_and_used(world, server):
         chat.temperature = 5
     world.invoke(chat, "x")
     assert json.loads(server.requests[1].body)["temperature"] == 0.5
+    server.script = talking("<think>hm</think>hi")
+    chat.think_tags = True
+    assert world.invoke(chat, "x").content == "hi"
 
 
 def test_context_managers_close(server):

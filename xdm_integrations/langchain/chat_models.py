@@ -257,8 +257,9 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         asked = kwargs.pop(STRUCTURED, None)
         params = self._params(_of_the_endpoint(kwargs, stop))
         effective = {name: value for name, value in params.items() if name in self.PARAMETERS}
-        key = {**effective, **hashed(params.get("extra_body")), "base_url": self.base_url, "_type": self._llm_type}
-        return json.dumps({**key, STRUCTURED: asked}, sort_keys=True, default=repr)
+        form = {name: getattr(self, name) for name in ("base_url", "output_version", "think_tags", "_llm_type")}
+        key = {**effective, **hashed(params.get("extra_body")), **form, STRUCTURED: asked}
+        return json.dumps(key, sort_keys=True, default=repr)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         effective = self._layered({**kwargs, "stop": kwargs.get("stop") if stop is None else stop})
@@ -304,7 +305,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         return given
 
     def _client_settings(self) -> dict[str, Any]:
-        settings = {**super()._client_settings(), "think_tags": self.think_tags}
+        settings = super()._client_settings()
         if self.rate_limiter is not None:
             settings["rate_limiter"] = LaterTurns(self.rate_limiter)
         return settings

@@ -47,6 +47,7 @@ _CLIENT_ARGUMENTS = {
     "default_headers": "default_headers",
     "stream_usage": "stream_usage",
     "require_finish_reason": "require_finish_reason",
+    "think_tags": "think_tags",
     "limits": "limits",
     "allow_http": "allow_http",
     "rate_limiter": "rate_limiter",
