@@ -267,7 +267,7 @@ assert "aiohttp" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
 
 
-@pytest.mark.parametrize("timeout", ["5", 0, -1, (1, 2, 3, 4), (1, "2"), True])
+@pytest.mark.parametrize("timeout", ["5", 0, -1, (1, 2, 3, 4, 5), (1, "2"), True])
 def test_a_timeout_that_is_none_is_refused(timeout):
     with pytest.raises(ConfigurationError, match="timeout"):
         XDMLLM(timeout=timeout)
@@ -323,7 +323,7 @@ ONE_LINE = {
     "temperature": "hot",
     "api_key": "two words",
     "xdm_api_key": 5,
-    "timeout": (1, 2, 3, 4),
+    "timeout": (1, 2, 3, 4, 5),
     "tags": 5,
 }
 
