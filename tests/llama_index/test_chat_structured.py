@@ -358,3 +358,17 @@ def test_events_and_counts_of_an_object(
         assert names.count(name) == 1, name
     assert ("LLMStructuredPredictInProgressEvent" in names) == way.startswith("stream")
     assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (7, 3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_events_of_an_object_show_no_options(
+    world: World, server: ScriptedServer, chat: XDMChat, way: str, seen: Recorder
+) -> None:
+    server.script = writing(json.dumps(ANN))
+    secret = "nobody-may-see"
+    options = {"extra_headers": {"X-Secret": secret}, "extra_body": {"a": secret}, "temperature": 0}
+    predicted(world, chat, way, Dog, llm_kwargs=options, x="Ann")
+    assert (server.requests[0].headers["x-secret"], server.requests[0].json["a"]) == (secret, secret)
+    assert secret not in repr(seen.events)
+    starts = [event for event in seen.events if event.class_name() == "LLMChatStartEvent"]
+    assert [event.additional_kwargs for event in starts] == [{"temperature": 0}]

@@ -25,7 +25,7 @@ from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMP
 from .convert.chat import about
 from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import TOOL_CALLS, to_wire
-from .instrumentation import Instrumented, chat_events
+from .instrumentation import Instrumented, chat_events, hide_options
 from .streams import aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ObjectCall(Generic[Model]):
         llm_kwargs: Mapping[str, Any] | None,
         prompt_args: Mapping[str, Any],
     ) -> None:
-        given = {name: value for name, value in (llm_kwargs or {}).items() if name not in _DECIDED}
+        given = hide_options({name: value for name, value in (llm_kwargs or {}).items() if name not in _DECIDED})
         messages = prompt.format_messages(llm=llm, **prompt_args)
         asked: Sequence[ChatMessage] = llm._extend_messages(messages)  # noqa: SLF001 - the base class's way to add the system prompt
         self.output_cls = output_cls
