@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 280
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+APP = ROOT / "examples" / "documents_app.py"  # runs in a browser: tests/examples/test_app.py
+EXAMPLES = sorted({*(ROOT / "examples").glob("*.py")} - {APP})
 STATED = re.compile(r"^# Output:\n((?:#.*\n?)+)", re.MULTILINE)
 
 
