@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llama_index.core import Document, VectorStoreIndex
-from quickstart import Words
+from local_engine.words import Words
 from served import served
 
 from xdm_integrations.llama_index import XDM

@@ -32,7 +32,7 @@ def stated_output(path: Path) -> str | None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_and_prints_what_it_says(path: Path) -> None:
     missing = what_is_missing()
-    if missing and "vectors=True" in path.read_text("utf-8"):
+    if missing and (path.stem == "quickstart" or "vectors=True" in path.read_text("utf-8")):
         pytest.skip(missing)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("XDM_")}
     ran = subprocess.run(  # noqa: S603 - the command is ours
