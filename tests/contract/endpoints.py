@@ -70,6 +70,7 @@ _OTHERS = {
     "models",
     "quota",
     "run_tools",
+    "stream_structured",
 }
 """What a client has beside the methods of endpoints."""
 
