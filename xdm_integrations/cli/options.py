@@ -55,9 +55,9 @@ class Options:
             out.print(f"[bold red]{type(error).__name__}[/]: {escape(fitted(error.message, out))}", highlight=False)
         sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
 
-    def write(self, value: object) -> None:
-        """Write one line of JSON to standard output."""
-        click.echo(_json(value, sys.stdout))
+    def write(self, value: object, *, err: bool = False) -> None:
+        """Write one line of JSON to standard output, or to standard error."""
+        click.echo(_json(value, sys.stderr if err else sys.stdout), err=err)
 
 
 def error_as_dict(error: XDMError) -> dict[str, Any]:
