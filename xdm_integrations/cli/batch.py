@@ -20,10 +20,11 @@ from .complete import given, sampling
 from .endpoints import CHAT, COMPLETIONS
 from .estimate import estimate
 from .inputs import FORMATS, Input
-from .options import FAILED, MISUSED, Options, client_options, screen
+from .options import FAILED, MISUSED, Options, client_options
 from .outcomes import Errors, FatalError, Outcomes
 from .progress import APART_SECONDS, Bar, Price, Waits
 from .prompts import BadLine, Task, read_tasks
+from .screens import screen
 from .text import encoding_option
 
 if TYPE_CHECKING:

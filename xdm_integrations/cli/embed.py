@@ -22,9 +22,10 @@ from xdm_integrations.core.protocol.results import Usage
 from .answers import Answers, check_output
 from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
-from .options import FAILED, Options, client_options, error_as_dict, fitted, screen
+from .options import FAILED, Options, client_options, error_as_dict
 from .outcomes import SHOWN, FatalError, is_fatal
 from .prompts import Task
+from .screens import fitted, screen
 from .text import decode, encoding_option
 
 if TYPE_CHECKING:

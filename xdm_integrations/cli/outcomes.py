@@ -19,9 +19,10 @@ from xdm_integrations.core.protocol.results import Usage
 
 from .answers import dump
 from .endpoints import record_of, response_of
-from .options import Options, error_as_dict, fitted, screen
+from .options import Options, error_as_dict
 from .progress import Bar, cost
 from .prompts import BadLine, Task
+from .screens import fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

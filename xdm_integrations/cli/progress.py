@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .options import fitted, screen
+from .screens import fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
