@@ -28,6 +28,7 @@ LONG = {
     "core/protocol/results.py": "values with their documentation, and how each is read",
     "core/chat/calls_so_far.py": "one assembly: which piece belongs to which call, and what the end makes of it",
     "cli/answers.py": "one file format: how it is written, read again and resumed",
+    "cli/doctor.py": "one report: a small function for each of its lines",
     "transports/blocking/transport.py": "one transport: what is sent, and the body that comes back",
     "langchain/chat_models.py": "one class: what its base class has, sync and async, and the documentation of it",
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",

@@ -332,15 +332,16 @@ def test_json_gives_the_counts(run, server, files):
         "[" * 100_000,
     ],
 )
-def test_a_line_that_is_no_prompt_is_named_before_anything_is_sent(run, server, files, line):
+def test_a_line_that_is_no_prompt_is_named_with_its_number_and_the_rest_runs(run, server, files, line):
     prompts, answers = files("a")
     with prompts.open("a") as file:
-        file.write("\n" + line + "\n")
+        file.write("\n" + line + '\n"b"\n')
     result = run("batch", prompts, "-o", answers)
-    assert result.exit_code == 2
-    assert "line 3" in " ".join(result.stderr.split())
-    assert not server.requests
-    assert not answers.exists()
+    assert result.exit_code == 1
+    assert "line 3: BadLine: " in result.stderr
+    assert asked(server) == ["a", "b"]
+    assert [record["line"] for record in records(answers)] == [1, 4]
+    assert [record["line"] for record in records(answers.with_name("answers.errors.jsonl"))] == [3]
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_its_line(run, server, files):
@@ -422,7 +423,7 @@ def test_an_empty_file_is_done_at_once(run, server, files):
 # Interrupted for real
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how):
     count, go_on = 60, threading.Event()
     prompts, answers = files(*[f"p{i}" for i in range(count)])
@@ -437,7 +438,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
         assert server.wait_until(lambda: len(server.requests) >= 34)  # 30 are answered, 4 wait
         running.send_signal(how)
         _, error = running.communicate(timeout=30)
-    assert running.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
+    assert running.returncode == codes[how]
     assert "Traceback" not in error
     kept = {record["prompt"] for record in records(answers)}
     assert kept >= {f"p{i}" for i in range(27)}  # all but what the last four requests brought

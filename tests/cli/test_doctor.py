@@ -15,13 +15,29 @@ BALANCE = {
 }
 
 
-def gateway(listing=LIST, completions=echoing):
+CALL = {"id": "1", "type": "function", "function": {"name": "time_in", "arguments": '{"city": "Paris"}'}}
+
+
+def chatting(seen, *, calls=True, text='{"city": "Lyon"}'):
+    message = {"role": "assistant", "content": text}
+    if calls and "tools" in seen.json:
+        message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    usage = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return http(
+        {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    )
+
+
+def gateway(listing=LIST, completions=echoing, chats=None):
     def script(seen):
         path = seen.path.partition("?")[0]
         if path == "/v1/models":
             return listing
         if path == "/v1/completions":
             return completions(seen) if callable(completions) else completions
+        if path == "/v1/chat/completions" and chats is not None:
+            return chats(seen)
         return http(BALANCE[path]) if path in BALANCE else http({}, 404)
 
     return script
@@ -35,11 +51,12 @@ def report(run, *args):
 
 
 def test_a_healthy_gateway_gets_a_tick_for_everything(run, server, monkeypatch):
-    server.script = gateway()
+    server.script = gateway(chats=chatting)
     monkeypatch.setenv("XDM_API_KEY", "Bearer sk-abc-123")
     found = report(run)
-    assert list(found) == ["key", "base URL", "reachable", "TLS", "model", "completion", "stream", "quota"]
-    assert [ok for ok, _ in found.values()] == [True, True, True, None, True, True, True, True]
+    calls = ["completion", "stream", "chat", "tool call", "JSON", "quota"]
+    assert list(found) == ["key", "base URL", "proxy", "limits", "reachable", "TLS", "model", *calls]
+    assert [ok for ok, _ in found.values()] == [True, True, None, None, True, None, True, *[True] * 6]
     assert "XDM_API_KEY (10 characters)" in found["key"][1]
     assert "fixed channel" in found["key"][1]
     assert found["base URL"][1] == f"{server.url} (XDM_BASE_URL)"
@@ -48,7 +65,45 @@ def test_a_healthy_gateway_gets_a_tick_for_everything(run, server, monkeypatch):
     assert "pieces" in found["stream"][1]
     assert "7.5 of 10 left, 2.5 used, in the site's unit" in found["quota"][1]
     spent = [seen.json for seen in server.requests if seen.method == "POST"]
-    assert [body["max_tokens"] for body in spent] == [8, 8]
+    assert [body["max_tokens"] for body in spent] == [8, 8, 8, 200, 200]
+    assert found["limits"][1] == (
+        "waits at most for connecting 30 s, bytes 30 s, events of a stream 1,800 s; in total no limit"
+    )
+    assert found["proxy"][1] == "none for this URL"
+    assert "4 + 2 tokens" in found["chat"][1]
+    assert 'time_in({"city": "Paris"})' in found["tool call"][1]
+    assert "an object in" in found["JSON"][1]
+
+
+def test_a_model_of_one_kind_is_healthy(run, server):
+    server.script = gateway()
+    found = report(run)
+    assert (found["completion"][0], found["stream"][0], found["chat"][0]) == (True, True, None)
+    assert "tool call" not in found
+    server.script = gateway(completions=http({}, 404), chats=chatting)
+    found = report(run)
+    assert (found["completion"][0], found["chat"][0], found["tool call"][0]) == (None, True, True)
+    assert "stream" not in found
+
+
+def test_what_a_model_of_conversations_ignores_is_said_and_no_failure(run, server):
+    server.script = gateway(chats=lambda seen: chatting(seen, calls=False, text="in Lyon"))
+    found = report(run)
+    assert [found[check][0] for check in ("chat", "tool call", "JSON")] == [True, None, None]
+    assert "no call came" in found["tool call"][1]
+    assert "no JSON object" in found["JSON"][1]
+
+
+def test_the_proxy_is_named_without_its_password(run, server, monkeypatch):
+    server.script = gateway()
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@{server.origin.removeprefix('http://')}")
+    monkeypatch.setenv("NO_PROXY", "")
+    found = report(run, "--base-url", "http://192.168.7.7:1/v1")
+    assert found["proxy"] == (None, f"through {server.origin} (from HTTP_PROXY)")
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://x")
+    found = report(run, "--base-url", "http://192.168.7.7:1/v1")
+    assert found["proxy"][0] is False
+    assert "HTTP_PROXY" in found["proxy"][1]
 
 
 def test_the_screen_is_eighty_columns_wide_and_shows_ticks(run, server):
@@ -108,7 +163,7 @@ def test_a_screen_without_ticks_still_tells_good_from_bad(process):
 def test_a_host_that_cannot_be_reached_ends_the_examination(run, server):
     server.script = [[RESET]]
     found = report(run)
-    assert list(found) == ["key", "base URL", "reachable"]
+    assert list(found) == ["key", "base URL", "proxy", "limits", "reachable"]
     assert found["reachable"][0] is False
     assert "proxy" in found["reachable"][1]
 

@@ -12,6 +12,7 @@ Needs the extra `cli` (click and rich), which nothing else in the package loads.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 _NEEDS = ("click", "rich")
@@ -20,8 +21,12 @@ _NEEDS = ("click", "rich")
 def main() -> None:
     """Run the command line and exit.
 
-    The codes: 0 all is well, 1 a call failed, 2 wrong usage or configuration, 130 interrupted.
+    The codes: 0 all is well, 1 a call failed, 2 wrong usage or configuration, 130 interrupted, 143 and 129 ended by
+    SIGTERM and SIGHUP.
     """
+    for name in ("SIGTERM", "SIGHUP"):  # what is open is closed, and a terminal gets its cursor back
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda signum, _: sys.exit(128 + signum))
     try:
         from .commands import xdm  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:

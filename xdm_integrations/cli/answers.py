@@ -7,27 +7,33 @@ a failing machine can take what isn't on the disk yet. A line that was cut off (
 failure) is dropped when the file is opened again. A file that holds anything but answers is
 refused untouched, and no answer that was paid is ever dropped.
 
-An answer belongs to a prompt by the prompt's `id` and text, never by its place in the file, so
-that lines may be inserted, removed and moved between runs.
+An answer belongs to a prompt by what is asked (`id`, text, parameters of its line), never by its place in the
+file, so that lines may be inserted, removed and moved between runs.
+
+There are two kinds of lines, which may share a file: our own, which hold what was asked, and those of OpenAI's
+batch format, which don't; their `id` is the mark of what was asked.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
-from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
+
+from .prompts import mark_of
 
 if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Self
 
@@ -35,7 +41,9 @@ if TYPE_CHECKING:
 
 SYNC_ANSWERS, SYNC_SECONDS = 100, 1.0
 """How many answers, and seconds between them, may pass before the disk is waited for."""
-_BEGIN = b'{"line": '
+_REQUEST_ID = "batch_req_"
+"""How the ids of answers in OpenAI's batch format begin."""
+_BEGINS = (b'{"line": ', b'{"id": "batch_req_')
 """How every record begins; a cut line is only dropped if it begins so too."""
 
 
@@ -50,8 +58,6 @@ def check_output(path: Path, prompts: Path) -> None:
             raise click.UsageError(f"--output: the folder {path.parent} doesn't exist.")
         if path.exists() and not path.is_file():
             raise click.UsageError(f"--output: {path} must be a file, because the next run reads it.")
-        if str(path) == "-":
-            raise click.UsageError("--output must be a file, because the next run reads it; standard output can't be.")
         if path.exists() and str(prompts) != "-" and path.samefile(prompts):
             raise click.UsageError("--output must not be the file of the prompts.")
     except OSError as error:
@@ -76,29 +82,35 @@ class Answers:
 
     Args:
         path: The file; it is made if it doesn't exist.
-        params: What the answers are made with: the model and the sampling parameters.
-        asked: The name of the field with the prompt.
-        answer: The name of the field that every answer has.
+        params: What our own kind of answers is made with, by the field that holds what is asked: the model and the
+            sampling parameters.
+        answer: The name of the field that every answer of our own kind has.
+        dry: Only look: the file is neither made nor changed.
 
     Raises:
         click.UsageError: The file can't be opened, holds something else, or holds answers that
             were made with other parameters. It is as it was.
     """
 
-    def __init__(self, path: Path, params: dict[str, Any], *, asked: str = "prompt", answer: str = "text") -> None:
+    def __init__(
+        self, path: Path, params: Mapping[str, dict[str, Any]], *, answer: str = "text", dry: bool = False
+    ) -> None:
         self._params = params
-        self._asked, self._answer = asked, answer
+        self._answer, self._dry = answer, dry
         self._command = click.get_current_context().info_name
         self._records: list[_Record] = []
         self._unsynced = 0
         self._synced_at = time.monotonic()
         try:
             self._path = path.resolve()
-            self._file = self._path.open("a+b")
+            self._file = (Path(os.devnull) if dry and not self._path.exists() else self._path).open(
+                "rb" if dry else "a+b"
+            )
         except OSError as error:
             raise click.UsageError(f"--output: {path}: {error.strerror}.") from None
         try:
-            _lock(self._file)
+            if not dry:
+                _lock(self._file)
             self._load()
         except BaseException:
             self._file.close()
@@ -106,11 +118,11 @@ class Answers:
 
     def add(self, task: Task, record: dict[str, Any]) -> None:
         """Append what came of a prompt; now and then, wait until the disk has it."""
-        head = {"line": task.line, **({} if task.id is None else {"id": task.id}), self._asked: task.prompt}
         at = self._file.seek(0, os.SEEK_END)
-        self._file.write(_dump({**head, "params": self._params, **record}))
+        self._file.write(dump(_whole(task, record, self._params)))
         self._file.flush()
-        self._records.append(_Record(at, task.line, _mark(task.id, task.prompt), "error" not in record))
+        line = None if task.is_request else task.line
+        self._records.append(_Record(at, line, task.mark, task.is_request or "error" not in record))
         self._unsynced += 1
         if self._unsynced >= SYNC_ANSWERS or time.monotonic() - self._synced_at >= SYNC_SECONDS:
             self._sync()
@@ -120,34 +132,35 @@ class Answers:
             os.fsync(self._file.fileno())
         self._unsynced, self._synced_at = 0, time.monotonic()
 
-    def put_in_order(self, tasks: list[Task]) -> list[Task]:
+    def put_in_order(self, tasks: Iterable[Task]) -> set[int]:
         """Leave one record per prompt, in order, and behind them the records of prompts not asked any more.
 
         Every record gets the number of the line that its prompt has now; None if it has none.
-        The file is whole at any moment.
+        The file is complete at any moment.
 
         Returns:
-            The prompts without an answer, in order.
+            The lines of the prompts without an answer.
         """
         free: dict[bytes, list[_Record]] = {}
         for record in sorted(self._records, key=_Record.better):
             free.setdefault(record.mark, []).append(record)
         wanted: list[tuple[_Record, int | None]] = []
-        todo: list[Task] = []
+        todo: set[int] = set()
         asked: set[bytes] = set()
         for task in tasks:
-            mark = _mark(task.id, task.prompt)
-            asked.add(mark)
+            mark = task.mark
+            if mark in free:
+                asked.add(mark)
             found = free[mark].pop() if free.get(mark) else None
             if found is not None:
-                wanted.append((found, task.line))
+                wanted.append((found, None if task.is_request else task.line))
             if found is None or not found.answered:
-                todo.append(task)
+                todo.add(task.line)
         rest = (record for records in free.values() for record in records)
         # A failure that is left over, of a prompt that is asked, was followed by a better record.
         kept = [record for record in rest if record.answered or record.mark not in asked]
         wanted += [(record, None) for record in sorted(kept)]
-        if wanted != [(record, record.line) for record in self._records]:
+        if not self._dry and wanted != [(record, record.line) for record in self._records]:
             self._rewrite(wanted)
         return todo
 
@@ -160,7 +173,7 @@ class Answers:
                     self._file.seek(record.at)
                     data = self._file.readline()
                     if line != record.line:
-                        data = _dump({**json.loads(data), "line": line})
+                        data = dump({**json.loads(data), "line": line})
                     records.append(record._replace(at=ordered.tell(), line=line))
                     ordered.write(data)
                 ordered.flush()
@@ -188,18 +201,18 @@ class Answers:
                     f"--output: {self._path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
                     f"its answers, or one that doesn't exist yet. Nothing was changed."
                 )
-            answered = "error" not in record
-            if answered and record["params"] != self._params:
-                raise click.UsageError(self._made_otherwise(record["params"]))
-            mark = _mark(record.get("id"), record[self._asked])
-            self._records.append(_Record(at, record["line"], mark, answered))
+            read = self._read(record)
+            if isinstance(read, str):
+                raise click.UsageError(read)
+            self._records.append(read._replace(at=at))
             at += len(data)
         else:
-            if not data.endswith(b"\n"):  # cut off right before its end
+            if not data.endswith(b"\n") and not self._dry:  # cut off right before its end
                 self._file.write(b"\n")
                 self._file.flush()
             return
-        self._file.truncate(at)
+        if not self._dry:
+            self._file.truncate(at)
 
     def _parse(self, data: bytes) -> dict[str, Any] | None:
         """Return a line of the file of answers, or None if it isn't one of ours."""
@@ -207,20 +220,36 @@ class Answers:
             record = json.loads(data.decode())
         except (ValueError, RecursionError):
             return None
-        ours = (
-            isinstance(record, dict)
-            and isinstance(record.get("line", ""), (int, type(None)))
-            and isinstance(record.get(self._asked), (str, list))
+        return record if isinstance(record, dict) and (self._is_own(record) or _is_response(record)) else None
+
+    def _is_own(self, record: dict[str, Any]) -> bool:
+        return (
+            isinstance(record.get("line", ""), (int, type(None)))
+            and isinstance(record.get(self._asked(record)), (str, list))
             and isinstance(record.get("params"), dict)
             and (self._answer in record or "error" in record)
         )
-        return record if ours else None
 
-    def _made_otherwise(self, params: dict[str, Any]) -> str:
-        names = [name for name in {**params, **self._params} if params.get(name) != self._params.get(name)]
+    def _asked(self, record: dict[str, Any]) -> str:
+        """Return the name of the field with what was asked; "" if there is none."""
+        return next((name for name in self._params if name in record), "")
+
+    def _read(self, record: dict[str, Any]) -> _Record | str:
+        """Return what matters of a record, or why it can't stay."""
+        if "line" not in record:
+            return _Record(0, None, bytes.fromhex(record["id"].removeprefix(_REQUEST_ID)), answered=True)
+        asked = self._asked(record)
+        answered, own = "error" not in record, record.get("line_params")
+        if answered and record["params"] != self._params[asked]:
+            return self._made_otherwise(record["params"], self._params[asked])
+        mark = mark_of([record.get("id"), record[asked], *([own] if own else [])])
+        return _Record(0, record["line"], mark, answered)
+
+    def _made_otherwise(self, was: dict[str, Any], now: dict[str, Any]) -> str:
+        names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
         return (
-            f"--output: the answers in {self._path} were made with {_shown(params, names)}; now it is "
-            f"{_shown(self._params, names)}. Give the same options to go on, or name another file."
+            f"--output: the answers in {self._path} were made with {_shown(was, names)}; now it is "
+            f"{_shown(now, names)}. Give the same options to go on, or name another file."
         )
 
     def __enter__(self) -> Self:
@@ -231,6 +260,42 @@ class Answers:
             self._sync()
         finally:
             self._file.close()
+
+
+class PipedAnswers:
+    """Answers that are written to standard output as they come; no other run can go on from there."""
+
+    def __init__(self, params: Mapping[str, dict[str, Any]]) -> None:
+        self._params = params
+
+    def add(self, task: Task, record: dict[str, Any]) -> None:
+        """Write what came of a prompt."""
+        click.echo(dump(_whole(task, record, self._params)), nl=False)
+
+    def put_in_order(self, tasks: Iterable[Task]) -> set[int]:
+        """Return the lines of all prompts."""
+        return {task.line for task in tasks}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave standard output open: it isn't ours."""
+
+
+def _whole(task: Task, record: dict[str, Any], params: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a record with what it belongs to."""
+    if task.is_request:
+        return {"id": _REQUEST_ID + task.mark.hex(), "custom_id": task.id, **record}
+    about = {"id": task.id, "metadata": task.metadata}
+    return {
+        "line": task.line,
+        **{name: value for name, value in about.items() if value is not None},
+        task.endpoint.content: task.content,
+        "params": params[task.endpoint.content],
+        **({"line_params": task.own} if task.own else {}),
+        **record,
+    }
 
 
 def _lock(file: BinaryIO) -> None:
@@ -245,9 +310,19 @@ def _lock(file: BinaryIO) -> None:
         return
 
 
+def _is_response(record: dict[str, Any]) -> bool:
+    own_id = record.get("id")
+    return (
+        isinstance(own_id, str)
+        and re.fullmatch(_REQUEST_ID + "[0-9a-f]{24}", own_id) is not None
+        and isinstance(record.get("custom_id"), str)
+        and isinstance(record.get("response"), dict)
+    )
+
+
 def _is_cut(data: bytes) -> bool:
     """True for the beginning of one of our lines."""
-    if data.endswith(b"\n") or not (data.startswith(_BEGIN) or _BEGIN.startswith(data)):
+    if data.endswith(b"\n") or not any(data.startswith(begin) or begin.startswith(data) for begin in _BEGINS):
         return False
     try:
         json.loads(data)
@@ -256,7 +331,8 @@ def _is_cut(data: bytes) -> bool:
     return False  # whole, and so somebody else's
 
 
-def _dump(record: dict[str, Any]) -> bytes:
+def dump(record: dict[str, Any]) -> bytes:
+    """Return a line of JSON."""
     try:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate, which only an escape can say
@@ -265,8 +341,3 @@ def _dump(record: dict[str, Any]) -> bytes:
 
 def _shown(params: dict[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {json.dumps(params[name])}" if name in params else f"no {name}" for name in names)
-
-
-def _mark(own_id: object, prompt: object) -> bytes:
-    """Return a short mark of a prompt, by which its answer is found again."""
-    return blake2b(json.dumps([own_id, prompt]).encode(), digest_size=12).digest()

@@ -1,201 +1,188 @@
-"""`xdm batch`: from a file of prompts to a file of answers, in runs that go on where the last one stopped."""
+"""`xdm batch`: from a file of questions to a file of answers, in runs that go on where the last one stopped."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from xdm_integrations.core.completions.parameters import check_parameters
-from xdm_integrations.core.errors.tree import (
-    AuthenticationError,
-    InsufficientQuotaError,
-    ModelUnavailableError,
-    PermissionDeniedError,
-    XDMError,
-)
-from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.client.batches import run_batch
+from xdm_integrations.core.chat.request import DEFAULT_MODEL as CHAT_MODEL
+from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+from xdm_integrations.core.protocol.batching import Pack, PackResult
+from xdm_integrations.core.protocol.checks import OPTIONS
+from xdm_integrations.core.protocol.config import DEFAULT_MODEL
 
-from .answers import Answers, check_output
+from .answers import Answers, PipedAnswers, check_output
 from .complete import given, sampling
-from .options import FAILED, Options, client_options, error_as_dict, fitted, screen
-from .prompts import Task, read_tasks
+from .endpoints import CHAT, COMPLETIONS
+from .estimate import estimate
+from .inputs import FORMATS, Input
+from .options import FAILED, MISUSED, Options, client_options
+from .outcomes import Errors, FatalError, Outcomes
+from .progress import APART_SECONDS, Bar, Price, Waits
+from .prompts import BadLine, Task, read_tasks
+from .screens import screen
 from .text import encoding_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from xdm_integrations.core.completions.packing import Outcome
-
-SHOWN = 10
-"""Failures that are listed at the end; the file has them all."""
-FATAL = (AuthenticationError, PermissionDeniedError, InsufficientQuotaError, ModelUnavailableError)
-"""Errors that every other prompt would meet too."""
+    from xdm_integrations.client import Client
 
 
-@click.command(short_help="Answer a file of prompts.")
+@click.command(short_help="Answer a file of prompts or requests.")
 @click.argument("prompts", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True))
 @click.option(
-    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Answers, JSON lines."
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="Answers, JSON lines; - is standard output.",
+)
+@click.option(
+    "--errors",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Failures of this run, JSON lines. Default: beside the output, named .errors.jsonl.",
 )
 @click.option("--concurrency", "-c", type=click.IntRange(1), default=8, show_default=True, help="Requests in flight.")
 @click.option("--batch-size", type=click.IntRange(1), default=20, show_default=True, help="Prompts per request.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Of the input. Default: by its name, else jsonl.")
+@click.option("--column", metavar="NAME", help="The column with the prompts, for CSV and TSV. Default: prompt.")
+@click.option("--price", type=Price(), help="Of a million tokens of prompt and answer: the run's cost is shown.")
+@click.option("--dry-run", is_flag=True, help="Count and estimate; nothing is sent or written.")
 @encoding_option
 @sampling
 @client_options
 def batch(  # noqa: PLR0913, PLR0917 - one argument per option
     prompts: Path,
     output: Path,
+    errors: Path | None,
     concurrency: int,
     batch_size: int,
+    form: str | None,
+    column: str | None,
+    price: tuple[float, float] | None,
+    dry_run: bool,  # noqa: FBT001 - click's
     encoding: str | None,
     options: Options,
     **params: Any,  # noqa: ANN401 - click's
 ) -> None:
-    """Answer every prompt of the JSON-lines file PROMPTS; `-` is standard input.
+    """Answer every line of PROMPTS; `-` is standard input.
 
-    A line is a JSON string, or an object with `prompt` and perhaps `id`. Run the same command
-    again to go on after an interruption, and to retry what failed: what has been answered is
+    A line is a JSON string, an object with `prompt` or `messages` (and perhaps `id`, `metadata` and parameters of
+    its own), or a request of OpenAI's batch format: `custom_id`, `method`, `url` and `body`, for completions, chat
+    or embeddings. A JSON array of such values, CSV and TSV are read too.
+
+    Run the same command again to go on after an interruption, and to retry what failed: what has been answered is
     neither asked nor billed again.
     """
-    tasks = list(read_tasks(prompts, encoding))
-    check_output(output, prompts)
-    with options.client() as client:
-        defaults = {"model": client.config.model, "max_tokens": client.config.max_tokens}
-        full = check_parameters({**defaults, **given(params)})
-        with Answers(output, full) as answers:
-            todo = answers.put_in_order(tasks)
-            run = _Run(answers, len(tasks), len(tasks) - len(todo))
-            stopped: XDMError | None = None
-            try:
-                with run.progress:
-                    for alike in _by_kind(todo):
-                        client.complete_batch(
-                            [task.prompt for task in alike],
-                            batch_size=batch_size,
-                            max_concurrency=concurrency,
-                            on_result=run.taker(alike),
-                            **full,
-                        )
-            except _FatalError as error:
-                stopped = error.why
-            except KeyboardInterrupt:
-                run.report(options, interrupted=True)
-                raise
-            if stopped is None:
-                answers.put_in_order(tasks)
-            run.report(options, stopped=stopped)
-    sys.exit(FAILED if run.failures else 0)
+    piped = str(output) == "-"
+    out = screen(err=True)
+    retries = Waits(out, APART_SECONDS).say
+    with Input(prompts, encoding, form, column) as source, options.client(on_retry=retries) as client:
+        if not piped:
+            check_output(output, prompts)
+        asked = given({**params, "model": options.model})
+        made_with = _made_with(client, asked)
+        beside = None if piped else output.with_name(f"{output.stem}.errors.jsonl")
+        with (
+            PipedAnswers(made_with) if piped else Answers(output, made_with, dry=dry_run) as answers,
+            Errors(None if dry_run else errors or beside) as failed,
+        ):
+            run = Outcomes(answers, failed, Bar(out, price))
+            todo = answers.put_in_order(run.good(read_tasks(source, asked)))
+            packs = _packs(read_tasks(source, asked, todo), batch_size)
+            if dry_run:
+                run.begin(len(todo))
+                run.report_plan(options, estimate(packs, client.config.max_tokens, price))
+            else:
+                if piped:
+                    click.echo("The answers go to standard output: a run that is interrupted begins anew.", err=True)
+                run.begin(len(todo))
+                _work_off(client, run, packs, concurrency, options)
+                if not (run.stopped or piped):
+                    answers.put_in_order(task for task in read_tasks(source, asked) if isinstance(task, Task))
+                run.report(options, price, piped=piped)
+    sys.exit(MISUSED if run.failed and not run.tasks else FAILED if run.failed else 0)
 
 
-def _by_kind(todo: list[Task]) -> Iterator[list[Task]]:
-    """Share the prompts out: texts and token ids can't be in the same call.
-
-    All of a kind are one call, so that a slow request holds up nothing but itself.
-    """
-    for kind in (str, list):
-        yield [task for task in todo if isinstance(task.prompt, kind)]
-
-
-class _FatalError(Exception):
-    """Carries an error that ends the run."""
-
-    def __init__(self, why: XDMError) -> None:
-        super().__init__(why.message)
-        self.why = why
+def _made_with(client: Client, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what answers are made with where their lines don't say otherwise, by the field that is asked."""
+    model, max_tokens = client.config.model, client.config.max_tokens
+    completions = COMPLETIONS.check({"model": model, "max_tokens": max_tokens, **asked})
+    chat = {"model": CHAT_MODEL if model == DEFAULT_MODEL else model, **asked}
+    known = {name: value for name, value in chat.items() if name in CHAT.parameters}  # a line says what is wrong
+    return {COMPLETIONS.content: completions, CHAT.content: CHAT.check(known)}
 
 
-class _Run:
-    """One run: its counts, its progress bar and its report."""
+def _packs(lines: Iterable[Task | BadLine], batch_size: int) -> Iterator[list[Task]]:
+    """Share tasks out into requests: neighbours that differ in nothing but their prompt share one."""
+    pack: list[Task] = []
+    for task in lines:
+        if isinstance(task, Task):
+            if pack and (len(pack) >= batch_size or not _alike(pack[0], task)):
+                yield pack
+                pack = []
+            pack.append(task)
+    if pack:
+        yield pack
 
-    def __init__(self, answers: Answers, total: int, before: int) -> None:
-        self.failures: list[tuple[Task, XDMError]] = []
-        self._answers = answers
-        self._total, self._before, self._answered = total, before, 0
-        self._usage = Usage()
-        self._counted: object = None
-        self._start = time.monotonic()
-        self.progress = Progress(
-            TextColumn("answers"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[tokens]}"),
-            TimeRemainingColumn(compact=True),
-            console=screen(err=True),
-            transient=True,
-            disable=not screen(err=True).is_terminal,
-        )
-        self._bar = self.progress.add_task("", total=total, completed=before, tokens="")
 
-    def taker(self, tasks: list[Task]) -> Callable[[int, Outcome], None]:
-        """Return what takes the outcomes of a call; called by one thread at a time."""
-        return lambda i, outcome: self._take(tasks[i], outcome)
+def _alike(one: Task, other: Task) -> bool:
+    return (
+        one.endpoint is other.endpoint is COMPLETIONS
+        and not (one.is_request or other.is_request)
+        and type(one.content) is type(other.content)
+        and one.params == other.params
+    )
 
-    def _take(self, task: Task, outcome: Outcome) -> None:
-        if isinstance(outcome, XDMError):
-            self.failures.append((task, outcome))
-            self._answers.add(task, {"error": error_as_dict(outcome)})
-            if isinstance(outcome, FATAL):
-                raise _FatalError(outcome)
-        else:
-            self._answered += 1
-            first = outcome.choices[0]
-            record: dict[str, Any] = {"text": first.text, "finish_reason": first.finish_reason}
-            if len(outcome.choices) > 1:
-                record["choices"] = [{"text": c.text, "finish_reason": c.finish_reason} for c in outcome.choices]
-            if outcome.usage is not None:
-                record["usage"] = outcome.usage.as_dict()
-            self._answers.add(task, {**record, "model": outcome.model, "request_id": outcome.request_id})
-            # Prompts that shared a request share its counts, and arrive one after the other.
-            if outcome.raw is not self._counted:
-                self._counted = outcome.raw
-                self._usage += Usage.parse(outcome.raw.get("usage")) or Usage()
-        rate = self._usage.completion_tokens / max(time.monotonic() - self._start, 0.001)
-        tokens = f"{self._usage.total_tokens:,} tokens, {rate:,.0f}/s"
-        self.progress.update(self._bar, advance=1, tokens=tokens)
 
-    def report(self, options: Options, *, stopped: XDMError | None = None, interrupted: bool = False) -> None:
-        """Say what was done, and what wasn't."""
-        left = self._total - self._before - self._answered
-        seconds = time.monotonic() - self._start
-        if options.as_json:
-            counts = {"prompts": self._total, "answered": self._answered, "answered_before": self._before}
-            failures = [{"line": task.line, "error": error_as_dict(error)} for task, error in self.failures]
-            usage = {**self._usage.as_dict(), "seconds": round(seconds, 3)}
-            options.write({**counts, "left": left, "interrupted": interrupted, "usage": usage, "failures": failures})
-            return
-        err = screen(err=True)
-        before = f", {self._before:,} before" if self._before else ""
-        err.print(
-            f"{self._answered:,} answered in {seconds:.1f} s{before}; {self._usage.prompt_tokens:,} + "
-            f"{self._usage.completion_tokens:,} tokens",
-            highlight=False,
-        )
-        for task, error in [] if stopped else self.failures[:SHOWN]:
-            err.print(
-                f"[red]line {task.line}[/]: {type(error).__name__}: {escape(fitted(error.message, err))}",
-                highlight=False,
-            )
-        if len(self.failures) > SHOWN and not stopped:
-            err.print(f"... and {len(self.failures) - SHOWN:,} more; the output has them all", highlight=False)
-        if stopped:
-            err.print(
-                f"[bold red]Stopped[/]: every other prompt would fail too. {type(stopped).__name__}: "
-                f"{escape(fitted(stopped.message, err))}",
-                highlight=False,
-            )
-        if left:
-            err.print(f"{left:,} left; run the same command again to go on.", highlight=False)
+def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concurrency: int, options: Options) -> None:
+    """Ask, so that a slow request holds up nothing but itself; only what is being asked is held in memory."""
+    under_way: dict[int, Task] = {}
+
+    def numbered() -> Iterator[Pack]:
+        begin = 0
+        for pack in packs:
+            positions = range(begin, begin + len(pack))
+            under_way.update(zip(positions, pack, strict=True))
+            begin += len(pack)
+            yield Pack(positions)
+
+    def work(pack: Pack) -> PackResult:
+        result = _ask(client, [under_way[i] for i in pack.positions], pack)
+        run.count(result.usage)
+        return result
+
+    def take(position: int, outcome: Any) -> None:  # noqa: ANN401 - an answer of any endpoint, or an error
+        run.take(under_way.pop(position), outcome)
+
+    try:
+        with run.bar.progress:
+            run_batch(numbered(), work, max_concurrency=concurrency, on_result=take, abort=client.abort)
+    except FatalError as error:
+        run.stopped = error.why
+    except KeyboardInterrupt:
+        run.report(options, None, piped=False, interrupted=True)
+        raise
+
+
+def _ask(client: Client, tasks: list[Task], pack: Pack) -> PackResult:
+    first = tasks[0]
+    try:
+        if first.is_request or first.endpoint is not COMPLETIONS:
+            answer = first.endpoint.ask(client, first.content, **first.params)
+            return PackResult([answer], answer.usage)
+        prompts = [task.content for task in tasks]
+        result = client.complete_pack(prompts, previous_error=pack.previous_error, **first.params)
+    except ConfigurationError as error:
+        if not set(OPTIONS) & set(first.own):
+            raise  # the same for all
+        return PackResult([error] * len(tasks))
+    except XDMError as error:
+        return PackResult([error])
+    again = [Pack([pack.positions[i] for i in one.positions], one.previous_error) for one in result.retry]
+    return result._replace(retry=tuple(again))

@@ -16,7 +16,9 @@ from .batch import batch
 from .complete import complete
 from .doctor import doctor
 from .embed import embed
-from .options import FAILED, INTERRUPTED, Options, client_options, screen
+from .options import FAILED, INTERRUPTED, Options, client_options
+from .progress import waiting
+from .screens import screen
 
 
 class _Commands(click.Group):
@@ -54,7 +56,7 @@ def xdm() -> None:
 @client_options
 def models(part: str, options: Options) -> None:
     """List the models that the gateway offers to the key; PART of a name selects."""
-    with options.client() as client:
+    with options.client() as client, waiting("the list"):
         offered = [model for model in client.models() if part.lower() in model.id.lower()]
     if options.as_json:
         options.write([{**model.raw, "id": model.id} for model in offered])
@@ -76,7 +78,7 @@ def models(part: str, options: Options) -> None:
 @client_options
 def quota(options: Options) -> None:
     """Show what is left of the key's budget, in the unit that the gateway counts."""
-    with options.client() as client:
+    with options.client() as client, waiting("the quota"):
         left = client.quota()
     if options.as_json:
         options.write({name: getattr(left, name) for name in left.__dataclass_fields__})

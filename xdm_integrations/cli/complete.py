@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Options, client_options, screen
+from .options import Options, client_options
+from .progress import waiting
+from .screens import screen
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
@@ -64,14 +66,17 @@ def complete(
         if stream:
             answer = _stream(client, prompt, given(params), options)
         else:
-            answer = client.complete(prompt, **given(params))
+            with waiting("the answer"):
+                answer = client.complete(prompt, **given(params))
             _show(answer, options)
     if not options.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
         screen(err=True).print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
 
 
 def _stream(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:
-    with client.stream(prompt, **params) as stream:
+    with waiting("the first words"):
+        opened = client.stream(prompt, **params)
+    with opened as stream:
         try:
             for chunk in stream:
                 if options.as_json:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.markup import escape
@@ -22,8 +23,11 @@ from xdm_integrations.core.protocol.config import (
     normalize_key,
     require_key,
 )
+from xdm_integrations.transports.environment import proxy_for
 
-from .options import FAILED, Options, can_show, client_options, fitted, screen
+from .options import FAILED, Options, client_options
+from .progress import waiting
+from .screens import can_show, fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +39,16 @@ if TYPE_CHECKING:
 
 PROMPT = "Say this is a test"
 MAX_TOKENS = 8
+MORE_TOKENS = 200
+"""For calls whose answer must not be cut."""
+_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "time_in",
+        "description": "Tell the time in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
 PATIENCE = 30.0
 """Seconds for each wait, unless `--timeout` says otherwise."""
 
@@ -50,13 +64,20 @@ class Finding(NamedTuple):
 @click.command(short_help="Check every link to the gateway.")
 @client_options
 def doctor(options: Options) -> None:
-    """Check key, URL, network, model, a tiny completion, a tiny stream and the quota.
+    """Check key, URL, proxy, limits, network, model, tiny calls of every kind, and the quota.
 
-    Spends some twenty tokens. Exit code 0 if everything that matters works.
+    The calls are a completion, a stream, a conversation, a tool call and an answer in JSON. A model of one kind may
+    fail at the others: that is said, and no failure as long as it answers at all. Spends some hundred tokens. Exit
+    code 0 if everything that matters works.
     """
     findings: list[Finding] = []
     out = screen()
-    for finding in _examine(options):
+    examination = _examine(options)
+    while True:
+        with waiting("an answer"):
+            finding = next(examination, None)
+        if finding is None:
+            break
         findings.append(finding)
         if not options.as_json:
             _show(out, finding)
@@ -89,6 +110,8 @@ def _examine(options: Options) -> Iterator[Finding]:
     try:
         with _client(options) as client:
             yield _url(options, client)
+            yield _proxy(client)
+            yield _limits(client)
             yield from _calls(client)
     except ConfigurationError as error:
         yield Finding("settings", ok=False, said=error.message)
@@ -143,6 +166,25 @@ def _url(options: Options, client: Client) -> Finding:
     return Finding("base URL", ok=True, said=f"{url} ({source}{'' if text == url else ', repaired'})")
 
 
+def _proxy(client: Client) -> Finding:
+    try:
+        proxy = proxy_for(client.config.base_url)
+    except ConfigurationError as error:
+        return Finding("proxy", ok=False, said=error.message)
+    return Finding("proxy", None, f"through {proxy}" if proxy else "none for this URL")
+
+
+def _limits(client: Client) -> Finding:
+    timeout = client.config.timeout
+    limits = {"connecting": timeout.connect, "bytes": timeout.read, "events of a stream": timeout.event}
+    said = ", ".join(f"{what} {_limit(seconds)}" for what, seconds in limits.items())
+    return Finding("limits", None, f"waits at most for {said}; in total {_limit(timeout.total)}")
+
+
+def _limit(seconds: float | None) -> str:
+    return "no limit" if seconds is None else f"{seconds:,.0f} s"
+
+
 def _calls(client: Client) -> Iterator[Finding]:
     start = time.monotonic()
     try:
@@ -160,8 +202,15 @@ def _calls(client: Client) -> Iterator[Finding]:
         yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
         yield _tls(client)
         yield _model(client.config.model, [model.id for model in offered])
-    yield _tried("completion", lambda: _complete(client))
-    yield _tried("stream", lambda: _stream(client))
+    completes = _tried("completion", lambda: _complete(client))
+    chats = _tried("chat", lambda: _chat(client))
+    yield _not_needed(completes, chats)
+    if completes.ok:
+        yield _tried("stream", lambda: _stream(client))
+    yield _not_needed(chats, completes)
+    if chats.ok:
+        yield _optional(_tried("tool call", lambda: _call_tool(client)))
+        yield _optional(_tried("JSON", lambda: _json(client)))
     try:
         yield Finding("quota", ok=True, said=str(client.quota()))
     except XDMError as error:
@@ -190,6 +239,44 @@ def _tried(check: str, call: Callable[[], str]) -> Finding:
         return Finding(check, ok=False, said=f"{error.message} Name another model with --model.")
     except XDMError as error:
         return Finding(check, ok=False, said=error.message)
+
+
+def _not_needed(one: Finding, other: Finding) -> Finding:
+    """Take the failure of one kind of call as no failure where the other kind works: models are of one kind."""
+    return _optional(one) if other.ok else one
+
+
+def _optional(finding: Finding) -> Finding:
+    return finding if finding.ok else finding._replace(ok=None)
+
+
+def _chat(client: Client) -> str:
+    start = time.monotonic()
+    answer = client.chat(PROMPT, max_tokens=MAX_TOKENS)
+    return f"{_counted(answer.usage)} in {_since(start)} from {answer.model or 'an unnamed model'}"
+
+
+def _call_tool(client: Client) -> str:
+    start = time.monotonic()
+    choice = {"type": "function", "function": {"name": _TOOL["function"]["name"]}}
+    answer = client.chat("What time is it in Paris?", tools=[_TOOL], tool_choice=choice, max_tokens=MORE_TOKENS)
+    if not answer.tool_calls:
+        raise XDMError("no call came, although one was demanded; this model or channel can't call tools.")
+    call = answer.tool_calls[0]
+    return f"{call.name}({call.arguments}) in {_since(start)}"
+
+
+def _json(client: Client) -> str:
+    start = time.monotonic()
+    asked = 'Return a JSON object with the key "city" and a city of France.'
+    answer = client.chat(asked, response_format={"type": "json_object"}, max_tokens=MORE_TOKENS)
+    try:
+        found = json.loads(answer.text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise XDMError("the answer is no JSON object, although one was demanded; this model or channel ignores it.")
+    return f"an object in {_since(start)}"
 
 
 def _complete(client: Client) -> str:

@@ -21,9 +21,11 @@ from xdm_integrations.core.protocol.results import Usage
 
 from .answers import Answers, check_output
 from .arrays import check_numpy, write_array
-from .batch import FATAL, SHOWN
-from .options import FAILED, Options, client_options, error_as_dict, fitted, screen
+from .endpoints import EMBEDDINGS
+from .options import FAILED, Options, client_options, error_as_dict
+from .outcomes import SHOWN, FatalError, is_fatal
 from .prompts import Task
+from .screens import fitted, screen
 from .text import decode, encoding_option
 
 if TYPE_CHECKING:
@@ -75,14 +77,15 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
         check_output(path, texts)
     with options.client() as client:
         params = check_parameters({"model": options.model or DEFAULT_MODEL, "dimensions": dimensions})
-        with Answers(lines, params, asked="input", answer="vector") as answers:
-            todo = answers.put_in_order(tasks)
+        with Answers(lines, {EMBEDDINGS.content: params}, answer="vector") as answers:
+            missing = answers.put_in_order(tasks)
+            todo = [task for task in tasks if task.line in missing]
             run = _Run(client, answers, todo, len(tasks), params)
             stopped: XDMError | None = None
             try:
                 with run.progress:
                     run.work_off(batch_size, concurrency)
-            except _FatalError as error:
+            except FatalError as error:
                 stopped = error.why
             except KeyboardInterrupt:
                 run.report(options, interrupted=True)
@@ -123,15 +126,7 @@ def _task(number: int, line: str, where: str) -> Task:
     given = [fields[name] for name in ("text", "input") if name in fields]
     if len(given) != 1 or not isinstance(given[0], str):
         raise click.UsageError(f'{where}: expected a JSON string or {{"text": "...", "id": ...}}.')
-    return Task(number, fields.get("id"), given[0])
-
-
-class _FatalError(Exception):
-    """Carries an error that ends the run."""
-
-    def __init__(self, why: XDMError) -> None:
-        super().__init__(why.message)
-        self.why = why
+    return Task(number, fields.get("id"), EMBEDDINGS, given[0], {}, {})
 
 
 class _Run:
@@ -181,7 +176,7 @@ class _Run:
         usage: Usage | None = None
         try:
             usage = self._client.embed(
-                [task.prompt for task in tasks],
+                [task.content for task in tasks],
                 batch_size=len(tasks),
                 max_concurrency=1,
                 stop_on_error=False,
@@ -208,8 +203,8 @@ class _Run:
             return
         self.failures.append((task, outcome))
         self._answers.add(task, {"error": error_as_dict(outcome)})
-        if isinstance(outcome, FATAL):
-            raise _FatalError(outcome)
+        if is_fatal(outcome, task):
+            raise FatalError(outcome)
 
     def report(self, options: Options, *, stopped: XDMError | None = None, interrupted: bool = False) -> None:
         """Say what was done, and what wasn't."""

@@ -1,4 +1,4 @@
-"""What every command shares: the options for the client, the two screens, and how errors end it."""
+"""What every command shares: the options for the client, and how errors end it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from xdm_integrations.client import Client
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+
+from .progress import Waits
+from .screens import can_show, fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +42,7 @@ class Options:
     @contextmanager
     def client(self, **more: Any) -> Iterator[Client]:  # noqa: ANN401 - any setting
         """Yield a client; its errors end the program, with a message on standard error."""
+        more.setdefault("on_retry", Waits(screen(err=True)).say)
         try:
             with Client(model=self.model, **self.settings, **more) as client:
                 yield client
@@ -55,9 +58,9 @@ class Options:
             out.print(f"[bold red]{type(error).__name__}[/]: {escape(fitted(error.message, out))}", highlight=False)
         sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
 
-    def write(self, value: object) -> None:
-        """Write one line of JSON to standard output."""
-        click.echo(_json(value, sys.stdout))
+    def write(self, value: object, *, err: bool = False) -> None:
+        """Write one line of JSON to standard output, or to standard error."""
+        click.echo(_json(value, sys.stderr if err else sys.stdout), err=err)
 
 
 def error_as_dict(error: XDMError) -> dict[str, Any]:
@@ -73,34 +76,10 @@ def error_as_dict(error: XDMError) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
-    """Whether the encoding of a stream has all the characters of a text."""
-    try:
-        text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _json(value: object, stream: Any) -> str:  # noqa: ANN401 - any text stream
     """Return JSON that reaches a reader of the stream whole: escaped where its encoding falls short."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if can_show(stream, text) else json.dumps(value, default=str)
-
-
-def screen(*, err: bool = False) -> Console:
-    """Return the screen to print on; made late, because tests and pipes exchange the streams.
-
-    Where no person reads it (a pipe, a log), a message stays on one line, so that it can be searched for.
-    """
-    console = Console(stderr=err)
-    console.soft_wrap = not console.is_terminal
-    return console
-
-
-def fitted(text: str, out: Console) -> str:
-    """Return a message as it is for a terminal, and on one line for anything else."""
-    return text if out.is_terminal else " ".join(text.split())
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdm_integrations.core.errors.tree import XDMError
@@ -18,7 +20,7 @@ from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_l
 from xdm_integrations.core.protocol.results import Usage, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator
 
 Answer = TypeVar("Answer")
 
@@ -57,20 +59,30 @@ class _Progress:
     """What of a batch is done. Used by one thread, or under its lock.
 
     Attributes:
-        todo: Packs that nobody works on yet.
+        todo: Packs that nobody works on yet; of an iterator's, the next ones.
         busy: How many are being worked on.
         stopped: True once an item has failed and the rest isn't wanted.
+        count: How many items there are; 0 for an iterator, of which no outcomes are kept.
     """
 
     def __init__(
-        self, packs: Sequence[Pack], on_result: Callable[[int, Any], None] | None, *, stop_on_error: bool
+        self,
+        packs: Sequence[Pack] | Iterator[Pack],
+        on_result: Callable[[int, Any], None] | None,
+        *,
+        stop_on_error: bool,
+        ahead: int = 0,
     ) -> None:
-        self.todo = deque(packs)
+        known = packs if isinstance(packs, Sequence) else ()
+        self.todo = deque(known)
+        self._more = iter(() if known else packs)
+        self._ahead = ahead
+        self._look_ahead()
         self.busy = 0
         self.stopped = False
-        self.count = sum(len(pack.positions) for pack in packs)
+        self.count = sum(len(pack.positions) for pack in known)
         self._outcomes: list[Any] = [None] * self.count
-        self._usages: list[Usage | None] = []
+        self._usage: Usage | None = None
         self._on_result = on_result
         self._stop_on_error = stop_on_error
         self._first_error: XDMError | None = None
@@ -82,39 +94,51 @@ class _Progress:
 
     def next(self) -> Pack:
         """Take the next pack."""
+        pack = self.todo.popleft()
         self.busy += 1
-        return self.todo.popleft()
+        self._look_ahead()
+        return pack
+
+    def drop(self) -> None:
+        """Leave what nobody works on yet."""
+        self._more = iter(())
+        self.todo.clear()
+
+    def _look_ahead(self) -> None:
+        """Take as many packs from an iterator as can be worked on: an empty `todo` means that all are taken."""
+        self.todo.extend(islice(self._more, max(0, self._ahead - len(self.todo))))
 
     def done(self, pack: Pack, result: PackResult) -> None:
         """Take note of a pack's result."""
         self.busy -= 1
         if not self.stopped:
             self.todo.extendleft(reversed(result.retry))
-        self._usages.append(result.usage)
+        self._usage = total_usage([self._usage, result.usage])
         for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where `retry` has them
-            self._outcomes[position] = outcome
+            if self.count:
+                self._outcomes[position] = outcome
             if self._stop_on_error and isinstance(outcome, XDMError):
                 self._first_error = self._first_error or outcome
                 self.stopped = True
-                self.todo.clear()
+                self.drop()
             callback = self._on_result
             if callback is not None:
                 self._on_result = None  # if it crashes, there are no further callbacks
                 try:
                     callback(position, outcome)
                 except BaseException:
-                    self.todo.clear()  # and no further requests, while the crash is on its way
+                    self.drop()  # and no further requests, while the crash is on its way
                     raise
                 self._on_result = callback
 
     def batch(self) -> Batch[Any]:
         """Return the outcomes; an item that wasn't answered any more has the error that stopped the batch."""
         outcomes = [o if o is not None else self._first_error for o in self._outcomes]
-        return Batch(outcomes, total_usage(self._usages))
+        return Batch(outcomes, self._usage)
 
 
 def run_batch(  # noqa: PLR0913 - one argument per setting
-    packs: Sequence[Pack],
+    packs: Sequence[Pack] | Iterator[Pack],
     work: Callable[[Pack], PackResult],
     *,
     max_concurrency: int,
@@ -125,7 +149,8 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
     """Work packs off with at most `max_concurrency` threads, and return the outcomes.
 
     Args:
-        packs: What to do, in this order.
+        packs: What to do, in this order. Of an iterator, only the packs that are worked on and as many next ones are
+            held, and no outcomes: the batch that is returned has none.
         work: Does it; called in a copy of the caller's context.
         max_concurrency: Packs that are worked on at the same time, at most.
         on_result: Called with an item's number and outcome, as each arrives; one call at a time.
@@ -137,7 +162,7 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
         BaseException: What `work` or `on_result` crashed with.
     """
     check_at_least_one("max_concurrency", max_concurrency)
-    progress = _Progress(packs, on_result, stop_on_error=stop_on_error)
+    progress = _Progress(packs, on_result, stop_on_error=stop_on_error, ahead=max_concurrency)
     _ThreadPool(progress, work, max_concurrency, abort).run()
     return progress.batch()
 
@@ -185,7 +210,7 @@ class _ThreadPool:
         finally:
             with self._changed:
                 self._left = True
-                progress.todo.clear()
+                progress.drop()
                 self._changed.notify_all()
             if self._abort is not None and progress.busy:
                 self._abort(self._threads)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.chat.structured_stream import stream_structured
-from xdm_integrations.core.completions.packing import plan_prompts
+from xdm_integrations.core.completions.packing import ask_pack, plan_prompts
 from xdm_integrations.core.completions.request import (
     ask_completion,
     stream_completion,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import XDMError
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
+    from xdm_integrations.core.protocol.batching import PackResult
     from xdm_integrations.core.protocol.flow import Flow
 
     from .objects import Schema
@@ -142,6 +143,28 @@ class Client(Settings):
             stop_on_error=stop_on_error,
             abort=self.abort,
         )
+
+    def complete_pack(
+        self,
+        prompts: Sequence[OnePrompt],
+        *,
+        previous_error: XDMError | None = None,
+        **params: Unpack[CompletionParams],
+    ) -> PackResult:
+        """Answer prompts that share a request, as a part of a batch that the caller runs with `run_batch`.
+
+        Args:
+            prompts: Texts, or lists of token ids.
+            previous_error: See `Pack`.
+            **params: See `CompletionParams`.
+
+        Returns:
+            An outcome per prompt, or what to ask instead; the positions are those in `prompts`.
+
+        Raises:
+            ConfigurationError: Something can't be sent; no byte was.
+        """
+        return self._run(ask_pack(self._setup, prompts, params, previous_error), None)
 
     def chat(self, messages: Messages, *, on_retry: OnRetry = None, **params: Unpack[ChatParams]) -> ChatCompletion:
         """Return the answer to a conversation.

@@ -38,6 +38,28 @@ def plan_prompts(
     return pack_prompts(call, checked, setup.facts, setup.runtime, batch_size)
 
 
+def ask_pack(
+    setup: Setup, prompts: Sequence[OnePrompt], params: Mapping[str, Any], previous_error: XDMError | None = None
+) -> Flow[PackResult]:
+    """Ask for the answers to prompts that share a request; positions are those in `prompts`.
+
+    For batches that aren't known as a whole, or whose prompts have parameters of their own.
+
+    Args:
+        setup: The client's.
+        prompts: Texts, or lists of token ids.
+        params: See `CompletionParams`.
+        previous_error: See `Pack`.
+
+    Raises:
+        ConfigurationError: Something can't be sent; no byte was.
+    """
+    plan = yield from plan_prompts(setup, prompts, params, len(prompts))
+    if len(plan.packs) > 1:  # known to be asked one by one
+        return PackResult([], None, tuple(plan.packs))
+    return (yield from plan.flow(plan.packs[0]._replace(previous_error=previous_error)))
+
+
 def pack_prompts(
     call: Call, prompts: list[OnePrompt], facts: ServerFacts, runtime: Runtime, batch_size: int
 ) -> Plan[Completion]:

@@ -1,0 +1,31 @@
+"""The two screens, standard output and standard error, as a person or a program reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+
+def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
+    """Whether the encoding of a stream has all the characters of a text."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def screen(*, err: bool = False) -> Console:
+    """Return the screen to print on; made late, because tests and pipes exchange the streams.
+
+    Where no person reads it (a pipe, a log), a message stays on one line, so that it can be searched for.
+    """
+    console = Console(stderr=err)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def fitted(text: str, out: Console) -> str:
+    """Return a message as it is for a terminal, and on one line for anything else."""
+    return text if out.is_terminal else " ".join(text.split())
