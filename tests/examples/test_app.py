@@ -16,7 +16,7 @@ APP = ROOT / "examples" / "documents_app.py"
 @pytest.fixture
 def app(monkeypatch):
     """Return a function that opens the app at an address."""
-    import streamlit as st  # noqa: PLC0415 - slow to import, and optional
+    import streamlit as st
 
     def open_at(url):
         monkeypatch.setenv("XDM_BASE_URL", url)
