@@ -64,7 +64,8 @@ def test_before_and_after_give_the_same_answer(move, engine, monkeypatch):
 @each_move
 def test_before_and_after_ask_the_same_question(move, server, monkeypatch):
     choice = {"index": 0, "text": "yes", "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
-    server.script = lambda _: http({"id": "1", "object": "any", "created": 1, "model": "m", "choices": [choice]})
+    answer = {"id": "1", "object": "any", "created": 1, "model": "m", "choices": [choice], "usage": {}}
+    server.script = lambda _: http(answer)
     before, after = pair(move)
     monkeypatch.setenv("XDM_BASE_URL", server.url)
     monkeypatch.setenv("XDM_API_KEY", "local")
