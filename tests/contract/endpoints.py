@@ -66,6 +66,7 @@ _OTHERS = {
     "chat_structured",
     "close",
     "complete_batch",
+    "complete_pack",
     "config",
     "models",
     "quota",

@@ -19,7 +19,7 @@ from tests.scripted import ScriptedServer, echoing
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xdm_integrations"
-MAX_SIZE = 300_000
+MAX_SIZE = 400_000
 
 
 def run(*command: str | Path, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -6,12 +6,11 @@
  Paris.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 try:
     import langchain_core.language_models.llms  # noqa: F401 - here, where it finds the stack flat: a fifth faster
-
-    from .chat_models import ChatXDM
-    from .embeddings import XDMEmbeddings
-    from .llms import XDMLLM
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "langchain_core":
         raise
@@ -19,4 +18,18 @@ except ModuleNotFoundError as error:
         'LangChain is not installed. Install it with: pip install "xdm-integrations[langchain]"'
     ) from error
 
+if TYPE_CHECKING:
+    from .chat_models import ChatXDM
+    from .embeddings import XDMEmbeddings
+    from .llms import XDMLLM
+
 __all__ = ["XDMLLM", "ChatXDM", "XDMEmbeddings"]
+
+_FROM = {"ChatXDM": "chat_models", "XDMEmbeddings": "embeddings", "XDMLLM": "llms"}
+"""Where each class is: loaded when it is named, since what LangChain has for chat is slow to import."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name
+    if name not in _FROM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
