@@ -1,4 +1,4 @@
-"""The pages are there in Chinese too, and say the same: headings, code, links and names."""
+"""Every page but the reference is there in Chinese too, and says the same: headings, code, links and names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import pytest
 from tests.docs.pages import ROOT, blocks
 from tests.readme.test_readme import headings, links, names
 
-ENGLISH_ONLY = {"command-line.md"}
-"""Shown in English on the Chinese site, as the reference is."""
-PAGES = sorted(
-    path for path in (ROOT / "docs").glob("*.md") if not path.name.endswith(".zh.md") and path.name not in ENGLISH_ONLY
-)
+PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if not path.name.endswith(".zh.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
