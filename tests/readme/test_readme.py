@@ -114,7 +114,7 @@ WORDS = {"": None, "yes": True, "是": True, "no": False, "否": False, "two": 2
 def settings_of(cls):
     """Return the names that a class can be set to, with their defaults."""
     if cls is Client:
-        of_init = inspect.signature(Client.__init__).parameters
+        of_init = inspect.signature(Client).parameters
         return {name: one.default for name, one in of_init.items() if name != "self"}
     fields = cls.model_fields.items()
     return {field.alias or name: field.get_default(call_default_factory=True) for name, field in fields}

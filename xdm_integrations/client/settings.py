@@ -158,3 +158,10 @@ def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
         return ConfigurationError(f"{name}: is a parameter of a call, such as `client.chat(messages, {name}=...)`.")
     hint = f" Did you mean {near[0]!r}?" if near else f" The settings are {', '.join(known)}."
     return ConfigurationError(f"{name}: unknown setting.{hint}")
+
+
+if not TYPE_CHECKING:
+    # What `help` and editors show, in the place of `__new__`'s own.
+    Settings.__signature__ = inspect.signature(Settings.__init__).replace(
+        parameters=list(inspect.signature(Settings.__init__).parameters.values())[1:]
+    )
