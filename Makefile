@@ -76,7 +76,7 @@ fuzz: $(VENV)/.made ## The property tests, with a hundred times as many examples
 peers:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q -e ".[langchain,llama-index]" orjson matplotlib \
-	    langchain-openai langchain-community llama-index-llms-openai-like
+	    langchain-openai langchain-community llama-index-llms-openai-like llama-index-embeddings-openai-like
 
 .PHONY: bench
 bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.

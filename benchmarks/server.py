@@ -3,11 +3,12 @@
     with running_server() as server:            # or: python -m benchmarks.server
         Client(base_url=server.url).complete("hello", max_tokens=3)
 
-It answers the prompt "hello" with the text "<hello>", and a list of prompts with a list of such texts,
-or streams it as `max_tokens` events, and knows nothing else of the endpoint. The model's name sets the
-pace: "delay-50" waits 50 ms before an answer, "paced-3" sends an event each 3 ms, whose text is the
-moment of sending (time.monotonic). Faults are drawn by lot where asked for: `faults=0.05` spoils every
-twentieth request, in one of the ways of `FAULTS`, and `/report` tells what was served and what was spoilt.
+It answers the prompt "hello" with the text "<hello>", and a list of prompts with a list of such texts, or streams
+it as `max_tokens` events; a conversation as its last message, or with a call of each tool that it is given; texts
+with vectors. It knows nothing else of the endpoints. The model's name sets the pace: "delay-50" waits 50 ms before an
+answer, "paced-3" sends an event each 3 ms, whose text is the moment of sending (time.monotonic). Faults are drawn by
+lot where asked for: `faults=0.05` spoils every twentieth request, in one of the ways of `FAULTS`, and `/report` tells
+what was served and what was spoilt.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import ProxyHandler, build_opener
 
+from benchmarks.replies import body_of, event_of, events_of, length_of, piece, prompts_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
@@ -36,7 +39,6 @@ FAULTS = ("429", "503", "reset", "no answer", "cut body", "cut before first toke
 """Each heals when the request is sent again. A stream that was cut later would not be sent again."""
 
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-_ABOUT = '"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"m"'
 _BUSY = b'{"error":{"message":"busy","type":"new_api_error","code":"overloaded"}}'
 
 
@@ -160,7 +162,7 @@ class _Connection(asyncio.Protocol):
 
     def answer(self, request: dict[str, Any]) -> None:
         fault = self.desk.draw()
-        prompt = request["prompt"]
+        prompts = prompts_of(request)
         if fault in ("429", "503"):
             self.reply(int(fault), _BUSY)
         elif fault == "reset":
@@ -174,43 +176,35 @@ class _Connection(asyncio.Protocol):
             self.transport.write(_STREAM_HEAD + b"13\r\n: waiting for text")
             self.transport.close()
         elif request["model"].startswith("paced-"):
-            self.task = asyncio.ensure_future(self.tick(int(request["model"][6:]) / 1000, request["max_tokens"]))
+            self.task = asyncio.ensure_future(self.tick(int(request["model"][6:]) / 1000, request))
         elif request.get("stream"):
-            self.stream(prompt, request["max_tokens"])
+            self.stream(request, prompts[0])
         else:
-            prompts = prompt if isinstance(prompt, list) else [prompt]
             for one in prompts:
-                self.desk.served[str(one)] += 1
-            choices = ",".join(
-                f'{{"text":{json.dumps(f"<{one}>")},"index":{i},"logprobs":null,"finish_reason":"stop"}}'
-                for i, one in enumerate(prompts)
-            )
-            usage = '"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}'
-            body = f'{{{_ABOUT},"choices":[{choices}],{usage}}}'.encode()
+                self.desk.served[one] += 1
+            body = body_of(request, prompts)
             if request["model"].startswith("delay-"):
                 delay = int(request["model"][6:]) / 1000
                 asyncio.get_running_loop().call_later(delay, self.reply, 200, body)
             else:
                 self.reply(200, body)
 
-    def stream(self, prompt: str, count: int) -> None:
-        words = [f"<{prompt}>", *[" word"] * (count - 1)]
-        blocks = [_event(text) for text in words]
-        blocks[-1] += _event("", "stop") + _USAGE + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+    def stream(self, request: dict[str, Any], prompt: str) -> None:
+        blocks = events_of(request, prompt, length_of(request))
         if not self.desk.pause:
             self.desk.served[prompt] += 1
             self.transport.write(_STREAM_HEAD + b"".join(blocks))
         else:
             self.task = asyncio.ensure_future(self.drip(prompt, blocks))
 
-    async def tick(self, pause: float, count: int) -> None:
+    async def tick(self, pause: float, request: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         self.transport.write(_STREAM_HEAD)
         start = loop.time()
-        for i in range(count):
+        for i in range(length_of(request)):
             await asyncio.sleep(max(0.0, start + i * pause - loop.time()))
-            self.transport.write(_event(f"{time.monotonic():.6f}"))
-        self.transport.write(_event("", "stop") + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+            self.transport.write(event_of(request, f"{time.monotonic():.6f}"))
+        self.transport.write(event_of(request, "", "stop") + piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
     async def drip(self, prompt: str, blocks: list[bytes]) -> None:
         self.transport.write(_STREAM_HEAD)
@@ -218,21 +212,6 @@ class _Connection(asyncio.Protocol):
             await asyncio.sleep(self.desk.pause)
             self.transport.write(block)
         self.desk.served[prompt] += 1
-
-
-def _event(text: str, finish: str | None = None) -> bytes:
-    choice = f'{{"text":{json.dumps(text)},"index":0,"logprobs":null,"finish_reason":{json.dumps(finish)}}}'
-    return _piece(f'data: {{{_ABOUT},"choices":[{choice}]}}\n\n'.encode())
-
-
-def _piece(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-_USAGE = _piece(
-    f'data: {{{_ABOUT},"choices":[],'
-    '"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}\n\n'.encode()
-)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import growth, on_langchain, on_llama_index, plain, waits  # noqa: F401 - each registers its rows
+from benchmarks import growth, on_chat, on_langchain, on_llama_index, plain, waits  # noqa: F401 - each registers its rows
 from benchmarks.rows import ROWS
 
 __all__ = ["ROWS"]

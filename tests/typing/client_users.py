@@ -13,15 +13,19 @@ from typing_extensions import assert_type
 
 from xdm_integrations import (
     APIStatusError,
+    AsyncChatStream,
     AsyncClient,
     AsyncCompletionStream,
     Batch,
+    ChatChunk,
     ChatCompletion,
+    ChatStream,
     Choice,
     Client,
     Completion,
     CompletionChunk,
     CompletionStream,
+    Embeddings,
     Limits,
     Logprobs,
     RateLimitError,
@@ -73,6 +77,33 @@ def chats(client: Client, schema: dict[str, Any]) -> None:
     client.chat("a", think_tags="yes")  # type: ignore[arg-type] # a string
 
 
+def tools_and_streams(client: Client, tools: list[dict[str, Any]]) -> None:
+    completion = client.chat("a", model="m", temperature=0, tools=tools, tool_choice="auto", logit_bias={50256: -100})
+    assert_type(completion, ChatCompletion)
+    assert_type(completion.text, str)
+    assert_type(completion.tool_calls, tuple[ToolCall, ...])
+    assert_type(completion.tool_calls[0].parsed(), dict[str, Any])
+    assert_type(completion.message, dict[str, Any])
+    client.chat([{"role": "user", "content": "a"}, completion.message], response_format={"type": "json_object"})
+    with client.stream_chat("a", max_completion_tokens=5, stop="x") as stream:
+        assert_type(stream, ChatStream)
+        for chunk in stream:
+            assert_type(chunk, ChatChunk)
+            assert_type(chunk.reasoning, str)
+        assert_type(stream.completion, ChatCompletion)
+    assert_type(client.chat_batch(["a", [{"role": "user", "content": "b"}]], max_concurrency=2), Batch[ChatCompletion])
+
+
+def vectors(client: Client, texts: Sequence[str], tokens: list[list[int]]) -> None:
+    embeddings = client.embed(texts, model="m", dimensions=256, batch_size=10)
+    assert_type(embeddings, Embeddings)
+    assert_type(embeddings.vectors, list[list[float]])
+    assert_type(embeddings[0], list[float])
+    assert_type(embeddings.usage, Usage | None)
+    client.embed("a")
+    client.embed(tokens, encoding_format="float")
+
+
 def every_form_of_prompt(client: Client, texts: Sequence[str], tokens: list[list[int]]) -> None:
     client.complete("a")
     client.complete(["a", "b"])
@@ -119,6 +150,12 @@ async def awaited() -> None:
         async for chunk in stream:
             assert_type(chunk, CompletionChunk)
         assert_type(await client.complete_batch(["a"]), Batch[Completion])
+        assert_type(await client.chat("a"), ChatCompletion)
+        chat = await client.stream_chat("a")
+        assert_type(chat, AsyncChatStream)
+        async for piece in chat:
+            assert_type(piece, ChatChunk)
+        assert_type(await client.embed(["a"]), Embeddings)
 
 
 def errors(client: Client) -> Iterator[str]:
@@ -155,4 +192,13 @@ def mistakes(client: Client, asynchronous: AsyncClient, completion: Completion, 
     asynchronous.complete("a").text  # type: ignore[attr-defined] # not awaited
     completion.text = "b"  # type: ignore[misc] # a value
     completion.choices[0].text = "b"  # type: ignore[misc] # a value
+    client.chat("a", temprature=0)  # type: ignore[call-arg] # misspelt
+    client.chat("a", temperature="0")  # type: ignore[arg-type] # a string
+    client.chat("a", logprobs=2)  # type: ignore[arg-type] # a number, as completions have it
+    client.chat(1)  # type: ignore[arg-type] # no conversation
+    client.stream_chat("a", stream=True)  # type: ignore[call-arg] # the method called decides
+    client.embed("a", dimensions="8")  # type: ignore[arg-type] # a string
+    client.embed("a", temperature=0)  # type: ignore[call-arg] # of another endpoint
+    client.embed(1)  # type: ignore[arg-type] # no text
+    asynchronous.chat("a").text  # type: ignore[attr-defined] # not awaited
     client.complete(anything, **anything)
