@@ -311,6 +311,30 @@ def test_a_cancelled_batch_leaves_no_request_behind(server):
     assert len(server.requests) <= 4
 
 
+def test_a_request_that_is_cancelled_from_within_ends_the_batch(server):
+    """A hook may await what somebody has cancelled: to asyncio that is no exception of the task."""
+    held = threading.Event()
+
+    def script(seen):
+        held.wait(10)
+        return echoing(seen)
+
+    def on_request(request):
+        if b'"cancelled"' in request.body:
+            raise asyncio.CancelledError
+
+    async def main():
+        async with AsyncClient(base_url=server.url, on_request=on_request) as client:
+            prompts = ["a", "b", "cancelled"]
+            batch = asyncio.ensure_future(client.complete_batch(prompts, batch_size=1, max_concurrency=3))
+            await asyncio.wait([batch], timeout=10)
+            assert batch.cancelled()
+
+    server.script = script
+    asyncio.run(main())
+    held.set()
+
+
 def test_ctrl_c_waits_for_no_request_and_sends_nothing_more(server):
     both, hold = threading.Barrier(2), threading.Event()
     caller = threading.get_ident()

@@ -9,7 +9,14 @@ import pytest
 from tests.gateway_errors import CASES, KEY
 from tests.scripted import CLOSE, HANG, RESET, http, stream
 from tests.wire.chat import answer, chat_stream, delta
-from xdm_integrations import APIConnectionError, APITimeoutError, StreamInterruptedError, XDMError
+from xdm_integrations import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    ContentFilterError,
+    StreamInterruptedError,
+    XDMError,
+)
 
 KINDS = {}
 for case in CASES:
@@ -110,3 +117,15 @@ def test_callbacks_hear_of_each_token_and_retry(world, server, recorder):
     world.invoke(world.chat(server, streaming=True), "x", {"callbacks": [recorder]})
     assert [token for token in recorder.run.tokens if token] == ["al", "pha"]
     assert recorder.run.generation.message.content == "alpha"
+
+
+@pytest.mark.parametrize("reason", ["abort", "content_filter"])
+def test_an_answer_of_which_a_choice_broke_off_or_all_were_filtered_is_an_error(world, server, reason):
+    first = {"index": 0, "message": {"content": "all of it"}, "finish_reason": "stop"}
+    second = {"index": 1, "message": {"content": "half of"}, "finish_reason": "abort"}
+    filtered = [{"index": i, "message": {"content": ""}, "finish_reason": "content_filter"} for i in range(2)]
+    server.script = lambda _: http({"choices": [first, second] if reason == "abort" else filtered})
+    expected = APIResponseError if reason == "abort" else ContentFilterError
+    with pytest.raises(expected) as caught:
+        world.invoke(world.chat(server, n=2, max_retries=0), "x")
+    assert len(caught.value.partial.choices) == 2

@@ -5,14 +5,19 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections import UserDict
+from dataclasses import replace
 
 import pytest
 
-from tests.scripted import CLOSE, DONE, HANG, chunk, piece, stream
+from tests.scripted import CLOSE, DONE, HANG, chunk, echoing, piece, stream
 from tests.transports.conftest import ask, head
 from xdm_integrations.core.errors.tree import APIConnectionError
+from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.transports.aio import body as aiohttp_body
 from xdm_integrations.transports.blocking import transport as _requests
+from xdm_integrations.transports.blocking.transport import RequestsTransport
+from xdm_integrations.transports.failures import Aborted
 
 
 def read_to_done(world, reply) -> None:
@@ -81,9 +86,6 @@ def test_closing_the_transport_while_a_body_is_open_is_safe(world, server):
 
 def test_a_reader_in_another_thread_is_woken_by_close(server):
     """A stop button lives in another thread than the stream that it stops."""
-    from xdm_integrations.core.protocol.wire import Limits
-    from xdm_integrations.transports.blocking.transport import RequestsTransport
-
     for start in (head(Transfer_Encoding="chunked") + piece(b"a"), head(Connection="close") + b"a"):
         server.script = [[start, HANG]]
         transport = RequestsTransport(Limits())
@@ -104,6 +106,63 @@ def test_a_reader_in_another_thread_is_woken_by_close(server):
         assert not reader.is_alive()
         assert isinstance(outcome[0], APIConnectionError)
         transport.close()
+
+
+class AbortsAsItIsRead(UserDict):
+    """Headers that end their thread's work while it prepares to send them."""
+
+    def __init__(self, transport, headers):
+        super().__init__(headers)
+        self.transport = transport
+
+    def keys(self):
+        self.transport.abort([threading.current_thread()])
+        return super().keys()
+
+
+def test_a_thread_that_is_aborted_while_it_prepares_sends_nothing(server):
+    transport = RequestsTransport(Limits())
+    request = ask(server)
+    request = replace(request, headers=AbortsAsItIsRead(transport, request.headers))
+    outcome: list[object] = []
+
+    def send():
+        try:
+            outcome.append(transport.send(request))
+        except Aborted as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    thread.join(10)
+    assert isinstance(outcome[0], Aborted)
+    assert server.requests == []
+    transport.close()
+
+
+def test_aborting_a_thread_that_has_ended_leaves_the_one_with_its_identifier_alone(server):
+    arrived, hold = threading.Event(), threading.Event()
+
+    def script(seen):
+        arrived.set()
+        hold.wait(10)
+        return echoing(seen)
+
+    server.script = script
+    transport = RequestsTransport(Limits())
+    outcome: list[object] = []
+    ended = threading.Thread()
+    ended.start()
+    ended.join()
+    sender = threading.Thread(target=lambda: outcome.append(transport.send(ask(server))))
+    sender.start()
+    assert arrived.wait(10)
+    ended._ident = sender.ident  # as the system gives identifiers again
+    transport.abort([ended])
+    hold.set()
+    sender.join(10)
+    assert outcome[0].status == 200
+    transport.close()
 
 
 def test_nothing_is_left_for_the_garbage_collector(world, server):

@@ -251,10 +251,6 @@ class _ThreadPool:
             return progress.next() if progress.todo and not self._crash else None
 
 
-class _Stopped(Exception):  # noqa: N818 - no error: the batch is over
-    """An item has failed, and the rest isn't wanted."""
-
-
 async def run_batch_async(
     packs: Sequence[Pack],
     work: Callable[[Pack], Awaitable[PackResult]],
@@ -280,17 +276,15 @@ async def run_batch_async(
             pack = progress.next()
             progress.done(pack, await work(pack))
             changed.set()
-            if progress.stopped:
-                raise _Stopped
 
     tasks = [asyncio.ensure_future(run_worker()) for _ in range(min(max_concurrency, progress.count))]
     try:
-        if tasks:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            crashes = [crash for task in done if (crash := task.exception()) is not None]
-            for crash in crashes:
-                if not isinstance(crash, _Stopped):
-                    raise crash
+        pending = set(tasks)
+        while pending and not progress.stopped:
+            # Not FIRST_EXCEPTION: to asyncio a task that was cancelled is none, and the others would wait for its pack.
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # raises what it crashed with
     finally:
         for task in tasks:
             task.cancel()

@@ -94,7 +94,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
             try:
                 completion = getattr(self._sync_client(), method)(*asked, **params)
             except XDMError as error:
-                completion = _answered_all_the_same(error)
+                completion = _answered_all_the_same(error, method)
         return answers.result(_with_model(completion, params))
 
     async def _agenerate(
@@ -110,7 +110,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
                 try:
                     completion = await getattr(self._async_client(), method)(*asked, **params)
                 except XDMError as error:
-                    completion = _answered_all_the_same(error)
+                    completion = _answered_all_the_same(error, method)
         return answers.result(_with_model(completion, params))
 
     def _stream(
@@ -339,11 +339,20 @@ def _complete(stream: ChatStream | AsyncChatStream, params: Params) -> ChatCompl
     return _with_model(stream.completion, params)
 
 
-def _answered_all_the_same(error: XDMError) -> ChatCompletion:
-    """Return the complete answer that isn't the object that was asked for: the parser judges it; else raise."""
+def _answered_all_the_same(error: XDMError, method: str) -> ChatCompletion:
+    """Return the complete answer that isn't the object that was asked for: the parser judges it; else raise.
+
+    An answer of which one choice of several broke off isn't complete, although the first one may be.
+    """
     answer = error.partial
-    if isinstance(answer, ChatCompletion) and (
-        isinstance(error, NotTheSchemaError) or answer.refusal or answer.finish_reason
+    if (
+        method == "chat_structured"
+        and isinstance(answer, ChatCompletion)
+        and (
+            isinstance(error, NotTheSchemaError)
+            or answer.refusal
+            or all(choice.finish_reason for choice in answer.choices)
+        )
     ):
         return answer
     raise error

@@ -1310,6 +1310,18 @@ STREAMS = [
         finish="length",
     ),
     Row(
+        "cut before any argument (Mistral)",
+        [tools(0, "a", "f", ""), delta({}, fin="model_length"), DONE],
+        invalid=[("f", "")],
+        finish="model_length",
+    ),
+    Row(
+        "filtered before any argument",
+        [tools(0, "a", "f", ""), delta({}, fin="content_filter"), DONE],
+        invalid=[("f", "")],
+        finish="content_filter",
+    ),
+    Row(
         "usage in the choice (Moonshot)",
         [
             delta({"content": "alpha"}),

@@ -16,7 +16,7 @@ from xdm_integrations.core.errors.tree import (
 )
 from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import Config
-from xdm_integrations.core.protocol.retry import Runtime
+from xdm_integrations.core.protocol.retry import RetryPolicy, Runtime
 from xdm_integrations.core.protocol.wire import Reply, Send
 
 SCHEMA = {"title": "P", "type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
@@ -104,6 +104,18 @@ def test_an_object_is_asked_for_by_the_next_method_where_one_is_refused_or_ignor
     ]
     _, commands = play(ask_structured(known, "x", {}, SCHEMA), [ok('{"x": 2}')])
     assert bodies(commands)[0]["tool_choice"] == "auto"
+
+
+@pytest.mark.parametrize("last", [no("broken", 500), ok("I like JSON."), ok(None, refusal="No.")])
+def test_the_answers_of_a_search_that_fails_are_counted(last):
+    known = setup(retry=RetryPolicy(max_retries=0))
+    answers = [ok("I like schemas."), ok("I like tools."), ok("I like choices."), ok("I like modes."), last]
+    with pytest.raises(XDMError) as caught:
+        play(ask_structured(known, "x", {}, SCHEMA), answers)
+    answered = [reply for reply in answers if reply.status == 200]
+    assert caught.value.usage.total_tokens == 3 * len(answered)
+    if caught.value.partial is not None:
+        assert caught.value.partial.usage == caught.value.usage
 
 
 def test_an_explicit_method_is_used_as_it_is():

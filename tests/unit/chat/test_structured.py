@@ -120,6 +120,7 @@ def test_a_call_of_the_tool_is_the_answer():
         (answer(refusal="I won't."), ContentFilterError),
         (answer(TEXT, "content_filter"), ContentFilterError),
         (answer(TEXT, "length"), APIResponseError),
+        (answer(TEXT, "model_length"), APIResponseError),
         (answer(finish="length", invalid_tool_calls=(ToolCall("a", "Person", '{"name": '),)), APIResponseError),
         (answer(invalid_tool_calls=(ToolCall("a", "Person", "[1]"),)), NotTheSchemaError),
         (answer(tool_calls=(ToolCall("a", "Person", "{}"),)), NotTheSchemaError),

@@ -58,7 +58,8 @@ def plan_chats(
         except ConfigurationError:
             raise  # the caller's mistake, the same for every conversation
         except XDMError as error:
-            return PackResult([error], error.partial.usage if error.partial is not None else None)  # it is paid for
+            paid = error.partial.usage if error.partial is not None else error.usage
+            return PackResult([error], paid)
         return PackResult([completion], completion.usage)
 
     return Plan(packs_of(len(conversations), 1), flow)

@@ -197,7 +197,7 @@ class CallsSoFar:
 
         Args:
             answer_id: The server's id of the answer, for ids that have to be made up.
-            cut: The answer was cut by its limit: arguments that never came aren't empty ones.
+            cut: The answer was cut by its limit or a filter: arguments that never came aren't empty ones.
         """
         deltas: list[ToolCallDelta] = []
         for call in self._calls:
@@ -215,7 +215,7 @@ class CallsSoFar:
         Args:
             answer_id: The server's id of the answer, for ids that have to be made up.
             complete: The answer is complete; if it isn't, no call is taken for one.
-            cut: The answer was cut by its limit.
+            cut: The answer was cut by its limit or a filter.
         """
         valid: list[ToolCall] = []
         invalid: list[ToolCall] = []

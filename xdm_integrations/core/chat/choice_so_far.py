@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from .pieces import Pieces
     from .tool_calls import ToolCallDelta
 
-CUT = ("length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded")
-"""Finish reasons that say that the answer was cut by its limit."""
+CUT = ("length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded")
+"""Finish reasons that say that the answer was cut by its limit; `model_length` is Mistral's."""
+_FILTERED = ("content_filter", "sensitive")
+"""Finish reasons that say that it was cut by a filter."""
 
 
 class ChoiceSoFar:
@@ -138,14 +140,14 @@ class ChoiceSoFar:
             self.texts.append(text)
         if thought:
             self._reasoning.append(thought)
-        deltas: list[ToolCallDelta] = self._calls.end(answer_id, cut=self.finish in CUT)
+        deltas: list[ToolCallDelta] = self._calls.end(answer_id, cut=self.finish in (*CUT, *_FILTERED))
         if self.finish is None and not (text or thought or deltas):
             return None
         return ChatChunk(text, index, self.finish, thought, tuple(deltas))
 
     def message(self, answer_id: str, *, complete: bool) -> Message:
         """Return the message as far as it has come."""
-        calls, invalid = self._calls.result(answer_id, complete=complete, cut=self.finish in CUT)
+        calls, invalid = self._calls.result(answer_id, complete=complete, cut=self.finish in (*CUT, *_FILTERED))
         reasoning = "".join(self._reasoning)
         fields: dict[str, Any] = {self._reasoning_key: reasoning} if self._reasoning_key else {}
         if self._details:

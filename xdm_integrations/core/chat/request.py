@@ -26,7 +26,6 @@ from .parse import parse_chat
 from .structured import (
     AUTO,
     BY_PROMPT,
-    NotTheSchemaError,
     best_method,
     chosen_method,
     form_of,
@@ -144,11 +143,14 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
             completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
             found = object_of(completion, form)
         except XDMError as error:
+            if error.partial is not None:
+                paid.append(error.partial.usage)
             used = None if fixed else next_method(used, error, model, setup.facts)
             if used is None:
+                error.usage = total_usage(paid)
+                if error.partial is not None:
+                    error.partial = replace(error.partial, usage=error.usage)
                 raise
-            if isinstance(error, NotTheSchemaError) and error.partial is not None:
-                paid.append(error.partial.usage)
         else:
             return replace(completion, parsed=found, usage=total_usage([*paid, completion.usage]))
 

@@ -8,6 +8,7 @@ from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic_core import from_json
 
+from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.strict_schemas import strict_schema
 from xdm_integrations.core.chat.tool_calls import arguments_of
 
@@ -83,7 +84,7 @@ def _not_an_object(name: str, written: str, raw: Mapping[str, Any]) -> ValueErro
     choices = raw.get("choices") or [{}]
     cut = (
         " The answer was cut by its limit of tokens; raise `max_tokens`."
-        if choices[0].get("finish_reason") == "length"
+        if choices[0].get("finish_reason") in CUT
         else ""
     )
     return ValueError(

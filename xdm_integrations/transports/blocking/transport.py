@@ -58,8 +58,6 @@ class RequestsTransport:
 
     def send(self, request: Request) -> Reply:
         """See `Transport.send`."""
-        if self._aborted:
-            self._refuse_aborted()
         try:
             return self._send(request)
         finally:
@@ -81,6 +79,8 @@ class RequestsTransport:
         deadline = CURRENT.deadline = DEADLINES.set(failures.limit_for_headers(request))
         self._sending[threading.get_ident()] = deadline
         try:
+            if self._aborted:
+                self._refuse_aborted()  # first `_sending`, then this: `abort` may come in between
             raw: Any = adapter.send(prepared, stream=True, timeout=limits)
         except FAILURES as error:
             raise_translated(error, request, deadline)
@@ -116,7 +116,8 @@ class RequestsTransport:
         """See `Transport.abort`."""
         for thread in threads:
             self._aborted.add(thread)  # first this, then the look at what it sends: it may be about to begin
-            sending = self._sending.get(thread.ident or 0)
+            # Another thread may have got the identifier of one that has ended.
+            sending = self._sending.get(thread.ident or 0) if thread.is_alive() else None
             if sending is not None:
                 sending.expire()
 
