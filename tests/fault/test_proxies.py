@@ -149,3 +149,17 @@ def test_a_proxy_that_refuses_is_named_without_its_password(surface, server, mon
         surface.complete(client, "x")
     shown = "".join(traceback.format_exception(caught.value))
     assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("base_url", "advice"), [(FAR, ""), ("http://localhost:9/v1", "set NO_PROXY=localhost,127.0.0.1")]
+)
+def test_an_error_that_a_proxy_answers_names_the_proxy(surface, server, monkeypatch, base_url, advice):
+    server.script = [http("<html>Bad Gateway</html>", status=502, headers={"Content-Type": "text/html"})]
+    monkeypatch.setenv("HTTP_PROXY", server.origin.replace("http://", "http://user:secret@"))
+    client = surface.client(base_url=base_url, allow_http=True, api_key="the-key", timeout=5, max_retries=0)
+    with pytest.raises(XDMError) as caught:
+        surface.complete(client, "x")
+    assert f"It came through the proxy {server.origin} (from HTTP_PROXY)" in caught.value.message
+    assert advice in str(caught.value)
+    assert "secret" not in str(caught.value)

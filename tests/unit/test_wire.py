@@ -36,7 +36,7 @@ def test_a_request_shows_neither_headers_nor_body_and_never_changes():
 def test_defaults():
     assert Timeout() == (10.0, 300.0, None, 1800.0)
     assert Limits() == (16 * 2**20, 32 * 2**20, 64 * 2**20)
-    assert Reply(200, {}) == (200, {}, b"", None)
+    assert Reply(200, {}) == (200, {}, b"", None, "")
     assert Read("body") == ("body", None)
     request = Request("http://localhost", {})
     assert (request.body, request.method, request.streaming) == (None, "POST", False)

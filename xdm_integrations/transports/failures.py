@@ -124,6 +124,16 @@ def _way_to(request: Request) -> str:
     return host_of(request) + (f" through the proxy {proxy}" if proxy else "")
 
 
+def way_of(request: Request) -> str:
+    """Return what an error that was answered through a proxy says of it; "" if there is none in between."""
+    proxy = _proxy_of(request)
+    if proxy is None:
+        return ""
+    if is_private_host(urlsplit(request.url).hostname or ""):
+        return f"It came through the proxy {proxy}, but this server is local: set NO_PROXY=localhost,127.0.0.1."
+    return f"It came through the proxy {proxy}."
+
+
 def _proxy_of(request: Request) -> Proxy | None:
     try:
         return proxy_for(request.url)

@@ -30,7 +30,7 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
         ContentFilterError: The answer was filtered away.
         APIStatusError: The body is an error in spite of the status.
     """
-    status, headers, body, _ = reply
+    status, headers, body, *_ = reply
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):

@@ -32,7 +32,7 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         APIResponseError: The body is empty, isn't JSON or has no choices.
         APIStatusError: The body is an error in spite of the status.
     """
-    status, headers, body, _ = reply
+    status, headers, body, *_ = reply
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):

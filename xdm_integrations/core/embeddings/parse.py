@@ -61,7 +61,7 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
         APIResponseError: The body is empty, isn't JSON, holds no vectors, or their lengths are wrong.
         APIStatusError: The body is an error in spite of the status.
     """
-    status, headers, body, _ = reply
+    status, headers, body, *_ = reply
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):

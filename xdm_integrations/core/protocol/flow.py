@@ -59,7 +59,7 @@ def send_flow(
             if reply.status in _REDIRECTS:
                 reply = yield from _follow(request, reply)
             if reply.status not in _OK:
-                raise error_for(reply.status, reply.headers, reply.body, endpoint_of(request.url), now=runtime.time())
+                raise _refusal(request, reply, runtime)
             return (yield from receive(reply))
         except XDMError as error:
             error.hide(request.secret)
@@ -70,6 +70,15 @@ def send_flow(
                 raise
             pause = Sleep(seconds, attempt, error)
         yield pause
+
+
+def _refusal(request: Request, reply: Reply, runtime: Runtime) -> XDMError:
+    """Return the error that a reply stands for; it names the proxy that it came through."""
+    error = error_for(reply.status, reply.headers, reply.body, endpoint_of(request.url), now=runtime.time())
+    if reply.way:
+        error.message = f"{error.message} {reply.way}"
+        error.args = (error.message, *error.args[1:])
+    return error
 
 
 def _follow(request: Request, reply: Reply) -> Flow[Reply]:

@@ -126,6 +126,8 @@ class Reply(NamedTuple):
     body: bytes = b""
     stream: Any = None
     """An open `Body` or `AsyncBody`, for a 2xx reply to a streaming request; else None."""
+    way: str = ""
+    """Of an error: a sentence about the proxy that it came through, without its password; "" if there is none."""
 
 
 class RequestHeaders(dict[str, str]):

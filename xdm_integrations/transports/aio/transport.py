@@ -82,7 +82,8 @@ class AiohttpTransport:
         body = OpenBody(response, request, current.limits, self)
         if request.streaming and 200 <= status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
-        return Reply(status, headers, await body.read_all(self._limits.body, refuse=status < 300))  # noqa: PLR2004 - 2xx
+        whole = await body.read_all(self._limits.body, refuse=status < 300)  # noqa: PLR2004 - 2xx
+        return Reply(status, headers, whole, way="" if status < 400 else failures.way_of(request))  # noqa: PLR2004 - errors
 
     async def sleep(self, seconds: float) -> None:
         """See `Transport.sleep`."""

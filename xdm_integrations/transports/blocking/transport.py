@@ -104,7 +104,8 @@ class RequestsTransport:
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
         if request.streaming and status < 300:  # noqa: PLR2004 - 2xx
             return Reply(status, headers, b"", body)
-        return Reply(status, headers, body.read_all(self._limits.body, refuse=status < 300))  # noqa: PLR2004 - 2xx
+        whole = body.read_all(self._limits.body, refuse=status < 300)  # noqa: PLR2004 - 2xx
+        return Reply(status, headers, whole, way="" if status < 400 else failures.way_of(request))  # noqa: PLR2004 - errors
 
     def sleep(self, seconds: float) -> None:
         """See `Transport.sleep`."""
