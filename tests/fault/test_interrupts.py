@@ -11,10 +11,13 @@ import asyncio, os, signal, sys, threading, time
 from xdm_integrations import AsyncClient, Client, StreamInterruptedError
 url = sys.argv[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
-WAITS = {"wait", "readinto", "select", "sleep", "join", "_wait_for_tstate_lock"}
+WAITS = {"readinto", "select", "sleep", "join", "_wait_for_tstate_lock"}
+def waits(frame):
+    name = frame.f_code.co_name  # a batch waits in `run`; a thread that starts is waited for in `start`
+    return name in WAITS or (name == "wait" and frame.f_back.f_code.co_name == "run")
 def interrupt():
     main = threading.main_thread().ident
-    while sys._current_frames()[main].f_code.co_name not in WAITS:
+    while not waits(sys._current_frames()[main]):
         time.sleep(0.005)
     time.sleep(0.05)  # a signal that comes just before the kernel is entered would not wake it there
     global began
