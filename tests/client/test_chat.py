@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scripted import http, stream
+from tests.scripted import HANG, http, stream
 from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError
 from xdm_integrations.client import attachments
 
@@ -70,6 +70,17 @@ def test_a_stream_that_is_cut_raises_with_what_came(surface, server):
     with pytest.raises(StreamInterruptedError) as caught:
         collected(surface, chat_stream)
     assert caught.value.partial.text == "alpha"
+    with pytest.raises(StreamInterruptedError):
+        surface.run(chat_stream.until_done())
+
+
+def test_a_stream_that_was_closed_early_has_no_complete_answer(surface, server):
+    server.script = [[*stream(event("al"), end=False), HANG]]
+    chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))
+    surface.run(chat_stream.aclose() if surface.is_async else chat_stream.close())
+    with pytest.raises(StreamInterruptedError) as caught:
+        surface.run(chat_stream.until_done())
+    assert caught.value.partial.text == "al"
 
 
 def test_local_files_become_parts_and_missing_ones_are_refused(tmp_path):

@@ -7,6 +7,7 @@ import json
 import threading
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
 from typing import Annotated, Literal
 
 import pytest
@@ -115,6 +116,41 @@ def test_coroutine_functions_are_awaited_where_there_is_a_loop(surface, server):
         with pytest.raises(ConfigurationError, match="double"):
             run(surface, server, [double])
         assert server.requests == []
+
+
+def test_a_decorated_coroutine_function_is_awaited_too(surface, server):
+    async def double(n: int) -> int:
+        return 2 * n
+
+    @wraps(double)
+    def decorated(**given):
+        return double(**given)
+
+    server.script = [answer(("double", '{"n": 2}')), answer(text="x")]
+    if surface.is_async:
+        run(surface, server, [decorated])
+        assert results(server) == ["4"]
+    else:
+        with pytest.raises(ConfigurationError, match="double"):
+            run(surface, server, [decorated])
+
+
+def test_a_class_that_refuses_its_fields_by_any_error_is_told_to_the_model(surface, server):
+    @dataclass
+    class Even:
+        number: int
+
+        def __post_init__(self):
+            if self.number % 2:
+                raise TypeError("it is odd")
+
+    def half(even: Even) -> int:
+        return even.number // 2
+
+    half.__annotations__["even"] = Even
+    server.script = [answer(("half", '{"even": {"number": 3}}')), answer(text="x")]
+    run(surface, server, [half])
+    assert results(server) == ["Error: wrong arguments: it is odd"]
 
 
 def test_what_goes_wrong_is_told_to_the_model_and_nothing_invalid_is_carried_out(surface, server):

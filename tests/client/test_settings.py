@@ -50,6 +50,13 @@ def test_a_function_is_asked_before_each_call(surface, server):
     assert keys(server) == ["Bearer one", "Bearer two", "Bearer three", "Bearer four"]
 
 
+def test_a_function_whose_keys_are_used_up_is_an_error_and_no_answer(surface, server):
+    client = surface.client(base_url=server.url, api_key=lambda: next(iter(())))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        surface.complete(client, "x")
+    assert server.requests == []
+
+
 def test_a_coroutine_function_is_asked_where_there_is_a_loop(surface, server):
     async def key():
         await asyncio.sleep(0)

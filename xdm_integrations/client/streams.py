@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
 from xdm_integrations.core.completions.results import Completion, CompletionChunk
-from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
+from xdm_integrations.core.errors.tree import APIConnectionError, StreamInterruptedError, XDMError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,6 +47,16 @@ class _Stream(Generic[Chunk, A]):
     def completion(self) -> A:
         """The answer as far as it has come; complete, with usage, once the stream has ended."""
         return self._decoder.result()
+
+    def _complete(self) -> A:
+        """Return the answer, once there is nothing more to read; raise if it isn't complete."""
+        error: XDMError | None = self._decoder.failure
+        if error is None and not (self._decoder.ended or self._decoder.finished):
+            error = StreamInterruptedError("The stream was closed before its end. What came of it is in `.partial`.")
+            error.partial = self.completion
+        if error is not None:
+            raise error
+        return self.completion
 
     def _read_on(self) -> bool:
         """Say whether to read; raise what ended the stream if that was an error."""
@@ -216,10 +226,10 @@ class ChatStream(Stream[ChatChunk, ChatCompletion]):
         return (chunk.text for chunk in self if chunk.text)
 
     def until_done(self) -> ChatCompletion:
-        """Read to the end, and return the complete answer."""
+        """Read to the end, and return the complete answer; raise if the stream failed, or was closed before."""
         for _ in self:
             pass
-        return self.completion
+        return self._complete()
 
 
 class AsyncChatStream(AsyncStream[ChatChunk, ChatCompletion]):
@@ -232,7 +242,7 @@ class AsyncChatStream(AsyncStream[ChatChunk, ChatCompletion]):
                 yield chunk.text
 
     async def until_done(self) -> ChatCompletion:
-        """Read to the end, and return the complete answer."""
+        """Read to the end, and return the complete answer; raise if the stream failed, or was closed before."""
         async for _ in self:
             pass
-        return self.completion
+        return self._complete()

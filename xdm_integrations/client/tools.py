@@ -175,7 +175,7 @@ class ToolLoop:
             raise ConfigurationError("tools: pass at least one function, and each name once.")
         for made in self._tools.values():
             if inspect.iscoroutinefunction(made.function) and not awaits:
-                raise ConfigurationError(f"tools: {made.name} is a coroutine function; run it by `AsyncClient`.")
+                raise _awaited(made.name)
         self.messages = check_messages(messages)
         self.params = {**params, "tools": [made.wire for made in self._tools.values()]}
         self._turns_left = max_turns
@@ -218,7 +218,7 @@ class ToolLoop:
             return Task(call, error=f"Error: there is no tool {call.name!r}; there are {', '.join(self._tools)}.")
         try:
             return Task(call, found.function, found.arguments(call.parsed()))
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - a class may refuse its fields by any error
             return Task(call, error=f"Error: wrong arguments: {error}")
 
     def add(self, tasks: Sequence[Task], results: Sequence[str]) -> None:
@@ -244,24 +244,42 @@ async def carry_out_async(tasks: Sequence[Task]) -> list[str]:
     return list(await asyncio.gather(*map(_carry_out_async, tasks)))
 
 
-def _carry_out(task: Task) -> str:
+def _called(task: Task) -> Any:
+    """Return the result of a call as the model is told it; a coroutine as it is: decorators hide that one comes."""
     if task.function is None:
         return task.error
     try:
-        return _text(task.function(**task.arguments))
+        result = task.function(**task.arguments)
+        return result if inspect.iscoroutine(result) else _text(result)
     except Exception as error:  # noqa: BLE001 - whatever a tool raises, the model is told
-        return f"Error: {type(error).__name__}: {error}"
+        return _told(error)
+
+
+def _carry_out(task: Task) -> str:
+    result = _called(task)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise _awaited(task.call.name)
+    return str(result)
 
 
 async def _carry_out_async(task: Task) -> str:
-    if task.function is None:
-        return task.error
-    if not inspect.iscoroutinefunction(task.function):
-        return await asyncio.to_thread(_carry_out, task)
-    try:
-        return _text(await task.function(**task.arguments))
-    except Exception as error:  # noqa: BLE001 - whatever a tool raises, the model is told
-        return f"Error: {type(error).__name__}: {error}"
+    quick = task.function is None or inspect.iscoroutinefunction(task.function)
+    result = _called(task) if quick else await asyncio.to_thread(_called, task)
+    if inspect.iscoroutine(result):
+        try:
+            result = _text(await result)
+        except Exception as error:  # noqa: BLE001 - as above
+            result = _told(error)
+    return str(result)
+
+
+def _told(error: Exception) -> str:
+    return f"Error: {type(error).__name__}: {error}"
+
+
+def _awaited(name: str) -> ConfigurationError:
+    return ConfigurationError(f"tools: {name} is a coroutine function; run it by `AsyncClient`.")
 
 
 def _text(result: Any) -> str:

@@ -128,7 +128,7 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                     with _ClosedOnError(result):
                         _call(hooks.on_response, command.request, result)
             elif isinstance(command, Key):
-                result = key()
+                result = _outcome(key)
             elif isinstance(command, Compute):
                 try:
                     result = command.work()
@@ -199,11 +199,16 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
         flow.close()
 
 
-def _call(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+def _outcome(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - what the function takes
+    """Return what a function of the user's returns."""
     try:
-        outcome = hook(*about)
+        return function(*about)
     except StopIteration as error:  # the driver would take it for the end of the flow
-        raise RuntimeError("a hook raised StopIteration") from error
+        raise RuntimeError("a hook, or the function for the key, raised StopIteration") from error
+
+
+def _call(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+    outcome = _outcome(hook, *about)
     if inspect.iscoroutine(outcome):
         outcome.close()
         raise ConfigurationError("hooks: a coroutine function can't be a hook of a blocking client.")
