@@ -3,6 +3,7 @@
     xdm doctor                            what works, and what to do about the rest
     xdm models [PART OF A NAME]           what the gateway offers to the key
     xdm quota                             what is left of the key's budget
+    xdm chat --model NAME                 a conversation; --once "..." for scripts
     xdm complete "Once upon a time"       one answer
     xdm batch prompts.jsonl -o out.jsonl  many, concurrently; run again to go on
     xdm embed texts.jsonl -o out.jsonl    vectors of many texts, likewise

@@ -13,6 +13,7 @@ from rich.table import Table
 from xdm_integrations._version import __version__
 
 from .batch import batch
+from .chat import chat
 from .complete import complete
 from .doctor import doctor
 from .embed import embed
@@ -43,7 +44,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="xdm")
 def xdm() -> None:
-    """Text completions of the XDM gateway, from the command line.
+    """Chat, text completions and embeddings of the XDM gateway, from the command line.
 
     The key comes from the environment variable XDM_API_KEY, and is never shown. Results go to standard
     output, everything else to standard error. Exit codes: 0 all is well, 1 a call failed, 2 wrong
@@ -86,6 +87,7 @@ def quota(options: Options) -> None:
         screen().print(str(left), highlight=False, markup=False)
 
 
+xdm.add_command(chat)
 xdm.add_command(complete)
 xdm.add_command(batch)
 xdm.add_command(embed)

@@ -15,6 +15,7 @@ from .text import check_text, decode, encoding_option
 if TYPE_CHECKING:
     from xdm_integrations.client import Client
     from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.protocol.results import Answer
 
 _SAMPLING: tuple[Any, ...] = (
     click.option("-n", "n", type=int, metavar="N", help="Answers to the prompt. Each is billed."),
@@ -88,7 +89,7 @@ def _stream(client: Client, prompt: str, params: dict[str, Any], options: Option
                 click.echo()  # also before an error: what came stays on a line of its own
         whole = stream.completion
     if options.as_json:
-        options.write(_totals(whole))
+        options.write(totals(whole))
     return whole
 
 
@@ -98,7 +99,7 @@ def _show(answer: Completion, options: Options) -> None:
             {"index": choice.index, "text": choice.text, "finish_reason": choice.finish_reason}
             for choice in answer.choices
         ]
-        options.write({"choices": choices, **_totals(answer)})
+        options.write({"choices": choices, **totals(answer)})
         return
     for choice in answer.choices:
         if len(answer.choices) > 1:
@@ -106,6 +107,7 @@ def _show(answer: Completion, options: Options) -> None:
         click.echo(choice.text)
 
 
-def _totals(answer: Completion) -> dict[str, Any]:
+def totals(answer: Answer) -> dict[str, Any]:
+    """Return what JSON tells of an answer beside its choices."""
     usage = answer.usage.as_dict() if answer.usage else None
     return {"model": answer.model, "usage": usage, "request_id": answer.request_id}

@@ -51,12 +51,16 @@ class Options:
 
     def fail(self, error: XDMError) -> NoReturn:
         """Say what went wrong on standard error, and exit."""
+        self.tell(error)
+        sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
+
+    def tell(self, error: XDMError) -> None:
+        """Say what went wrong on standard error."""
         if self.as_json:
             click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
             out = screen(err=True)
             out.print(f"[bold red]{type(error).__name__}[/]: {escape(fitted(error.message, out))}", highlight=False)
-        sys.exit(MISUSED if isinstance(error, ConfigurationError) else FAILED)
 
     def write(self, value: object, *, err: bool = False) -> None:
         """Write one line of JSON to standard output, or to standard error."""
