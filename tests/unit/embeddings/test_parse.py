@@ -139,6 +139,8 @@ def test_dimensions_that_were_asked_for_are_the_length_of_every_vector():
     assert parsed([A, B], dimensions=4) == [A, B]
     with pytest.raises(APIResponseError, match="vectors of 4 numbers, not of 8: it ignores `dimensions`"):
         parsed([A, B], dimensions=8)
+    with pytest.raises(APIResponseError, match="vectors of 3 numbers, not of 4"):
+        parsed([A, B[:3]], dimensions=4)
     worked = Worked(lambda body: healthy({**body, "dimensions": 8}))
     with pytest.raises(APIResponseError, match="not of 4"):
         worked.embed(["a"] * 300, dimensions=4)

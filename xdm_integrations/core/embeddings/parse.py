@@ -147,9 +147,10 @@ def _row(embedding: Any) -> array[float] | None:  # noqa: ANN401 - JSON is any v
 
 def _check_lengths(lengths: list[int], dimensions: object, reply: Reply) -> None:
     """Refuse vectors of other lengths than asked for, or of different ones."""
-    if type(dimensions) is int and any(length != dimensions for length in lengths):
+    wrong = next((length for length in lengths if length != dimensions), None)
+    if type(dimensions) is int and wrong is not None:
         raise APIResponseError(
-            f"The server returned vectors of {lengths[0]} numbers, not of {dimensions}: it ignores `dimensions`.",
+            f"The server returned vectors of {wrong} numbers, not of {dimensions}: it ignores `dimensions`.",
             **_about(reply),
         )
     if len(set(lengths)) > 1:
