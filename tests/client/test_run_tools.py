@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import pytest
 
 from tests.scripted import http
-from xdm_integrations import ConfigurationError, TooManyTurnsError
+from xdm_integrations import BadRequestError, ConfigurationError, TooManyTurnsError
 
 
 class Unit(Enum):
@@ -151,6 +151,17 @@ def test_a_class_that_refuses_its_fields_by_any_error_is_told_to_the_model(surfa
     server.script = [answer(("half", '{"even": {"number": 3}}')), answer(text="x")]
     run(surface, server, [half])
     assert results(server) == ["Error: wrong arguments: it is odd"]
+
+
+def test_an_error_counts_the_answers_before_it(surface, server):
+    calls = [("add", '{"a": 1, "b": 2}')]
+    server.script = [answer(*calls), answer(*calls), http({"error": {"message": "no"}}, 400), answer(*calls)]
+    with pytest.raises(BadRequestError) as caught:
+        run(surface, server, [add])
+    assert caught.value.usage.total_tokens == 4
+    with pytest.raises(TooManyTurnsError) as stopped:
+        run(surface, server, [add], max_turns=1)
+    assert stopped.value.usage.total_tokens == 2
 
 
 def test_what_goes_wrong_is_told_to_the_model_and_nothing_invalid_is_carried_out(surface, server):

@@ -173,7 +173,7 @@ class AsyncClient(Settings):
         """See `Client.run_tools`; functions may be coroutine functions, the others run in threads."""
         loop = ToolLoop(messages, tools, max_turns, params, awaits=True)
         while True:
-            completion = await self._run(chats.chat(self._setup, loop.messages, loop.params), on_retry)
+            completion = await self._run(loop.ask(self._setup), on_retry)
             tasks = loop.take(completion)
             if not tasks:
                 return loop.result(completion)

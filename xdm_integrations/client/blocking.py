@@ -321,7 +321,7 @@ class Client(Settings):
         """
         loop = ToolLoop(messages, tools, max_turns, params, awaits=False)
         while True:
-            completion = self._run(chats.chat(self._setup, loop.messages, loop.params), on_retry)
+            completion = self._run(loop.ask(self._setup), on_retry)
             tasks = loop.take(completion)
             if not tasks:
                 return loop.result(completion)

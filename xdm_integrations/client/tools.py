@@ -23,12 +23,15 @@ from xdm_integrations.core.protocol.batching import check_at_least_one
 from xdm_integrations.core.protocol.results import Usage, total_usage
 
 from .annotations import hints_of, is_pydantic, schema_of, value_of
+from .chats import chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.chat.tool_calls import ToolCall
+    from xdm_integrations.core.protocol.call import Setup
+    from xdm_integrations.core.protocol.flow import Flow
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_THREADS = 8
@@ -181,6 +184,15 @@ class ToolLoop:
         self._turns_left = max_turns
         self._usages: list[Usage | None] = []
 
+    def ask(self, setup: Setup) -> Flow[ChatCompletion]:
+        """Ask for the next answer. An error has the token counts of the answers before it."""
+        try:
+            return (yield from chat(setup, self.messages, self.params))
+        except XDMError as error:
+            last = error.usage if error.partial is None else error.partial.usage
+            error.usage = total_usage([*self._usages, last])
+            raise
+
     def take(self, completion: ChatCompletion) -> list[Task]:
         """Take an answer, and return the calls in it; none if it is the final one.
 
@@ -206,7 +218,7 @@ class ToolLoop:
                 partial=completion,
                 request_id=completion.request_id,
             )
-            error.messages = self.messages
+            error.messages, error.usage = self.messages, total_usage(self._usages)
             raise error
         if self.params.get("tool_choice") != "none":
             self.params.pop("tool_choice", None)  # it forced the first call, and would force calls for ever

@@ -60,8 +60,8 @@ class XDMError(Exception):
         request_id: The gateway's id of the request, to quote in a support request, or None.
         retry: Whether the same request may be sent again: "never", "once" or "backoff".
         position: The number of the text that was refused, from 0; None where no single text is known to be at fault.
-        usage: Token counts (`Usage`) of the requests of `embed`, or of those for an object, that were answered although
-            the call failed; or None.
+        usage: Token counts (`Usage`) of the requests of `embed`, of `run_tools`, or of those for an object, that were
+            answered although the call failed; or None.
     """
 
     default_retry: ClassVar[Retry] = "never"
