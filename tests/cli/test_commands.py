@@ -150,7 +150,10 @@ def test_quota_in_words_and_as_json(run, server):
     assert (told["remaining"], told["unit"], told["of_key"]) == (6, "quota units", True)
 
 
-@pytest.mark.parametrize("args", [["complete", "Hi"], ["complete", "Hi", "-s"], ["models"], ["quota"], ["doctor"]])
+@pytest.mark.parametrize(
+    "args",
+    [["complete", "Hi"], ["complete", "Hi", "-s"], ["chat", "--once", "Hi"], ["models"], ["quota"], ["doctor"]],
+)
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_no_output_shows_the_key_even_if_the_server_repeats_it(run, server, monkeypatch, args, as_json):
     monkeypatch.setenv("XDM_API_KEY", KEY)
@@ -183,7 +186,15 @@ def test_the_module_runs_against_the_real_engine(engine, process):
 
 @pytest.mark.parametrize(
     "args",
-    [["complete", "x"], ["complete", "x", "-s"], ["complete", "x", "--json"], ["models"], ["quota"], ["doctor"]],
+    [
+        ["complete", "x"],
+        ["complete", "x", "-s"],
+        ["complete", "x", "--json"],
+        ["chat", "--once", "x"],
+        ["models"],
+        ["quota"],
+        ["doctor"],
+    ],
 )
 def test_ctrl_c_ends_each_command_with_130(server, args):
     go_on = threading.Event()
