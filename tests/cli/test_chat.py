@@ -123,6 +123,10 @@ class Terminal:
     def type(self, text):
         os.write(self._file, text.encode())
 
+    def interrupt(self):
+        time.sleep(0.3)  # a signal that comes just before the kernel is entered would not wake it there
+        self.type("\x03")
+
     def wait_for(self, text):
         """Wait until a text is shown, and forget what stands before its end."""
         until = time.monotonic() + 30
@@ -186,7 +190,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(server):
     server.script = talking(stream(delta("Once upon"), go_on, end=False), "Better.")
     with terminal(server) as (screen, running):
         screen.say("A story", "Once upon")
-        screen.type("\x03")
+        screen.interrupt()
         screen.wait_for("Stopped.")
         assert server.wait_until(lambda: len(server.requests) == 1)
         go_on.set()
@@ -195,9 +199,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(server):
         screen.wait_for("> ")
         screen.type("half a line")
         screen.wait_for("half a line")
-        screen.type("\x03")
+        screen.interrupt()
         screen.wait_for("> ")
-        screen.type("\x03")
+        screen.interrupt()
         screen.wait_for("Interrupted.")
         assert running.wait(30) == 130
     assert server.requests[1].json["messages"] == [user("A story"), assistant("Once upon"), user("Shorter")]
