@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.docs.pages import ROOT, blocks, tables
-from tests.scripted import http
+from tests.scripted import USAGE, http
 from xdm_integrations.langchain import XDMLLM, ChatXDM
 from xdm_integrations.llama_index import XDMChat
 
@@ -64,7 +64,7 @@ def test_before_and_after_give_the_same_answer(move, engine, monkeypatch):
 @each_move
 def test_before_and_after_ask_the_same_question(move, server, monkeypatch):
     choice = {"index": 0, "text": "yes", "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
-    answer = {"id": "1", "object": "any", "created": 1, "model": "m", "choices": [choice], "usage": {}}
+    answer = {"id": "1", "object": "any", "created": 1, "model": "m", "choices": [choice], "usage": USAGE}
     server.script = lambda _: http(answer)
     before, after = pair(move)
     monkeypatch.setenv("XDM_BASE_URL", server.url)
