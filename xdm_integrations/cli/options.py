@@ -118,7 +118,7 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 _OPTIONS = (
     click.option("--base-url", metavar="URL", help="Root of the API. Default: $XDM_BASE_URL, else the gateway's."),
-    click.option("--model", "-m", metavar="NAME", help="Default: gpt-3.5-turbo-instruct."),
+    click.option("--model", "-m", metavar="NAME", help="Default: one that the endpoint knows."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For connecting and for each wait."),
     click.option("--max-retries", type=int, metavar="N", help="Requests after the first, at most. Default: 2."),
     click.option("--allow-http", is_flag=True, help="Accept plain http to a public host; the key travels unencrypted."),
