@@ -363,3 +363,20 @@ def test_an_authentication_error_of_one_is_that_of_all(surface, server):
     server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
     batch = surface.batch(surface.client(base_url=server.url), ["a"] * 3, batch_size=1)
     assert {type(e) for e in batch.errors} == {AuthenticationError}
+
+
+def test_what_a_callback_crashes_with_is_raised_although_the_last_requests_end_meanwhile(server):
+    """Two threads end at once, and the crash of one is known before the other says that all is done."""
+    for _ in range(50):
+        both = threading.Barrier(2)
+
+        def script(seen, both=both):
+            both.wait(10)
+            return echoing(seen)
+
+        def on_result(position, outcome):
+            raise ZeroDivisionError
+
+        server.script = script
+        with Client(base_url=server.url) as client, pytest.raises(ZeroDivisionError):
+            client.complete_batch(["a", "b"], batch_size=1, max_concurrency=2, on_result=on_result)

@@ -232,7 +232,11 @@ class _ThreadPool:
                 with self._changed:
                     if self._left:
                         return
-                    self._progress.done(pack, result)
+                    try:
+                        self._progress.done(pack, result)
+                    except BaseException as crash:
+                        self._crash = self._crash or crash  # before the lock is free: `run` may think that all is done
+                        raise
                     if result.retry:
                         self._start_threads()
                     self._changed.notify_all()
