@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
 import time
@@ -365,18 +366,28 @@ def test_an_authentication_error_of_one_is_that_of_all(surface, server):
     assert {type(e) for e in batch.errors} == {AuthenticationError}
 
 
-def test_what_a_callback_crashes_with_is_raised_although_the_last_requests_end_meanwhile(server):
-    """Two threads end at once, and the crash of one is known before the other says that all is done."""
-    for _ in range(50):
-        both = threading.Barrier(2)
+def test_what_a_callback_crashes_with_is_raised_although_the_last_request_ends_meanwhile(server, monkeypatch):
+    """The crash is known before another thread can say that all is done."""
+    both, over = threading.Barrier(2), threading.Event()
 
-        def script(seen, both=both):
-            both.wait(10)
-            return echoing(seen)
+    class SlowToLeave(threading.Condition):
+        """Lets every other thread go first where a crash leaves the lock."""
 
-        def on_result(position, outcome):
-            raise ZeroDivisionError
+        def __exit__(self, kind, *rest):
+            super().__exit__(kind, *rest)
+            if kind is ZeroDivisionError:
+                over.wait(10)
 
-        server.script = script
-        with Client(base_url=server.url) as client, pytest.raises(ZeroDivisionError):
+    def script(seen):
+        both.wait(10)
+        return echoing(seen)
+
+    def on_result(position, outcome):
+        raise ZeroDivisionError
+
+    server.script = script
+    monkeypatch.setattr("xdm_integrations.client.batches.threading.Condition", SlowToLeave)
+    with contextlib.ExitStack() as ending, Client(base_url=server.url) as client:
+        ending.callback(over.set)
+        with pytest.raises(ZeroDivisionError):
             client.complete_batch(["a", "b"], batch_size=1, max_concurrency=2, on_result=on_result)
