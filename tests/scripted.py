@@ -188,7 +188,10 @@ def _read_request(reader: Any, number: int) -> Seen | None:
     while (header := reader.readline()).strip():
         name, _, value = header.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-    body = reader.read(int(headers.get("content-length", "0")))
+    length = int(headers.get("content-length", "0"))
+    body = reader.read(length)
+    if len(body) < length:  # the client went away while it sent: no request that anybody could answer
+        return None
     return Seen(method, path, headers, body, number)
 
 
