@@ -19,7 +19,7 @@ from xdm_integrations.client import settings
 from xdm_integrations.transports import environment
 from xdm_integrations.transports.blocking import connections, transport as blocking
 client = Client(base_url=sys.argv[1])
-with {lock}():
+with {lock}.held:
     child = os.fork()
     if child == 0:
         environment.ssl_context()
@@ -43,7 +43,7 @@ def test_an_adapter_whose_first_call_is_in_a_child_does_not_hang(server, program
     code = f"""
 {ADAPTERS[adapter]}
 from xdm_integrations.client import lazy_clients
-with lazy_clients._CLIENT_LOCK():
+with lazy_clients._CLIENT_LOCK.held:
     child = os.fork()
     if child == 0:
         os._exit(0 if str(ask("x")) == "<x>" else 1)

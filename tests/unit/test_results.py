@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-from xdm_integrations.core.protocol.ends import ENDS, is_failed_end
+from xdm_integrations.core.protocol.ends import ENDS, stopped
 from xdm_integrations.core.protocol.lenient import finish_reason_of
 from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
@@ -59,12 +59,12 @@ def test_a_finish_reason_is_kept_as_it_was_sent(sent):
 
 @pytest.mark.parametrize("reason", ["abort", "Aborted", "error", "cancelled", "insufficient_system_resource"])
 def test_reasons_that_say_that_the_answer_was_stopped(reason):
-    assert is_failed_end(reason)
+    assert stopped({}, reason, "completions", streaming=False) is not None
 
 
 @pytest.mark.parametrize("reason", [None, "stop", "length", "content_filter", "TOOL_CALLS", "eos_token", "new in 2030"])
 def test_reasons_that_end_an_answer_and_those_that_nobody_knows(reason):
-    assert not is_failed_end(reason)
+    assert stopped({}, reason, "completions", streaming=False) is None
 
 
 def test_the_table_of_ends_can_be_looked_up():

@@ -240,7 +240,7 @@ class AsyncClient(Settings):
             name = "xdm_integrations.transports.aio.transport"
             # aiohttp is loaded on first use, in a thread: it takes long enough for a loop to notice.
             module: Any = await asyncio.to_thread(import_module, name)
-            with TRANSPORT_LOCK():
+            with TRANSPORT_LOCK.held:
                 transport = self._transport = self._transport or module.AiohttpTransport(self.config.limits)
         return await drive_async(
             flow, transport, self._hooks if on_retry is None else self._hooks._replace(on_retry=on_retry), self._key

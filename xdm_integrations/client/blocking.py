@@ -17,7 +17,7 @@ from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.config import normalize_key
-from xdm_integrations.transports.drivers import Transport, drive
+from xdm_integrations.transports.drivers import Transport, drive, outcome_of
 
 from . import chats
 from .batches import Batch, run_batch
@@ -420,7 +420,7 @@ class Client(Settings):
     def _key(self) -> str | None:
         if self._key_source is None:
             return self._setup.config.api_key
-        key = self._key_source()
+        key = outcome_of(self._key_source)
         if inspect.iscoroutine(key):
             key.close()  # nobody will await it
             raise ConfigurationError("api_key: a blocking client needs a function that returns a string.")
@@ -431,7 +431,7 @@ class Client(Settings):
         if transport is None:
             from xdm_integrations.transports.blocking.transport import RequestsTransport  # noqa: PLC0415 - loads requests on first use
 
-            with TRANSPORT_LOCK():
+            with TRANSPORT_LOCK.held:
                 transport = self._transport = self._transport or RequestsTransport(self.config.limits)
         return drive(
             flow, transport, self._hooks if on_retry is None else self._hooks._replace(on_retry=on_retry), self._key

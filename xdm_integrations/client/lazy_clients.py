@@ -35,14 +35,14 @@ class Connected:
     def _sync_client(self) -> Client:
         client = self._made_sync
         if client is None:
-            with _CLIENT_LOCK():
+            with _CLIENT_LOCK.held:
                 client = self._made_sync = self._made_sync or Client(**self._client_settings())
         return client
 
     def _async_client(self) -> AsyncClient:
         client = self._made_async
         if client is None:
-            with _CLIENT_LOCK():
+            with _CLIENT_LOCK.held:
                 client = self._made_async = self._made_async or AsyncClient(**self._client_settings())
         return client
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.wire import Compute, Key, Read, Reply, Request, Send, Sleep
 
-from .log_lines import LogLine, log_retry
+from .log_lines import log, log_retry, send_logged, send_logged_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,8 +119,10 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                 if hooks.on_request is not None:
                     _call(hooks.on_request, command.request)
                 try:
-                    with LogLine(command.request, attempt) as line:
-                        result = line.reply = transport.send(command.request)
+                    if log.isEnabledFor(DEBUG):
+                        result = send_logged(transport.send, command.request, attempt)
+                    else:
+                        result = transport.send(command.request)
                 except XDMError as error:
                     command = flow.throw(error)
                     continue
@@ -128,7 +131,7 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                     with _ClosedOnError(result):
                         _call(hooks.on_response, command.request, result)
             elif isinstance(command, Key):
-                result = _outcome(key)
+                result = key()
             elif isinstance(command, Compute):
                 try:
                     result = command.work()
@@ -169,8 +172,10 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
                 if hooks.on_request is not None:
                     await _call_async(hooks.on_request, command.request)
                 try:
-                    with LogLine(command.request, attempt) as line:
-                        result = line.reply = await transport.send(command.request)
+                    if log.isEnabledFor(DEBUG):
+                        result = await send_logged_async(transport.send, command.request, attempt)
+                    else:
+                        result = await transport.send(command.request)
                 except XDMError as error:
                     command = flow.throw(error)
                     continue
@@ -199,7 +204,7 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
         flow.close()
 
 
-def _outcome(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - what the function takes
+def outcome_of(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - what the function takes
     """Return what a function of the user's returns."""
     try:
         return function(*about)
@@ -208,7 +213,7 @@ def _outcome(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - wh
 
 
 def _call(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
-    outcome = _outcome(hook, *about)
+    outcome = outcome_of(hook, *about)
     if inspect.iscoroutine(outcome):
         outcome.close()
         raise ConfigurationError("hooks: a coroutine function can't be a hook of a blocking client.")

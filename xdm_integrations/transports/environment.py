@@ -51,7 +51,7 @@ def ssl_context() -> ssl.SSLContext:
         ConfigurationError: The environment names a bundle that can't be read.
     """
     path = ca_bundle()
-    with _CONTEXT_LOCK():  # the threads of a batch need it at the same moment
+    with _CONTEXT_LOCK.held:  # the threads of a batch need it at the same moment
         context = _contexts.get(path)
         if context is None:
             context = _contexts[path] = _load(path)

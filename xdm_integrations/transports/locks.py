@@ -9,8 +9,13 @@ import threading
 class ProcessLock:
     """A lock that is free in a forked child, whoever held it in the parent at the moment of the fork.
 
-    with LOCK(): ...
+    with LOCK.held: ...
+
+    Attributes:
+        held: The lock of this process, to be entered at once.
     """
+
+    held: threading.Lock
 
     def __init__(self) -> None:
         self._renew()
@@ -18,8 +23,4 @@ class ProcessLock:
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self) -> threading.Lock:
-        """Return the lock of this process, to be entered at once."""
-        return self._lock
+        self.held = threading.Lock()

@@ -10,6 +10,8 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.reply_text import request_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from typing_extensions import Self
 
     from xdm_integrations.core.protocol.wire import Reply, Request, Sleep
@@ -17,14 +19,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("xdm_integrations")
 
 
-class LogLine:
-    """The DEBUG line of one request, written however that ends; holds neither prompt nor key.
+def send_logged(send: Callable[[Request], Reply], request: Request, attempt: int) -> Reply:
+    """Send, and write the DEBUG line of this request, however that ends; it holds neither prompt nor key.
 
     Its facts are on the record too, as the dictionary `record.xdm`. A stream writes another line
     at its end, where its token counts come.
     """
+    with _Line(request, attempt) as line:
+        line.reply = send(request)
+        return line.reply
 
-    __slots__ = ("_attempt", "_request", "_start", "reply")
+
+async def send_logged_async(send: Callable[[Request], Awaitable[Reply]], request: Request, attempt: int) -> Reply:
+    """See `send_logged`."""
+    with _Line(request, attempt) as line:
+        line.reply = await send(request)
+        return line.reply
+
+
+class _Line:
+    """One request's line."""
 
     def __init__(self, request: Request, attempt: int) -> None:
         self._request = request
@@ -36,8 +50,6 @@ class LogLine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if not log.isEnabledFor(logging.DEBUG):
-            return
         request, reply = self._request, self.reply
         facts = {
             "method": request.method,

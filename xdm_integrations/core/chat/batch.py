@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
+from xdm_integrations.core.protocol.wire import Key
 
 from .messages import check_messages
 from .request import prepare_chat
@@ -43,7 +44,7 @@ def plan_chats(
             f"conversations: expected a list of conversations, got {type(conversations).__name__}; "
             "a single one is for `chat`."
         )
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     for number, messages in enumerate(conversations):
         try:
             check_messages(messages)

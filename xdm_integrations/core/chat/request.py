@@ -18,6 +18,7 @@ from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_M
 from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
 from xdm_integrations.core.protocol.reading import Streaming, stream_flow
 from xdm_integrations.core.protocol.results import total_usage
+from xdm_integrations.core.protocol.wire import Key
 
 from .message_so_far import ChatSoFar
 from .messages import check_messages
@@ -68,7 +69,7 @@ def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[
         ConfigurationError: Something can't be sent; no byte was.
         XDMError: The call failed.
     """
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     call = prepare_chat(setup.config, headers, messages, params)
     flow = chat_flow(call, setup, think_tags=wants_think_tags(setup.config, params))
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
@@ -78,7 +79,7 @@ def stream_chat(
     setup: Setup, messages: object, params: Mapping[str, Any]
 ) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
     """Ask for the answer as a stream; see `ask_chat`."""
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
     return (yield from open_chat(call, setup, think_tags=wants_think_tags(setup.config, params)))
 
@@ -129,7 +130,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
     used: str | None = chosen_method(method)
     fixed = used is not None
     checked = check_messages(messages)
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     paid: list[Usage | None] = []
     while True:
         given = dict(params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.wire import Key
 
 from .messages import check_messages
 from .request import open_chat, prepare_chat, wants_think_tags
@@ -77,7 +78,7 @@ def stream_structured(  # noqa: PLR0913 - one argument per decision
     fixed = used is not None
     think_tags = wants_think_tags(setup.config, params)
     checked = check_messages(messages)
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     while True:
         model = prepare_chat(setup.config, headers, checked, params).model
         used = used or best_method(model, setup.facts)

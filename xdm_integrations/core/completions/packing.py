@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from xdm_integrations.core.errors.tree import APIResponseError, BadRequestError, ConfigurationError, XDMError
 from xdm_integrations.core.gateway.models import with_model_suggestions
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, check_at_least_one, packs_of
+from xdm_integrations.core.protocol.wire import Key
 
 from .request import complete_flow, prepare_completion, refuses_lists, usage_of_unusable_answer
 
@@ -33,7 +34,7 @@ def plan_prompts(
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
     """
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     call, checked = prepare_completion(setup.config, headers, prompts, params)
     return pack_prompts(call, checked, setup.facts, setup.runtime, batch_size)
 

@@ -45,8 +45,9 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     expected = prompts * n
     choices = [choice for choice in choices if isinstance(choice, dict)]
     parsed = [parse_choice(choice) for choice in choices]
-    if not any(choice.text or choice.finish_reason or choice.logprobs for choice in parsed):
+    if not [choice for choice in parsed if choice.text or choice.finish_reason or choice.logprobs]:
         raise _no_choices(value, reply)
+    reasons = [choice.finish_reason for choice in parsed]
     indices = list(range(expected))
     if [choice.index for choice in parsed] != indices:
         parsed.sort(key=_index)
@@ -65,13 +66,13 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
             request_id=completion.request_id,
             partial=completion,
         )
-    _refuse_stopped(choices, completion)
+    _refuse_stopped(choices, reasons, completion)
     return completion
 
 
-def _refuse_stopped(choices: list[dict[str, Any]], completion: Completion) -> None:
-    for choice in choices:
-        reason = finish_reason_of(choice.get("finish_reason"))
+def _refuse_stopped(choices: list[dict[str, Any]], reasons: list[str | None], completion: Completion) -> None:
+    """Raise for the first of the choices that the server stopped; `reasons` are their ends."""
+    for choice, reason in zip(choices, reasons, strict=True):
         error = stopped(choice, reason, "completions", streaming=False)
         if error is not None:
             error.partial = completion
@@ -94,9 +95,9 @@ def _index(choice: Choice) -> int:
 
 def parse_choice(choice: dict[str, Any]) -> Choice:
     """Read one choice; a missing or odd index becomes 0."""
-    index = choice.get("index")
+    text, index = choice.get("text"), choice.get("index")
     return Choice(
-        join_surrogates(choice_text(choice)),
+        join_surrogates(text if isinstance(text, str) else choice_text(choice)),
         index if isinstance(index, int) else 0,
         finish_reason_of(choice.get("finish_reason")),
         Logprobs.parse(choice.get("logprobs")),

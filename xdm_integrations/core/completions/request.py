@@ -26,6 +26,7 @@ from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
 from xdm_integrations.core.protocol.reading import Streaming, stream_flow
 from xdm_integrations.core.protocol.results import total_usage
+from xdm_integrations.core.protocol.wire import Key
 
 from .echo import check_echo
 from .parameters import check_parameters, split_prompts
@@ -61,7 +62,7 @@ def ask_completion(setup: Setup, prompt: object, params: Mapping[str, Any]) -> F
         ConfigurationError: Something can't be sent; no byte was.
         XDMError: The call failed.
     """
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     call, prompts = prepare_completion(setup.config, headers, prompt, params)
     flow = complete_flow(call, prompts, setup.facts, setup.runtime)
     return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
@@ -71,7 +72,7 @@ def stream_completion(
     setup: Setup, prompt: object, params: Mapping[str, Any]
 ) -> Flow[Streaming[CompletionChunk, Completion]]:
     """Ask for the answer as a stream; see `ask_completion`."""
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     call, prompts = prepare_completion(setup.config, headers, prompt, params, streaming=True)
     echoed = prompts if call.body.get("echo") else []
     so_far = partial(TextSoFar, len(prompts), call.n, echoed)
@@ -109,6 +110,8 @@ def complete_flow(
     """
     count = len(prompts)
     deadline = deadline_of(call.timeout, runtime)
+    if count == 1 and call.n == 1:
+        return (yield from _complete(call, prompts, runtime, deadline))
     if count == 1:
         return (yield from _complete_one(call, prompts[0], runtime, deadline))
     if not one_by_one:

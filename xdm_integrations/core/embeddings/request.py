@@ -12,7 +12,7 @@ from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
 from xdm_integrations.core.protocol.flow import deadline_of, send_flow
 from xdm_integrations.core.protocol.results import total_usage
-from xdm_integrations.core.protocol.wire import Compute
+from xdm_integrations.core.protocol.wire import Compute, Key
 
 from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters, split_texts
 from .parse import Vectors, WrongVectorsError, parse_vectors
@@ -55,7 +55,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
     """
     check_at_least_one("batch_size", batch_size)
     inputs = split_texts(texts)
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     given = {"encoding_format": ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors
         given.setdefault("model", DEFAULT_MODEL)

@@ -15,6 +15,7 @@ from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, ModelUnavailableError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
+from xdm_integrations.core.protocol.wire import Key
 
 from .get_json import get_json
 
@@ -61,7 +62,7 @@ def models_flow(setup: Setup) -> Flow[list[Model]]:
         XDMError: The call failed.
     """
     config, runtime = setup.config, setup.runtime
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     deadline = deadline_of(config.timeout, runtime)
     payload, reply = yield from get_json(
         config.base_url + PATH, headers, runtime, timeout=config.timeout, deadline=deadline, policy=config.retry
@@ -119,16 +120,16 @@ def with_model_suggestions(flow: Flow[T], call: Call, facts: ServerFacts, runtim
 
     Whatever comes of looking them up, the error raised is the flow's own.
     """
-    deadline = deadline_of(call.timeout, runtime)
+    begun = runtime.monotonic()
     try:
         return (yield from flow)
     except ModelUnavailableError as error:
-        yield from _suggest(error, call, facts, runtime, deadline)
+        yield from _suggest(error, call, facts, runtime, begun)
         raise
 
 
 def _suggest(
-    error: ModelUnavailableError, call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None
+    error: ModelUnavailableError, call: Call, facts: ServerFacts, runtime: Runtime, begun: float
 ) -> Flow[None]:
     """Put the nearest offered names into an error about a model.
 
@@ -139,7 +140,7 @@ def _suggest(
     if facts.offered is None:
         facts.offered = ()  # so that calls at the same time don't ask too
         try:
-            yield from _ask_quickly(call, facts, runtime, deadline)
+            yield from _ask_quickly(call, facts, runtime, begun)
         except XDMError:  # the call's own error matters
             pass
         except BaseException:  # cancelled: the next call may ask
@@ -149,14 +150,14 @@ def _suggest(
         error.suggest(nearest(call.model, facts.offered))
 
 
-def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, deadline: float | None) -> Flow[None]:
-    soon = runtime.monotonic() + PATIENCE
+def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, begun: float) -> Flow[None]:
+    soon, total = runtime.monotonic() + PATIENCE, call.timeout.total
     payload, reply = yield from get_json(
         call.base_url + PATH,
         call.headers,
         runtime,
         timeout=call.timeout,
-        deadline=soon if deadline is None else min(soon, deadline),
+        deadline=soon if total is None else min(soon, begun + total),
         policy=RetryPolicy(max_retries=0),
     )
     facts.offered = tuple(model.id for model in parse_models(payload, reply))

@@ -28,6 +28,7 @@ from xdm_integrations.core.errors.tree import (
     XDMError,
 )
 from xdm_integrations.core.protocol.flow import deadline_of
+from xdm_integrations.core.protocol.wire import Key
 
 from .get_json import get_json
 
@@ -97,7 +98,7 @@ def quota_flow(setup: Setup) -> Flow[Quota]:
         XDMError: The call failed; of two failures the one that tells more.
     """
     config, runtime = setup.config, setup.runtime
-    headers = yield from setup.headers()
+    headers = setup.headers((yield Key()))
     deadline = deadline_of(config.timeout, runtime)
 
     def ask(url: str, *, with_key: bool = True) -> Flow[tuple[Any, Reply]]:

@@ -12,13 +12,12 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .checks import OPTIONS
 from .config import check_headers, merge_headers, normalize_timeout, require_key
-from .wire import Key, Limits, Request, RequestHeaders, Timeout
+from .wire import Limits, Request, RequestHeaders, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from .config import Config
-    from .flow import Flow
     from .retry import RetryPolicy, Runtime
 
 
@@ -65,13 +64,12 @@ class Setup:
         """Leave behind what was learnt: a copy may meet another server. The key goes with the settings."""
         return {"config": self.config, "runtime": self.runtime, "facts": ServerFacts(), "_headers": None}
 
-    def headers(self) -> Flow[RequestHeaders]:
-        """Ask for the key, and return the headers of a request with it; the same object for the same key.
+    def headers(self, key: str | None) -> RequestHeaders:
+        """Return the headers of a request with this key; the same object for the same key.
 
         Raises:
             ConfigurationError: There is no key, and the host is a public one.
         """
-        key: str | None = yield Key()
         known = self._headers  # read and written as a whole: threads may come with different keys
         if known is None or known[0] != key:
             headers = {

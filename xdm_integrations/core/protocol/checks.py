@@ -53,11 +53,11 @@ def _is_int(value: object) -> bool:
 
 
 def _check_int(name: str, value: object, parameter: Parameter) -> int:
-    if not _is_int(value):
+    if type(value) is not int and not _is_int(value):
         raise _wrong(name, value, "an integer", parameter)
-    number = int(value)  # type: ignore[call-overload] # an Integral
+    number: int = int(value)  # type: ignore[call-overload] # an Integral
     _check_range(name, number, parameter, "an integer")
-    return int(number)
+    return number
 
 
 def _check_float(name: str, value: object, parameter: Parameter) -> float:

@@ -40,11 +40,6 @@ ENDS: dict[str, Literal["complete", "failed"]] = {
 """What the finish reasons that servers are known to send say of the answer; any other is kept, and taken as an end."""
 
 
-def is_failed_end(reason: str | None) -> bool:
-    """Tell whether a finish reason says that the answer was stopped before its end (see `ENDS`)."""
-    return reason is not None and ENDS.get(reason.lower()) == "failed"
-
-
 def stopped(
     choice: dict[str, Any], reason: str | None, endpoint: Endpoint, *, streaming: bool
 ) -> StreamInterruptedError | APIResponseError | None:
@@ -59,7 +54,7 @@ def stopped(
         streaming: Whether the answer comes as a stream.
     """
     told = error_in(choice, endpoint=endpoint) if choice.get("error") else None
-    if told is None and not is_failed_end(reason):
+    if told is None and (reason is None or ENDS.get(reason.lower()) != "failed"):
         return None
     message = f"The server stopped the answer before its end (finish_reason {reason!r}): it isn't complete."
     if told is not None:

@@ -33,7 +33,7 @@ _NONE = ("", "null", "none")
 
 def finish_reason_of(value: object) -> str | None:
     """Return a finish reason; None for null, and for the "", "null" and "None" of running chunks."""
-    reason = label(value)
+    reason = value if isinstance(value, str) else label(value)
     return None if reason.lower() in _NONE else reason
 
 

@@ -40,13 +40,10 @@ class Usage:
         """
         if not isinstance(value, dict) or not value:
             return None
-        prompt = _first_count(value, "prompt_tokens", "input_tokens")
-        completion = _first_count(value, "completion_tokens", "output_tokens")
-        total = _count(value.get("total_tokens"))
-        if prompt is None:
-            prompt = _difference(total, completion)
-        elif completion is None:
-            completion = _difference(total, prompt)
+        counts: list[Any] = [value.get(name) for name in _COUNTS]
+        if {type(count) for count in counts} != {int} or min(counts) <= 0:
+            counts = _read_counts(value)
+        prompt, completion, total = counts
         if prompt is None or completion is None:
             return None
         details = {name: v for name, v in value.items() if name not in _COUNTS and v is not None}
@@ -85,6 +82,18 @@ def _count(value: object) -> int | None:
     if not isinstance(number, (int, float)) or isinstance(number, bool) or not 0 <= number < math.inf:
         return None
     return int(number)
+
+
+def _read_counts(value: dict[str, Any]) -> list[int | None]:
+    """Return the counts of prompt, completion and total, from whatever shape; None for what isn't known."""
+    prompt = _first_count(value, "prompt_tokens", "input_tokens")
+    completion = _first_count(value, "completion_tokens", "output_tokens")
+    total = _count(value.get("total_tokens"))
+    if prompt is None:
+        prompt = _difference(total, completion)
+    elif completion is None:
+        completion = _difference(total, prompt)
+    return [prompt, completion, total]
 
 
 def _first_count(value: dict[str, Any], name: str, other_name: str) -> int | None:
@@ -247,13 +256,15 @@ def answer_fields(
         last: For a stream, its last event.
     """
     created = value.get("created")
+    names = [value.get(name) or "" for name in ("model", "id", "system_fingerprint")]
+    model, answer_id, fingerprint = [name if isinstance(name, str) else label(name) for name in names]
     everything = value if last is None else {**value, **last}
     return {
         "usage": usage,
-        "model": label(value.get("model")),
-        "id": label(value.get("id")),
+        "model": model,
+        "id": answer_id,
         "created": created if isinstance(created, int) else None,
-        "system_fingerprint": label(value.get("system_fingerprint")) or None,
+        "system_fingerprint": fingerprint or None,
         "request_id": request_id_of(headers),
         "headers": dict(headers),
         "raw": dict(value if last is None else last),

@@ -56,7 +56,9 @@ class OpenBody:
             seconds = self._request.timeout.read
             if within is not None:
                 seconds = within if seconds is None else min(seconds, within)
-            limit = self._limits.set(failures.time_left(self._request, seconds))
+            if self._request.deadline is not None:
+                seconds = failures.time_left(self._request, seconds)
+            limit = self._limits.set(seconds)
             return await self._content.readany()
         except (*FAILURES, asyncio.CancelledError) as error:
             passed = limit is not None and limit.has_passed()

@@ -54,7 +54,7 @@ class _LockedPool(HTTPConnectionPool):
     """A pool that tells the deadline of the current request which connection it got."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
-        with _VCR_LOCK():
+        with _VCR_LOCK.held:
             connection = super()._get_conn(timeout)  # closes one on whose socket anything has arrived
         sock = getattr(connection, "sock", None)
         if sock is not None and getattr(sock, "pending", int)():  # or in the buffer of TLS
@@ -150,28 +150,26 @@ class Adapter(HTTPAdapter):
         cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
     ) -> Any:  # noqa: ANN401 - urllib3's pool
         """Return the pool of a URL."""
-        return self._route(request).pool
+        return (self._routes.get(request.url) or self._find_route(request)).pool
 
     def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ANN401, ARG002 - the environment decides
         """Return what stands in the request line."""
-        return self._route(request).target
+        return (self._routes.get(request.url) or self._find_route(request)).target
 
-    def _route(self, request: Any) -> _Route:  # noqa: ANN401 - a PreparedRequest
-        """Return the way to a URL, found anew where another thread has just forgotten it."""
-        route = self._routes.get(request.url)
-        if route is None:
-            parts = urlsplit(request.url)
-            proxy = proxy_for(request.url)
-            if proxy is not None and proxy.is_socks and find_spec("socks") is None:
-                raise socks_missing(proxy)
-            proxies = {parts.scheme: proxy.url} if proxy else {}
-            pool = super().get_connection_with_tls_context(request, verify=True, proxies=proxies)
-            path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-            by_proxy = proxy is not None and parts.scheme == "http" and not proxy.is_socks
-            route = _Route(pool, request.url if by_proxy else path)
-            if len(self._routes) >= ROUTES:
-                self._routes.clear()
-            self._routes[request.url] = route
+    def _find_route(self, request: Any) -> _Route:  # noqa: ANN401 - a PreparedRequest
+        """Find the way to a URL; anew where another thread has just forgotten it."""
+        parts = urlsplit(request.url)
+        proxy = proxy_for(request.url)
+        if proxy is not None and proxy.is_socks and find_spec("socks") is None:
+            raise socks_missing(proxy)
+        proxies = {parts.scheme: proxy.url} if proxy else {}
+        pool = super().get_connection_with_tls_context(request, verify=True, proxies=proxies)
+        path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        by_proxy = proxy is not None and parts.scheme == "http" and not proxy.is_socks
+        route = _Route(pool, request.url if by_proxy else path)
+        if len(self._routes) >= ROUTES:
+            self._routes.clear()
+        self._routes[request.url] = route
         return route
 
     def close(self) -> None:

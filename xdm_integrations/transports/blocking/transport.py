@@ -75,7 +75,9 @@ class RequestsTransport:
         if request.body is not None:
             prepared.headers["Content-Length"] = str(len(request.body))
         connect, read, *_ = request.timeout
-        limits: Any = failures.time_left(request, connect), failures.time_left(request, read)
+        limits: Any = connect, read
+        if request.deadline is not None:
+            limits = failures.time_left(request, connect), failures.time_left(request, read)
         deadline = CURRENT.deadline = DEADLINES.set(failures.limit_for_headers(request))
         self._sending[threading.get_ident()] = deadline
         try:
@@ -87,8 +89,8 @@ class RequestsTransport:
         finally:
             CURRENT.deadline = None
             DEADLINES.cancel(deadline)
-        if isinstance(raw, requests.Response):  # from a tool that stands in the place of `HTTPAdapter.send`
-            raw = raw.raw
+        # A tool that stands in the place of `HTTPAdapter.send` returns a reply of requests.
+        raw = raw.raw if isinstance(raw, requests.Response) else raw
         status = raw.status
         body = _OpenBody(raw, request)
         if deadline.expired or status < 200:  # noqa: PLR2004 - 1xx
@@ -128,13 +130,13 @@ class RequestsTransport:
 
     def close(self) -> None:
         """See `Transport.close`."""
-        with _TRANSPORT_LOCK():
+        with _TRANSPORT_LOCK.held:
             adapter, self._adapter = self._adapter, None
         if adapter is not None and self._owner == os.getpid():
             adapter.close()
 
     def _open(self) -> Adapter:
-        with _TRANSPORT_LOCK():
+        with _TRANSPORT_LOCK.held:
             if self._adapter is None or self._owner != os.getpid():
                 self._adapter = Adapter()
                 self._owner = os.getpid()
@@ -170,7 +172,8 @@ class _OpenBody:
             limit = self._request.timeout.read
             if within is not None:
                 limit = within if limit is None else min(limit, within)
-            limit = failures.time_left(self._request, limit)
+            if self._request.deadline is not None:
+                limit = failures.time_left(self._request, limit)
             if limit != self._limit:
                 self._limit_reads(limit)
             block: bytes = self._raw.read1(BLOCK) if self._framed is None else self._unpack(limit)
@@ -243,6 +246,8 @@ class _OpenBody:
                     break
                 blocks.clear()  # the traceback would hold them
                 raise failures.too_large(limit)
+            if self._framed is not None and self._framing.ended:
+                break
         return blocks[0][:limit] if len(blocks) == 1 else b"".join(blocks)[:limit]
 
     def drain(self) -> None:
