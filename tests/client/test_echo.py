@@ -34,6 +34,69 @@ def test_in_a_stream_it_is_refused_as_soon_as_it_shows(surface, server):
     assert len(server.requests) == 1
 
 
+DROPPED = {"text_offset": [11, 14], "tokens": [" Pa", "ris"], "token_logprobs": [-1.4, -0.1], "top_logprobs": None}
+NEW_TOKENS = {"content": [{"token": token, "logprob": -0.5, "top_logprobs": []} for token in "abc"]}
+
+
+def scored(logprobs, text="Paris", usage=None):
+    """A stream's events: this text with these log probabilities, and the end."""
+    return [chunk(text, logprobs=logprobs), chunk("", finish="length"), *([usage_chunk(usage)] if usage else []), DONE]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "events"),
+    [
+        ("The capital", [chunk(" Paris", finish="stop"), DONE]),
+        ("The capital", [chunk("The"), chunk("", finish="stop"), DONE]),
+        ("The capital", [chunk("", finish="length"), DONE]),
+        ("The capital", scored(DROPPED, "The capital Paris")),
+        ([5, 6, 7], scored(DROPPED)),
+        ([5], scored(DROPPED)),
+        ([5, 6, 7], scored(NEW_TOKENS)),
+        ([5, 6, 7], scored(NEW_TOKENS, usage={"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6})),
+        ([5, 6, 7, 8], scored({"tokens": ["a", "b", "c"], "token_logprobs": [None, -1, -2]})),
+        ([[5, 6]], scored(NEW_TOKENS)),
+    ],
+    ids=[
+        *["one event", "a part of the prompt", "nothing", "offsets behind a text", "offsets behind ids"],
+        *["enough tokens, all new", "a scored first token", "as many tokens as generated", "too few", "a list"],
+    ],
+)
+def test_a_complete_stream_without_its_prompt_is_refused_at_its_end(surface, server, prompt, events):
+    server.script = [stream(*events, headers={"X-Oneapi-Request-Id": "r1"})]
+    with pytest.raises(UnsupportedParameterError, match=r"^echo: ") as caught:
+        surface.stream(surface.client(base_url=server.url), prompt, **ASKED)
+    assert (caught.value.param, caught.value.request_id) == ("echo", "r1")
+    assert caught.value.partial.choices[0].finish_reason is not None
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("logprobs", "usage"),
+    [
+        (KEPT, None),
+        (NEW_TOKENS, {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3}),
+        (None, None),
+    ],
+    ids=["no score of the first token", "more tokens than were generated", "no scores"],
+)
+def test_token_ids_that_come_back_scored_are_an_answer(surface, server, streamed, logprobs, usage):
+    body = {"choices": [{"text": "The capital", "finish_reason": "length", "logprobs": logprobs}], "usage": usage}
+    server.script = [stream(*scored(logprobs, "The capital", usage)) if streamed else http(body)]
+    client = surface.client(base_url=server.url)
+    answer = surface.stream(client, [5, 6], **ASKED)[1] if streamed else surface.complete(client, [5, 6], **ASKED)
+    assert answer.text == "The capital"
+
+
+@pytest.mark.parametrize("prompt", ["The capital", [5], [5, 6, 7]])
+def test_an_answer_with_the_scores_of_new_tokens_only_is_refused(surface, server, prompt):
+    text = "The capital Paris" if isinstance(prompt, str) else " Paris"
+    server.script = [http({"choices": [{"text": text, "finish_reason": "length", "logprobs": DROPPED}]})]
+    with pytest.raises(UnsupportedParameterError, match=r"^echo: "):
+        surface.complete(surface.client(base_url=server.url), prompt, **ASKED)
+
+
 def test_in_a_batch_it_is_each_prompts_own_outcome(surface, server):
     server.script = [http(completion("The sky is blue", " Paris"))]
     batch = surface.batch(surface.client(base_url=server.url), ["The sky", "The capital"], echo=True)

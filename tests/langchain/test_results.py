@@ -162,13 +162,19 @@ def test_an_empty_prompt_is_refused_before_sending(world, server):
     assert not server.requests
 
 
-@pytest.mark.parametrize("method", ["invoke", "batch", "generate", "stream"])
+DROPPED = {
+    "stream": [chunk(" Paris"), chunk(finish="length"), DONE],
+    "stream in one event": [chunk(" Paris", finish="length"), DONE],
+    "stream without text": [chunk("", finish="length"), DONE],
+}
+"""The events of streams of a server that drops `echo`."""
+
+
+@pytest.mark.parametrize("method", ["invoke", "batch", "generate", *DROPPED])
 def test_a_server_that_drops_echo_is_named_and_no_score_is_of_the_wrong_text(world, server, method):
-    server.script = [
-        stream(chunk(" Paris"), chunk(finish="length"), DONE) if method == "stream" else http(completion(" Paris"))
-    ]
+    server.script = [stream(*DROPPED[method]) if method in DROPPED else http(completion(" Paris"))]
     llm = world.llm(server, echo=True, logprobs=1, max_tokens=1)
-    call = {"invoke": world.invoke, "batch": world.batch, "generate": world.generate, "stream": world.stream}[method]
+    call = {"invoke": world.invoke, "batch": world.batch, "generate": world.generate}.get(method, world.stream)
     with pytest.raises(UnsupportedParameterError) as raised:
-        call(llm, "The capital of France is" if method in ("invoke", "stream") else ["The capital of France is"])
+        call(llm, ["The capital of France is"] if method in ("batch", "generate") else "The capital of France is")
     assert raised.value.param == "echo"

@@ -10,7 +10,7 @@ from llama_index.core.llms import ChatMessage
 
 from tests.llama_index.conftest import METHODS, STREAMS, World
 from tests.scripted import DONE, USAGE, ScriptedServer, chunk, completion, http, stream, tokens, usage_chunk
-from xdm_integrations import APIResponseError, StreamInterruptedError
+from xdm_integrations import APIResponseError, StreamInterruptedError, UnsupportedParameterError
 from xdm_integrations.llama_index import XDM
 
 LEGACY = {
@@ -231,6 +231,24 @@ def test_echo_and_scoring(world: World, server: ScriptedServer, llm: XDM) -> Non
     assert math.isnan(response.logprobs[0][0].logprob)
     assert response.logprobs[1][0].logprob == -2.0
     assert XDM(echo=True, max_tokens=0).max_tokens == 0
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [chunk(" Pa"), chunk("ris", finish="length"), DONE],
+        [chunk(" Paris", finish="length"), DONE],
+        [chunk("", finish="length"), DONE],
+        [],
+    ],
+    ids=["in pieces", "in one event", "without text", "not streamed"],
+)
+def test_a_server_that_drops_echo_is_named(world: World, server: ScriptedServer, llm: XDM, events: list[Any]) -> None:
+    server.script = [stream(*events) if events else http(completion(" Paris"))]
+    call = (world.items, "stream_complete") if events else (world.call, "complete")
+    with pytest.raises(UnsupportedParameterError) as raised:
+        call[0](llm, call[1], "The capital", echo=True, max_tokens=1, logprobs=1)
+    assert raised.value.param == "echo"
 
 
 @pytest.mark.parametrize("method", STREAMS)

@@ -9,7 +9,7 @@ from xdm_integrations.core.protocol.ends import stopped
 from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
-from .echo import cannot_echo
+from .echo import cannot_echo, check_echo
 from .parse import choice_text, extra_of
 from .results import Choice, Completion, CompletionChunk
 
@@ -35,6 +35,7 @@ class TextSoFar:
         self.expected = expected = prompts * n
         self.unfinished = expected
         self._n = n
+        self._prompts = echoed
         self._echoed = {
             i * n + j: prompt for i, prompt in enumerate(echoed) for j in range(n) if isinstance(prompt, str)
         }
@@ -78,8 +79,14 @@ class TextSoFar:
                 if isinstance(choice, dict):
                     self._add_choice(choice, chunks)
 
-    def end(self, chunks: list[CompletionChunk]) -> None:
-        """Nothing was held back."""
+    def end(self, chunks: list[CompletionChunk]) -> None:  # noqa: ARG002 - nothing was held back
+        """Refuse an answer that should hold its prompts and doesn't.
+
+        Raises:
+            UnsupportedParameterError: See `check_echo`.
+        """
+        if self._prompts:
+            check_echo(self.result({}), self._prompts)
 
     def result(self, headers: Mapping[str, str]) -> Completion:
         """Return the answer as far as it has come."""
@@ -125,7 +132,7 @@ class TextSoFar:
             chunks.append(CompletionChunk(text, index, finish, logprobs))
 
     def _check_echo(self, index: int) -> None:
-        """Refuse a text as soon as it can't begin with the prompt any more."""
+        """Refuse a text as soon as it can't begin with the prompt any more; what that can't show, `end` sees."""
         prompt, text = self._echoed[index].strip(), "".join(self._texts[index]).lstrip()
         if not prompt.startswith(text[: len(prompt)]):
             raise cannot_echo()

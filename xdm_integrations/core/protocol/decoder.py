@@ -63,7 +63,11 @@ class SoFar(Protocol[Chunk, Answer_co]):
         """
 
     def end(self, chunks: list[Chunk]) -> None:
-        """Add what was held back: the answer is complete. Called once."""
+        """Add what was held back: the answer is complete. Called once.
+
+        Raises:
+            XDMError: The complete answer isn't what was asked for.
+        """
 
     def result(self, headers: Mapping[str, str]) -> Answer_co:
         """Return the answer as far as it has come."""
@@ -239,8 +243,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         answer = self._answer
         accepted = answer.complete_if_done or (answer.has_output and not self._require_finish_reason)
         if self.finished or (self._done and accepted):
-            self.ended = True
-            answer.end(chunks)
+            self._complete(chunks)
             return
         how = "with [DONE] but " if self._done else ""
         if answer.has_output:
@@ -257,11 +260,21 @@ class StreamDecoder(Generic[Chunk, Answer]):
             )
         self._fail(error, chunks)
 
-    def _fail(self, error: XDMError, chunks: list[Chunk]) -> None:
+    def _complete(self, chunks: list[Chunk]) -> None:
         self.ended = True
+        try:
+            self._answer.end(chunks)
+        except XDMError as error:
+            self._raise_later(error)
+
+    def _fail(self, error: XDMError, chunks: list[Chunk]) -> None:
         if self.finished:
-            self._answer.end(chunks)  # the answer is complete, whatever comes after it
+            self._complete(chunks)  # whatever comes after it
             return
+        self.ended = True
+        self._raise_later(error)
+
+    def _raise_later(self, error: XDMError) -> None:
         if self._answer.has_output:
             error.partial = self.result()
             error.retry = "never"
