@@ -24,7 +24,6 @@ from .options import FAILED, MISUSED, Options, client_options
 from .outcomes import Errors, FatalError, Outcomes
 from .progress import APART_SECONDS, Bar, Price, Waits
 from .prompts import BadLine, Task, read_tasks
-from .screens import screen
 from .text import encoding_option
 
 if TYPE_CHECKING:
@@ -80,8 +79,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
     neither asked nor billed again.
     """
     piped = str(output) == "-"
-    out = screen(err=True)
-    retries = Waits(out, APART_SECONDS).say
+    retries = Waits(options.notes, APART_SECONDS).say
     with Input(prompts, encoding, form, column) as source, options.client(on_retry=retries) as client:
         if not piped:
             check_output(output, prompts)
@@ -92,7 +90,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
             PipedAnswers(made_with) if piped else Answers(output, made_with, dry=dry_run) as answers,
             Errors(None if dry_run else errors or beside) as failed,
         ):
-            run = Outcomes(answers, failed, Bar(out, price))
+            run = Outcomes(answers, failed, Bar(options.notes, price))
             todo = answers.put_in_order(run.good(read_tasks(source, asked)))
             packs = _packs(read_tasks(source, asked, todo), batch_size)
             if dry_run:

@@ -93,7 +93,7 @@ class _Talk:
         self._conversation = conversation
         self._params = params
         self._out = screen()
-        self._notes = screen(err=True)
+        self._notes = options.notes
 
     def run(self) -> None:
         """Read and answer lines until the user ends it."""
@@ -119,7 +119,7 @@ class _Talk:
     def ask(self, text: str) -> ChatCompletion:
         """Ask, and show the answer as it comes; Ctrl-C keeps in the conversation what came until then."""
         question = self._conversation.question(text)
-        with waiting("the answer"):
+        with waiting("the answer", self._notes):
             opened = self._client.stream_chat([*self._conversation.messages, question], **self._params)
         with opened as stream:
             try:
@@ -137,7 +137,8 @@ class _Talk:
     def write_json(self, text: str) -> None:
         """Ask, and write one line of JSON."""
         question = self._conversation.question(text)
-        answer = self._client.chat([*self._conversation.messages, question], **self._params)
+        with waiting("the answer", self._notes):
+            answer = self._client.chat([*self._conversation.messages, question], **self._params)
         told = {"text": answer.text, "message": answer.message, "finish_reason": answer.finish_reason}
         self._options.write({**told, **totals(answer)})
 

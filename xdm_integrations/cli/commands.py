@@ -57,7 +57,7 @@ def xdm() -> None:
 @client_options
 def models(part: str, options: Options) -> None:
     """List the models that the gateway offers to the key; PART of a name selects."""
-    with options.client() as client, waiting("the list"):
+    with options.client() as client, waiting("the list", options.notes):
         offered = [model for model in client.models() if part.lower() in model.id.lower()]
     if options.as_json:
         options.write([{**model.raw, "id": model.id} for model in offered])
@@ -79,7 +79,7 @@ def models(part: str, options: Options) -> None:
 @client_options
 def quota(options: Options) -> None:
     """Show what is left of the key's budget, in the unit that the gateway counts."""
-    with options.client() as client, waiting("the quota"):
+    with options.client() as client, waiting("the quota", options.notes):
         left = client.quota()
     if options.as_json:
         options.write({name: getattr(left, name) for name in left.__dataclass_fields__})

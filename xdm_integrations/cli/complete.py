@@ -9,7 +9,6 @@ import click
 
 from .options import Options, client_options
 from .progress import waiting
-from .screens import screen
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
@@ -67,15 +66,15 @@ def complete(
         if stream:
             answer = _stream(client, prompt, given(params), options)
         else:
-            with waiting("the answer"):
+            with waiting("the answer", options.notes):
                 answer = client.complete(prompt, **given(params))
             _show(answer, options)
     if not options.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
-        screen(err=True).print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
+        options.notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
 
 
 def _stream(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:
-    with waiting("the first words"):
+    with waiting("the first words", options.notes):
         opened = client.stream(prompt, **params)
     with opened as stream:
         try:

@@ -74,7 +74,7 @@ def doctor(options: Options) -> None:
     out = screen()
     examination = _examine(options)
     while True:
-        with waiting("an answer"):
+        with waiting("an answer", options.notes):
             finding = next(examination, None)
         if finding is None:
             break

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from xdm_integrations.client.batches import run_batch
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, check_parameters
@@ -24,8 +23,9 @@ from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
 from .options import FAILED, Options, client_options, error_as_dict
 from .outcomes import SHOWN, FatalError, is_fatal
+from .progress import APART_SECONDS, Bar, Waits
 from .prompts import Task
-from .screens import fitted, screen
+from .screens import fitted
 from .text import decode, encoding_option
 
 if TYPE_CHECKING:
@@ -75,15 +75,16 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     tasks = list(_read(texts, encoding))
     for path in {output, lines}:
         check_output(path, texts)
-    with options.client() as client:
+    retries = Waits(options.notes, APART_SECONDS).say
+    with options.client(on_retry=retries) as client:
         params = check_parameters({"model": options.model or DEFAULT_MODEL, "dimensions": dimensions})
         with Answers(lines, {EMBEDDINGS.content: params}, answer="vector") as answers:
             missing = answers.put_in_order(tasks)
             todo = [task for task in tasks if task.line in missing]
-            run = _Run(client, answers, todo, len(tasks), params)
+            run = _Run(client, answers, todo, len(tasks), params, Bar(options.notes, None))
             stopped: XDMError | None = None
             try:
-                with run.progress:
+                with run.bar.progress:
                     run.work_off(batch_size, concurrency)
             except FatalError as error:
                 stopped = error.why
@@ -132,7 +133,9 @@ def _task(number: int, line: str, where: str) -> Task:
 class _Run:
     """One run: what it asks for, its counts, its progress bar and its report."""
 
-    def __init__(self, client: Client, answers: Answers, todo: list[Task], total: int, params: dict[str, Any]) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a run needs
+        self, client: Client, answers: Answers, todo: list[Task], total: int, params: dict[str, Any], bar: Bar
+    ) -> None:
         self.failures: list[tuple[Task, XDMError]] = []
         self.left = len(todo)
         self._client, self._answers, self._todo, self._params = client, answers, todo, params
@@ -141,17 +144,8 @@ class _Run:
         self._usage = Usage()
         self._start = time.monotonic()
         self._lock = threading.Lock()
-        self.progress = Progress(
-            TextColumn("vectors"),
-            BarColumn(bar_width=12),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(compact=True),
-            console=screen(err=True),
-            transient=True,
-            disable=not screen(err=True).is_terminal,
-        )
-        self._bar = self.progress.add_task("", total=total, completed=self._before, facts="")
+        self.bar = bar
+        bar.begin(total, self._before)
 
     @property
     def _done(self) -> int:
@@ -191,12 +185,10 @@ class _Run:
             usage = error.usage
         with self._lock:
             self._usage += usage or Usage()
-            rate = self._done / max(time.monotonic() - self._start, 0.001)
-            facts = f"{rate:,.0f}/s, {self._usage.total_tokens:,} tokens"
-            self.progress.update(self._bar, completed=self._before + self._done, facts=facts)
         return PackResult([])  # they are written, and needn't be kept
 
     def _take(self, task: Task, outcome: list[float] | XDMError) -> None:
+        self.bar.advance(self._usage)
         if not isinstance(outcome, XDMError):
             self.left -= 1
             self._answers.add(task, {"vector": outcome})
@@ -215,7 +207,7 @@ class _Run:
             usage = {"total_tokens": self._usage.total_tokens, "seconds": round(seconds, 3)}
             options.write({**counts, "interrupted": interrupted, "usage": usage, "failures": failures})
             return
-        err = screen(err=True)
+        err = options.notes
         say = [f"{self._done:,} embedded in {seconds:.1f} s", f", {self._before:,} before" if self._before else ""]
         say += [f"; {self._usage.total_tokens:,} tokens"]
         err.print("".join(say), highlight=False)

@@ -21,6 +21,8 @@ from .screens import can_show, fitted, screen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: a call failed; wrong usage or configuration, nothing was sent; Ctrl-C."""
 
@@ -33,16 +35,19 @@ class Options:
         settings: What was given for the client.
         as_json: Whether standard output is for programs.
         model: The model to use instead of the default one.
+        notes: The screen for everything but the answers: one for all, or its lines and what moves there (a bar, a
+            wait) would be written over each other.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     as_json: bool = False
     model: str | None = None
+    notes: Console = field(default_factory=lambda: screen(err=True))
 
     @contextmanager
     def client(self, **more: Any) -> Iterator[Client]:  # noqa: ANN401 - any setting
         """Yield a client; its errors end the program, with a message on standard error."""
-        more.setdefault("on_retry", Waits(screen(err=True)).say)
+        more.setdefault("on_retry", Waits(self.notes).say)
         try:
             with Client(model=self.model, **self.settings, **more) as client:
                 yield client
@@ -59,8 +64,8 @@ class Options:
         if self.as_json:
             click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
-            out = screen(err=True)
-            out.print(f"[bold red]{type(error).__name__}[/]: {escape(fitted(error.message, out))}", highlight=False)
+            told = escape(fitted(error.message, self.notes))
+            self.notes.print(f"[bold red]{type(error).__name__}[/]: {told}", highlight=False)
 
     def write(self, value: object, *, err: bool = False) -> None:
         """Write one line of JSON to standard output, or to standard error."""

@@ -22,7 +22,7 @@ from .endpoints import record_of, response_of
 from .options import Options, error_as_dict
 from .progress import Bar, cost
 from .prompts import BadLine, Task
-from .screens import fitted, screen
+from .screens import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -182,7 +182,7 @@ class Outcomes:
             whole = {**counts, "left": left, "failed": self.failed, "interrupted": interrupted, "usage": usage}
             options.write({**whole, "failures": failures}, err=piped)
             return
-        err = screen(err=True)
+        err = options.notes
         facts = [
             f"{self._answered:,} answered in {seconds:.1f} s" + (f", {self._before:,} before" * bool(self._before))
         ]
@@ -216,7 +216,7 @@ class Outcomes:
             counts = {"prompts": self.tasks, "answered_before": self._before, "left": left, "failed": self.failed}
             options.write({**counts, **plan, "failures": failures})
             return
-        err = screen(err=True)
+        err = options.notes
         limit = plan["completion_tokens"]
         at_most = "no limit of tokens for the answers" if limit is None else f"at most {limit:,} of the answers"
         err.print(

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .screens import fitted, screen
+from .screens import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +81,13 @@ class _Elapsed:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Show on a terminal how long something is waited for, from the third second on."""
-    out = screen(err=True)
+def waiting(what: str, out: Console) -> Iterator[None]:
+    """Show on a terminal how long something is waited for, from the third second on; nothing in a pipe or a log.
+
+    Args:
+        what: It, in words.
+        out: Where; lines of other screens would be written over it.
+    """
     if not out.is_terminal:
         yield
         return
