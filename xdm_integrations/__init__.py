@@ -1,8 +1,8 @@
-"""Text completions of the XDM gateway, for Python programs, LangChain and LlamaIndex.
+"""Chat, embeddings and text completions of the XDM gateway, for Python programs, LangChain and LlamaIndex.
 
-    >>> from xdm_integrations import Client                # plain Python
-    >>> from xdm_integrations.langchain import XDMLLM      # LangChain
-    >>> from xdm_integrations.llama_index import XDM       # LlamaIndex
+    >>> from xdm_integrations import Client                                         # plain Python
+    >>> from xdm_integrations.langchain import ChatXDM, XDMEmbeddings, XDMLLM       # LangChain
+    >>> from xdm_integrations.llama_index import XDMChat, XDMEmbedding, XDM         # LlamaIndex
 
 This front door imports neither framework, and neither requests nor aiohttp before the first call.
 """

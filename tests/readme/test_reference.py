@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import inspect
 import os
@@ -12,6 +13,7 @@ import sys
 import pytest
 
 from tests.docs.pages import ROOT
+from xdm_integrations.core.chat.parameters import PARAMETERS
 
 DOORS = ("xdm_integrations", "xdm_integrations.langchain", "xdm_integrations.llama_index")
 NAMES = [(door, name) for door in DOORS for name in importlib.import_module(door).__all__ if name != "__version__"]
@@ -36,19 +38,47 @@ def test_a_public_name_has_a_docstring_and_so_have_its_members(door, name):
         assert (function.__doc__ or inherited or "").strip(), f"{base.__name__}.{member_name}"
 
 
-def test_every_public_name_is_in_the_reference():
-    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
-    shown = re.findall(r"^::: ([\w.]+)", pages, re.MULTILINE)
-    for door, name in NAMES:
-        public = getattr(importlib.import_module(door), name)
-        module = public.__module__
-        assert module in shown or f"{module}.{name}" in shown, f"{door}.{name}"
+SHOWN = re.findall(
+    r"^::: ([\w.]+)",
+    "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")),
+    re.MULTILINE,
+)
+CLASSES = {
+    name: path
+    for path in sorted((ROOT / "xdm_integrations").rglob("*.py"))
+    for name in re.findall(r"^class ([A-Z]\w+)", path.read_text("utf-8"), re.MULTILINE)
+}
 
 
-def test_the_pages_build_without_a_warning(tmp_path):
+def is_shown(module, name):
+    return module in SHOWN or f"{module}.{name}" in SHOWN
+
+
+@pytest.mark.parametrize(("door", "name"), NAMES)
+def test_every_public_name_is_in_the_reference(door, name):
+    assert is_shown(getattr(importlib.import_module(door), name).__module__, name)
+
+
+@pytest.mark.parametrize(("door", "name"), NAMES)
+def test_every_class_that_a_signature_names_is_in_the_reference(door, name):
+    """`Unpack[TurnParams]` tells a reader nothing unless the page says what that holds."""
+    public = getattr(importlib.import_module(door), name)
+    fields = [public] if issubclass(public, tuple) else []
+    for signature in [*fields, *(getattr(member, "__func__", member) for _, _, member in members(public))]:
+        annotations = getattr(signature, "__annotations__", {}).values()
+        for named in re.findall(r"\b[A-Z]\w+", " ".join(map(str, annotations))):
+            if named in CLASSES:
+                module = ".".join(CLASSES[named].relative_to(ROOT).with_suffix("").parts)
+                assert is_shown(module, named), named
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The pages as they are published."""
     pytest.importorskip("material")
+    folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(  # noqa: S603 - our own pages
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
@@ -58,4 +88,14 @@ def test_the_pages_build_without_a_warning(tmp_path):
     )
     assert built.returncode == 0, built.stdout + built.stderr
     assert "WARNING" not in built.stdout + built.stderr
-    assert "complete_batch" in (tmp_path / "reference" / "client" / "index.html").read_text("utf-8")
+    return folder
+
+
+def test_the_pages_build_without_a_warning(site):
+    assert "complete_batch" in (site / "reference" / "client" / "index.html").read_text("utf-8")
+
+
+def test_every_parameter_of_chat_is_described_in_the_reference(site):
+    text = re.sub(r"<[^>]+>", "", (site / "reference" / "client" / "index.html").read_text("utf-8"))
+    for parameter in PARAMETERS.values():
+        assert parameter.doc.replace("`", "") in html.unescape(text)

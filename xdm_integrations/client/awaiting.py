@@ -50,16 +50,16 @@ T = TypeVar("T")
 
 
 class AsyncClient(Settings):
-    """Text completions from event loops. Any number of loops may share one client.
+    """Chat, embeddings and text completions from event loops. Any number of loops may share one client.
 
     Example:
         >>> import asyncio
         >>> from xdm_integrations import AsyncClient
         >>> async def main():
         ...     async with AsyncClient() as client:
-        ...         return await client.complete("Say this is a test", max_tokens=20)
-        >>> asyncio.run(main()).finish_reason
-        'stop'
+        ...         return await client.chat("What is the capital of France?", temperature=0)
+        >>> asyncio.run(main()).text
+        'The capital of France is Paris.'
     """
 
     _awaits = True

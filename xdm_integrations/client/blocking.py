@@ -51,14 +51,13 @@ T = TypeVar("T")
 
 
 class Client(Settings):
-    """Text completions by blocking calls. Threads may share one client.
+    """Chat, embeddings and text completions by blocking calls. Threads may share one client.
 
     Example:
         >>> from xdm_integrations import Client
         >>> with Client() as client:
-        ...     completion = client.complete("Say this is a test", max_tokens=20)
-        >>> completion.finish_reason
-        'stop'
+        ...     print(client.chat("What is the capital of France?", temperature=0).text)
+        The capital of France is Paris.
     """
 
     def complete(self, prompt: Prompt, *, on_retry: OnRetry = None, **params: Unpack[CompletionParams]) -> Completion:

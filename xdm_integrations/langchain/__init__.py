@@ -1,9 +1,9 @@
 """LangChain: `ChatXDM`, the gateway's chat, `XDMLLM`, its text completions, and `XDMEmbeddings`.
 
->>> from xdm_integrations.langchain import XDMLLM
->>> llm = XDMLLM(temperature=0)         # key from XDM_API_KEY
->>> print(llm.invoke("The capital of France is"))
- Paris.
+>>> from xdm_integrations.langchain import ChatXDM
+>>> llm = ChatXDM(temperature=0)        # key from XDM_API_KEY
+>>> print(llm.invoke("What is the capital of France?").text)
+The capital of France is Paris.
 """
 
 from importlib import import_module

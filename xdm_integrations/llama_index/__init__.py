@@ -1,9 +1,9 @@
 """LlamaIndex: `XDMChat`, the gateway's chat as an LLM, `XDM`, its text completions, and `XDMEmbedding`.
 
-    >>> from xdm_integrations.llama_index import XDM
-    >>> llm = XDM(temperature=0)            # key from XDM_API_KEY
-    >>> print(llm.complete("The capital of France is"))
-     Paris.
+    >>> from xdm_integrations.llama_index import XDMChat
+    >>> llm = XDMChat(temperature=0)        # key from XDM_API_KEY
+    >>> print(llm.complete("What is the capital of France?"))
+    The capital of France is Paris.
 
 Importing this registers them with LlamaIndex, so that `load_llm` and `load_embed_model` know them.
 """
