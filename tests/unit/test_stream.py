@@ -285,7 +285,7 @@ def test_several_choices_in_one_event():
     assert [c.index for c in chunks] == [1, 0]
 
 
-@pytest.mark.parametrize("index", [3, -1, "1", 1.5])
+@pytest.mark.parametrize("index", [3, -1, "one", 1.5])
 def test_an_index_that_fits_no_prompt_is_an_error_after_what_came_before(index):
     made, chunks = run(chunk("a", "stop"), chunk("b", index=index), chunk("c", index=1), expected=3)
     assert texts(chunks) == ["a"]
@@ -293,6 +293,13 @@ def test_an_index_that_fits_no_prompt_is_an_error_after_what_came_before(index):
     assert repr(index) in made.failure.message
     assert made.failure.text == "a"
     assert not made.failure.retryable
+
+
+@pytest.mark.parametrize("index", [1.0, "1"])
+def test_an_index_may_come_as_digits_or_with_a_decimal_point(index):
+    made, chunks = run(chunk("a", "stop"), chunk("b", "stop", index=index), expected=2, n=2)
+    assert [choice.text for choice in made.result().choices] == ["a", "b"]
+    assert [piece.index for piece in chunks] == [0, 1]
 
 
 def test_an_index_that_fits_no_prompt_is_an_error_at_once():

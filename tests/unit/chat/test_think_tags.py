@@ -37,3 +37,17 @@ def test_a_leading_thought_is_reasoning_at_any_slicing(text, right):
     assert read([text]) == right
     for size in (1, 2, 3, 5):
         assert read([text[at : at + size] for at in range(0, len(text), size)]) == right
+
+
+@pytest.mark.parametrize(
+    ("pieces", "right"),
+    [
+        (["<think>h\ud83d"], ("", "h\ufffd")),
+        (["<think>h\ud83d", "\ude00</think>a\ud83d", "\ude00"], ("a😀", "h😀")),
+        (["<think>h</think>\ud83d"], ("\ufffd", "h")),
+        (["<thi\ud83d"], ("<thi\ufffd", "")),
+        (["<think>h</thi\ud83d"], ("", "h</thi\ufffd")),
+    ],
+)
+def test_half_a_character_at_the_end_stands_where_the_character_would(pieces, right):
+    assert read(pieces) == right

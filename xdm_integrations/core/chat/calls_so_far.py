@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.protocol.lenient import whole_characters
+from xdm_integrations.core.protocol.lenient import index_of, whole_characters
 
 from .tool_calls import ToolCall, ToolCallDelta, arguments_of
 
@@ -142,7 +142,7 @@ class CallsSoFar:
             _text(function.get("name")),
             _arguments(function.get("arguments")),
         )
-        index = _index_of(entry.get("index"))
+        index = index_of(entry.get("index"))
         if not (new_id or name or piece or len(entry) > 1):
             return
         call = None if each else self._find(new_id, position if index is None else index, name, piece)
@@ -239,12 +239,6 @@ def _id_of(value: object) -> str:
     if isinstance(value, str):
         return "" if value == "null" else value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def _index_of(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004 - no index is longer
 
 
 def _text(value: object) -> str:

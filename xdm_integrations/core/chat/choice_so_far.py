@@ -133,9 +133,12 @@ class ChoiceSoFar:
 
     def end(self, index: int, answer_id: str) -> ChatChunk | None:
         """Return what was held back, and the finish reason."""
-        text, thought = self._tags.end() if self._tags is not None else ("", "")
-        if self._half:
-            text, self._half = text + "\ufffd", ""
+        text, thought = "\ufffd" * bool(self._half), "\ufffd" * bool(self._thought_half)
+        self._half = self._thought_half = ""
+        if self._tags is not None:
+            text, first = self._tags.take(text)
+            held, last = self._tags.end()
+            text, thought = text + held, thought + first + last
         if text:
             self.texts.append(text)
         if thought:

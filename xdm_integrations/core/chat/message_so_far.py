@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError
 from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, label
+from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, label
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .choice_so_far import ChoiceSoFar
@@ -139,8 +139,8 @@ class ChatSoFar:
         return ChatCompletion(choices=tuple(choices), n=self.expected, **fields)
 
     def _index_of(self, index: object) -> int:
-        number = int(index) if isinstance(index, str) and index.isascii() and index.isdigit() else index or 0
-        if isinstance(number, int) and 0 <= number < self.expected:
+        number = index_of(index or 0)
+        if number is not None and 0 <= number < self.expected:
             return number
         raise APIResponseError(f"The server sent choice {index!r} where {self.expected} were asked for.")
 

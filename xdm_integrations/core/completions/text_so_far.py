@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
+from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .echo import cannot_echo, check_echo
@@ -152,9 +152,9 @@ class TextSoFar:
         must not change; only the event without text that finishes it may have another one.
         """
         if self.expected > 1:
-            index = index or 0
-            if isinstance(index, int) and 0 <= index < self.expected:
-                return index
+            number = index_of(index or 0)
+            if number is not None and 0 <= number < self.expected:
+                return number
         elif not text or not (isinstance(self._first_index, int) and isinstance(index, int)):
             self._first_index = index if text else self._first_index
             return 0
@@ -182,8 +182,8 @@ class TextSoFar:
         self._usage = usage
         self._usages += 1
         if self.expected > 1 and isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict):
-            index = choices[0].get("index")
-            if choices[0].get("finish_reason") and isinstance(index, int):
+            index = index_of(choices[0].get("index"))
+            if choices[0].get("finish_reason") and index is not None:
                 self._usage_of[index] = usage
 
     def _counts(self) -> Usage | None:

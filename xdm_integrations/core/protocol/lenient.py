@@ -28,6 +28,16 @@ def whole_characters(text: str) -> tuple[str, str]:
     return join_surrogates(text[:-1] if half else text), half
 
 
+def index_of(value: object) -> int | None:
+    """Return an index as a number, where it came as digits or with a decimal point as well; None if it is none."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_INDEX else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_LONGEST_INDEX = 10  # digits
 _NONE = ("", "null", "none")
 
 
