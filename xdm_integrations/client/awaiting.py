@@ -8,8 +8,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from typing_extensions import Self, Unpack
-
 from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
@@ -32,6 +30,8 @@ from .tools import ToolLoop, ToolRun, carry_out_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+
+    from typing_extensions import Self, Unpack
 
     from xdm_integrations.core.chat.messages import Messages
     from xdm_integrations.core.chat.parameters import ChatParams, TurnParams
