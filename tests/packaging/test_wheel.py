@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from tests.scripted import ScriptedServer, echoing
+from tests.scripted import ScriptedServer, Seen, echoing, http
+from tests.wire import embeddings
+from tests.wire.chat import answer
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xdm_integrations"
-MAX_SIZE = 400_000
+# 360 kB on 2026-11-29. Of these, code is 228, docstrings are 75, comments 13, metadata and the archive's own tables 43.
+MAX_SIZE = 375_000
 
 
 def run(*command: str | Path, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -59,27 +63,31 @@ def python(wheel: Path, metadata: Any, tmp_path_factory: pytest.TempPathFactory)
     installed = run(*pip, "--disable-pip-version-check", wheel, cwd=ROOT)
     assert installed.returncode == 0, installed.stderr
     (site,) = folder.glob("lib/python*/site-packages")
-    for source, name in declared_files(metadata.get_all("Requires-Dist")):
-        if not (site / name).exists():
-            (site / name).symlink_to(source / name)
+    link(declared(metadata.get_all("Requires-Dist")), site)
     return python
 
 
-def declared_files(requirements: list[str]) -> set[tuple[Path, str]]:
-    """Return the top-level files of the required distributions, and of theirs, as they are installed here."""
-    todo, seen, files = [Requirement(r) for r in requirements], set(), set()
+def link(distributions: dict[str, importlib.metadata.Distribution], folder: Path) -> None:
+    """Let a folder hold what is installed here of these."""
+    for distribution in distributions.values():
+        for name in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+            if not (folder / name).exists():
+                (folder / name).symlink_to(Path(str(distribution.locate_file(""))) / name)
+
+
+def declared(requirements: list[str], extra: str = "") -> dict[str, importlib.metadata.Distribution]:
+    """Return the required distributions, and theirs, by their names, as they are installed here."""
+    todo, seen, found = [(Requirement(r), {"", extra}) for r in requirements], set(), {}
     while todo:
-        requirement = todo.pop()
-        if requirement.name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        requirement, extras = todo.pop()
+        wanted = not requirement.marker or any(requirement.marker.evaluate({"extra": asked}) for asked in extras)
+        if not wanted or str(requirement) in seen:
             continue
-        seen.add(requirement.name)
-        found = importlib.metadata.distribution(requirement.name)
-        assert requirement.specifier.contains(found.version, prereleases=True)
-        todo += [Requirement(r) for r in found.requires or []]
-        for file in found.files or []:
-            if file.parts[0] not in ("..", "__pycache__"):
-                files.add((Path(str(found.locate_file(""))), file.parts[0]))
-    return files
+        seen.add(str(requirement))
+        distribution = found[canonicalize_name(requirement.name)] = importlib.metadata.distribution(requirement.name)
+        assert requirement.specifier.contains(distribution.version, prereleases=True)
+        todo += [(Requirement(r), {"", *requirement.extras}) for r in distribution.requires or []]
+    return found
 
 
 def test_both_pass_twines_strict_check(dist: Path) -> None:
@@ -145,6 +153,38 @@ def test_the_wheel_alone_is_imported_and_called(python: Path, metadata: Any, tmp
     assert version == metadata["Version"]
     heavy = {"requests", "urllib3", "aiohttp", "pydantic", "langchain_core", "llama_index"}
     assert not heavy & {name.partition(".")[0] for name in modules}
+
+
+LANGCHAIN = """
+import sys
+sys.path.append(sys.argv[2])
+from xdm_integrations.langchain import ChatXDM, XDMEmbeddings, XDMLLM
+given = {"base_url": sys.argv[1], "api_key": "any"}
+print(XDMLLM(**given).invoke("a"), ChatXDM(**given).invoke("b").content, XDMEmbeddings(**given).embed_query("c"))
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def anything(seen: Seen) -> list[Any]:
+    """Answer any endpoint."""
+    if "messages" in seen.json:
+        return http(answer("hi"))
+    return http(embeddings.GOOD) if "input" in seen.json else echoing(seen)
+
+
+def test_langchains_extra_brings_what_its_users_need_and_nothing_else(
+    python: Path, metadata: Any, tmp_path: Path
+) -> None:
+    requirements = metadata.get_all("Requires-Dist")
+    brought = declared(requirements, "langchain")
+    assert brought.keys() == {*declared(requirements), *declared(["langchain-core"])}
+    link(brought, tmp_path)
+    with ScriptedServer(anything) as server:
+        ran = run(python, "-I", "-W", "error", "-c", LANGCHAIN, server.url, tmp_path, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    answers, modules = ran.stdout.splitlines()
+    assert answers == "<a> hi [0.5, -0.5]"
+    assert not {"langchain", "langgraph", "llama_index", "openai", "numpy"} & set(modules.split())
 
 
 @pytest.mark.parametrize(
