@@ -9,10 +9,9 @@ methods that it does so in are overridden here; everything else is inherited.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.llms import BaseLLM, aget_prompts, aupdate_cache, get_prompts, update_cache
@@ -25,7 +24,7 @@ from .batch_call import BatchCall
 from .convert import PROVIDER
 from .convert import completions as convert
 from .llm_settings import CompletionSettings
-from .prompts import TokenIds, TokenPrompt, as_sent, as_texts, is_token_ids, text_of
+from .prompts import TokenIds, TokenPrompt, as_sent, as_texts, is_token_ids, stops_of, text_of
 from .settings import GatewaySettings
 from .streams import achunks, astream_texts, chunks, stream_texts
 from .tokens import token_ids
@@ -33,7 +32,9 @@ from .tokens import token_ids
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun as AsyncRun
+    from langchain_core.callbacks import CallbackManagerForLLMRun as Run
+    from langchain_core.callbacks import Callbacks
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.outputs import GenerationChunk, LLMResult
     from langchain_core.prompt_values import PromptValue
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from .prompt_runs import GenerateParams, Start
     from .prompts import Stop
     from .settings import Params
+
+    RunCallbacks: TypeAlias = Callbacks | list[Callbacks] | None
+    """For all prompts, or prompt by prompt."""
 
 _CALL: ContextVar[tuple[object, Params] | None] = ContextVar("xdm_integrations_langchain_call", default=None)
 """The LLM that is being called in this context, and the call's parameters: the base class reads
@@ -233,7 +237,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         self,
         prompts: list[PromptValue],
         stop: Stop = None,
-        callbacks: Callbacks | list[Callbacks] | None = None,
+        callbacks: RunCallbacks = None,
         **kwargs: Unpack[GenerateParams],
     ) -> LLMResult:
         """See `generate`. A prompt that holds an image is an error."""
@@ -243,7 +247,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         self,
         prompts: list[PromptValue],
         stop: Stop = None,
-        callbacks: Callbacks | list[Callbacks] | None = None,
+        callbacks: RunCallbacks = None,
         **kwargs: Unpack[GenerateParams],
     ) -> LLMResult:
         """See `generate_prompt`."""
@@ -253,7 +257,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         self,
         prompts: list[str] | list[list[int]],
         stop: Stop = None,
-        callbacks: Callbacks | list[Callbacks] | None = None,
+        callbacks: RunCallbacks = None,
         **kwargs: Unpack[GenerateParams],
     ) -> LLMResult:
         """Answer prompts: texts, or lists of token ids. See the base class."""
@@ -269,7 +273,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         self,
         prompts: list[str] | list[list[int]],
         stop: Stop = None,
-        callbacks: Callbacks | list[Callbacks] | None = None,
+        callbacks: RunCallbacks = None,
         **kwargs: Unpack[GenerateParams],
     ) -> LLMResult:
         """See `generate`."""
@@ -304,7 +308,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     # The abstract methods of BaseLLM, and what it reads of its subclasses
 
     def _generate(
-        self, prompts: list[str], stop: Stop = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+        self, prompts: list[str], stop: Stop = None, run_manager: Run | None = None, **kwargs: Any
     ) -> LLMResult:
         batch = prompt_requests.run_prompts(
             self._sync_client(), self._request(as_texts(prompts), stop, kwargs), [run_manager]
@@ -312,18 +316,14 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         return convert.result(batch.completions, batch.usage)
 
     async def _agenerate(
-        self,
-        prompts: list[str],
-        stop: Stop = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, prompts: list[str], stop: Stop = None, run_manager: AsyncRun | None = None, **kwargs: Any
     ) -> LLMResult:
         request = self._request(as_texts(prompts), stop, kwargs)
         batch = await prompt_requests.arun_prompts(self._async_client(), request, [run_manager])
         return convert.result(batch.completions, batch.usage)
 
     def _generate_helper(
-        self, prompts: list[str], stop: list[str] | None, run_managers: list[CallbackManagerForLLMRun], **kwargs: Any
+        self, prompts: list[str], stop: list[str] | None, run_managers: list[Run], **kwargs: Any
     ) -> LLMResult:
         """Give every prompt's run its own tokens, result and error; the base class knows only the first."""
         if not self._answers_itself:
@@ -332,11 +332,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         return prompt_runs.result_of(self._answer(prompts, run_managers, stop, kwargs), run_managers)
 
     async def _agenerate_helper(
-        self,
-        prompts: list[str],
-        stop: list[str] | None,
-        run_managers: list[AsyncCallbackManagerForLLMRun],
-        **kwargs: Any,
+        self, prompts: list[str], stop: list[str] | None, run_managers: list[AsyncRun], **kwargs: Any
     ) -> LLMResult:
         """See `_generate_helper`."""
         if not self._answers_itself:
@@ -345,13 +341,13 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         return prompt_runs.result_of(await self._aanswer(prompts, run_managers, stop, kwargs), run_managers)
 
     def _stream(
-        self, prompt: str, stop: Stop = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+        self, prompt: str, stop: Stop = None, run_manager: Run | None = None, **kwargs: Any
     ) -> Iterator[GenerationChunk]:
         with self._open(prompt, stop, kwargs, run_manager) as stream:
             yield from chunks(stream, run_manager)
 
     async def _astream(
-        self, prompt: str, stop: Stop = None, run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+        self, prompt: str, stop: Stop = None, run_manager: AsyncRun | None = None, **kwargs: Any
     ) -> AsyncIterator[GenerationChunk]:
         async with (
             await self._aopen(prompt, stop, kwargs, run_manager) as stream,
@@ -385,28 +381,21 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     # Ours
 
     def _answer(
-        self,
-        prompts: Sequence[str],
-        managers: list[CallbackManagerForLLMRun],
-        stop: Stop,
-        kwargs: Mapping[str, Any],
-        call: BatchCall | None = None,
+        self, prompts: list[str], runs: list[Run], stop: Stop, kwargs: Mapping[str, Any], call: BatchCall | None = None
     ) -> Batch[Completion]:
         """Send the prompts, and end each one's run with what came of it; a mistake in the call ends them all."""
         try:
-            batch = prompt_requests.run_prompts(
-                self._sync_client(), self._request(prompts, stop, kwargs, call), managers
-            )
+            batch = prompt_requests.run_prompts(self._sync_client(), self._request(prompts, stop, kwargs, call), runs)
         except BaseException as error:
-            prompt_runs.fail(managers, error)
+            prompt_runs.fail(runs, error)
             raise
-        prompt_runs.end(managers, batch)
+        prompt_runs.end(runs, batch)
         return batch
 
     async def _aanswer(
         self,
-        prompts: Sequence[str],
-        managers: list[AsyncCallbackManagerForLLMRun],
+        prompts: list[str],
+        runs: list[AsyncRun],
         stop: Stop,
         kwargs: Mapping[str, Any],
         call: BatchCall | None = None,
@@ -414,12 +403,12 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         """See `_answer`."""
         try:
             batch = await prompt_requests.arun_prompts(
-                self._async_client(), self._request(prompts, stop, kwargs, call), managers
+                self._async_client(), self._request(prompts, stop, kwargs, call), runs
             )
         except BaseException as error:
-            await prompt_runs.afail(managers, error)
+            await prompt_runs.afail(runs, error)
             raise
-        await prompt_runs.aend(managers, batch)
+        await prompt_runs.aend(runs, batch)
         return batch
 
     def _request(
@@ -434,14 +423,12 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
             stop_on_error=call is None or not call.return_exceptions,
         )
 
-    def _open(
-        self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: CallbackManagerForLLMRun | None
-    ) -> CompletionStream:
+    def _open(self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: Run | None) -> CompletionStream:
         request = self._request(as_texts([prompt]), stop, kwargs)
         return prompt_requests.open_stream(self._sync_client().stream, request, 0, run)
 
     async def _aopen(
-        self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: AsyncCallbackManagerForLLMRun | None
+        self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: AsyncRun | None
     ) -> AsyncCompletionStream:
         request = self._request(as_texts([prompt]), stop, kwargs)
         return await prompt_requests.open_stream(self._async_client().stream, request, 0, run)
@@ -459,13 +446,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
 
     def _stop(self, stop: Stop) -> list[str] | None:
         """Return the stop sequences in effect: the call's, else those of `model_kwargs`, else the field's."""
-        if stop is None:
-            stop = self.model_kwargs.get("stop")
-        if stop is None:
-            stop = self.stop
-        if isinstance(stop, str):
-            return [stop]
-        return list(stop) if isinstance(stop, Iterable) else stop  # what is neither is refused when it is sent
+        return stops_of(stop, self.model_kwargs.get("stop"), self.stop)
 
     def _prompt(self, model_input: LanguageModelInput) -> str:
         prompt = self.prompt_text(model_input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,8 +13,6 @@ from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, Prom
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from typing_extensions import Self
 
     from xdm_integrations.core.completions.parameters import OnePrompt
@@ -104,3 +102,9 @@ def as_texts(prompts: Any) -> Any:  # noqa: ANN401 - what isn't a list of prompt
     if not isinstance(prompts, list) or all(isinstance(prompt, str) for prompt in prompts):
         return prompts
     return [TokenIds(prompt) if is_token_ids(prompt) else prompt for prompt in prompts]
+
+
+def stops_of(*given: Stop) -> list[str] | None:
+    """Return the first stop sequences that were given, as a list; what can't be any is refused when it is sent."""
+    stop = next((one for one in given if one is not None), None)
+    return [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, Iterable) else stop
