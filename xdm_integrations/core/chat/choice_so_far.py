@@ -63,8 +63,11 @@ class ChoiceSoFar:
             or self._half
         )
 
-    def add_plain(self, delta: dict[str, Any], index: int, chunks: list[ChatChunk]) -> bool:
-        """Add a delta that holds what most do, and its chunk; False if it holds more, and nothing was added."""
+    def add_plain(self, delta: dict[str, Any], index: int, chunks: list[ChatChunk], *, each: bool) -> bool:
+        """Add a delta or a message with nothing unusual, and its chunk; False, and nothing is added, if there is more.
+
+        `each`: see `add`.
+        """
         text = thought = key = ""
         calls: list[Any] | None = None
         for name, value in delta.items():
@@ -78,10 +81,10 @@ class ChoiceSoFar:
                 calls = value
             else:
                 return False
-        if not self.plain or has_surrogates(text) or has_surrogates(thought):
+        if not self.plain or (not (text.isascii() and thought.isascii()) and has_surrogates(text + thought)):
             return False
         self.begun = True
-        deltas = tuple(self._calls.add(calls)) if calls else ()
+        deltas = tuple(self._calls.add(calls, each=each)) if calls else ()
         if text:
             self.texts.append(text)
         if thought:

@@ -81,11 +81,18 @@ class ChatSoFar:
         finish = choice.get("finish_reason")
         logprobs = choice.get("logprobs")
         delta = choice.get("delta")
-        if finish is None and logprobs is None and delta.__class__ is dict and not choice.get("error"):
-            if growing.add_plain(delta, index, chunks):
-                return
-        elif choice.get("error"):
+        inner: Any = delta or choice.get("message") or delta
+        if choice.get("error"):
             self._refuse_stopped(choice, finish_reason_of(finish))
+        plain = logprobs is None and inner.__class__ is dict and (inner or finish is None)
+        if not plain or not growing.add_plain(inner, index, chunks, each=not self._streaming):
+            self._take_all(choice, logprobs, index, chunks)
+        if finish is not None:
+            self._take_finish(finish_reason_of(finish), growing, choice)
+
+    def _take_all(self, choice: dict[str, Any], logprobs: object, index: int, chunks: list[ChatChunk]) -> None:
+        """Take a choice that holds more than most do, or nothing."""
+        growing = self._choices[index]
         inner = inner_of(choice)
         parsed = Logprobs.parse(logprobs) if logprobs is not None else None
         growing.begun = growing.begun or inner is not None
@@ -93,8 +100,6 @@ class ChatSoFar:
             chunk = growing.add(pieces_of(inner or {}), index, parsed, each=not self._streaming)
             if chunk is not None:
                 chunks.append(chunk)
-        if finish is not None:
-            self._take_finish(finish_reason_of(finish), growing, choice)
 
     def _take_finish(self, reason: str | None, growing: ChoiceSoFar, choice: dict[str, Any]) -> None:
         if reason is None:

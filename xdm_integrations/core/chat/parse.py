@@ -55,7 +55,7 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
     if not answer.has_output:
         raise _no_answer(value, reply)
     completion = answer.result(headers)
-    if all(choice.finish_reason == "content_filter" and not any(choice.message) for choice in completion.choices):
+    if not [choice for choice in completion.choices if choice.finish_reason != "content_filter" or any(choice.message)]:
         raise ContentFilterError(
             "The provider filtered every choice of the answer.",
             status_code=status,
