@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import command
 from tests.scripted import echoing, http
+from xdm_integrations.cli.prompts import Task
 
 
 @pytest.fixture
@@ -486,3 +488,26 @@ def test_a_slow_request_holds_up_nothing_but_itself(run, server, files):
     assert run("batch", prompts, "-o", answers, "-c", 2, "--batch-size", 100).exit_code == 0
     assert beyond.is_set()
     assert [record["text"] for record in records(answers)] == [f"<p{i}>" for i in range(count)]
+
+
+def test_only_what_is_asked_now_and_next_is_held_however_long_the_file_is(run, server, files):
+    count, held, here = 3000, [], threading.Barrier(4, lambda: held.append(tasks_in_memory()))
+
+    def tasks_in_memory():
+        return sum(type(thing) is Task for thing in gc.get_objects())
+
+    def script(seen):
+        number = int(prompts_of(seen)[0][1:])
+        if number < 4:  # the first four are here together, none is answered
+            return [lambda: here.wait(10) and None, *echoing(seen)]
+        if number in (1500, count - 1):
+            held.append(tasks_in_memory())
+        return echoing(seen)
+
+    server.script = script
+    prompts, answers = files(*[f"p{i}" for i in range(count)])
+    assert run("batch", prompts, "-o", answers, "-c", 4, "--batch-size", 1).exit_code == 0
+    assert len(records(answers)) == count
+    assert len(held) == 3
+    assert held[0] >= 4
+    assert max(held) <= 2 * 4 + 2  # those under way, as many next ones, and one at the reader

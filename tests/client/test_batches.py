@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,9 @@ from xdm_integrations import (
     ServerError,
     Usage,
 )
+from xdm_integrations.client import batches
+from xdm_integrations.client.batches import run_batch
+from xdm_integrations.core.protocol.batching import PackResult, packs_of
 
 BAD = http({"error": {"message": "not this one", "type": "invalid_request_error"}}, 400)
 NO_LISTS = http({"detail": "prompt must be a string."}, 400)
@@ -391,3 +395,24 @@ def test_what_a_callback_crashes_with_is_raised_although_the_last_request_ends_m
         ending.callback(over.set)
         with pytest.raises(ZeroDivisionError):
             client.complete_batch(["a", "b"], batch_size=1, max_concurrency=2, on_result=on_result)
+
+
+def test_whoever_waits_for_a_batch_is_woken_when_it_is_over_and_not_by_every_outcome(monkeypatch):
+    waits = []
+    waiting = threading.Event()
+
+    class Counted(threading.Condition):
+        def wait(self, timeout=None):
+            waits.append(threading.current_thread())
+            waiting.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(batches, "threading", SimpleNamespace(Condition=Counted, Thread=threading.Thread))
+
+    def work(pack):
+        assert waiting.wait(5)
+        return PackResult([pack.positions[0]])
+
+    batch = run_batch(packs_of(300, 1), work, max_concurrency=4)
+    assert batch.outcomes == list(range(300))
+    assert waits.count(threading.current_thread()) == 1

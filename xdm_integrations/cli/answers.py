@@ -112,14 +112,15 @@ class Answers:
             if not dry:
                 _lock(self._file)
             self._load()
+            self._end = self._file.seek(0, os.SEEK_END)
         except BaseException:
             self._file.close()
             raise
 
     def add(self, task: Task, record: dict[str, Any]) -> None:
         """Append what came of a prompt; now and then, wait until the disk has it."""
-        at = self._file.seek(0, os.SEEK_END)
-        self._file.write(dump(_whole(task, record, self._params)))
+        at = self._end
+        self._end += self._file.write(dump(_whole(task, record, self._params)))
         self._file.flush()
         line = None if task.is_request else task.line
         self._records.append(_Record(at, line, task.mark, task.is_request or "error" not in record))
@@ -186,6 +187,7 @@ class Answers:
         beside.replace(self._path)
         self._file = self._path.open("a+b")
         _lock(self._file)
+        self._end = self._file.seek(0, os.SEEK_END)
         self._records = records
 
     def _load(self) -> None:

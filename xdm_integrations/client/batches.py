@@ -239,7 +239,8 @@ class _ThreadPool:
                         raise
                     if result.retry:
                         self._start_threads()
-                    self._changed.notify_all()
+                    if result.retry or self._progress.over:
+                        self._changed.notify_all()
         except BaseException as crash:  # noqa: BLE001 - raised again by `run`, in the calling thread
             with self._changed:
                 if not self._left:
