@@ -79,7 +79,7 @@ peers:
 	    langchain-openai langchain-community llama-index-llms-openai-like llama-index-embeddings-openai-like
 
 .PHONY: bench
-bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 10 minutes.
+bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 15 minutes.
 	.venv-bench/bin/python -m benchmarks.run --save
 
 .PHONY: compare

@@ -1,269 +1,162 @@
-"""Chat and embeddings: plain code, each framework over models that answer from memory, ours, and the peers."""
+"""Chat: what a call, a token, a piece of a tool call and a wait cost, by the client and by both frameworks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.plain import async_plain, plain_session
-from benchmarks.plain_chat import (
-    WEATHER,
-    PlainCalls,
-    chat_body,
-    plain_achat,
-    plain_adeltas,
-    plain_chat,
-    plain_deltas,
-    plain_embed,
-    streaming,
+from benchmarks.chat_subjects import LANGCHAIN, LLAMA_INDEX, WORKERS, Asked, client, plain
+from benchmarks.rows import (
+    AT_ONCE,
+    BATCH,
+    CALLS,
+    STREAMS,
+    TOKENS,
+    async_first_token,
+    async_lags,
+    consumed,
+    cpu_per,
+    cpu_per_awaited,
+    finished,
+    first_token,
+    lag_rows,
+    lags,
+    row,
+    wall,
+    wall_awaited,
 )
-from benchmarks.rows import AT_ONCE, CALLS, TOKENS, cpu_per, cpu_per_async, row
 
-VECTORS = 1000
-TEXTS = [f"text-{i}" for i in range(VECTORS)]
-
-
-def chat_from_memory(answers: int = 1) -> Any:
-    from langchain_core.language_models.chat_models import BaseChatModel
-    from langchain_core.messages import AIMessage, AIMessageChunk
-    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-
-    class FromMemory(BaseChatModel):
-        def _generate(self, *_: Any, **__: Any) -> ChatResult:
-            return ChatResult(generations=[ChatGeneration(message=AIMessage("<x>"))])
-
-        async def _agenerate(self, *_: Any, **__: Any) -> ChatResult:
-            return self._generate()
-
-        def _stream(self, *_: Any, **__: Any) -> Any:
-            for _i in range(answers):
-                yield ChatGenerationChunk(message=AIMessageChunk(" word"))
-
-        async def _astream(self, *_: Any, **__: Any) -> Any:
-            for _i in range(answers):
-                yield ChatGenerationChunk(message=AIMessageChunk(" word"))
-
-        @property
-        def _llm_type(self) -> str:
-            return "memory"
-
-    return FromMemory()
+EACH = 50
+"""Tokens of each of many streams at once."""
+PACED = 500
 
 
-def index_chat_from_memory(answers: int = 1) -> Any:
-    from llama_index.core.base.llms.types import ChatMessage, ChatResponse
-    from llama_index.core.llms.callbacks import llm_chat_callback
+class Names(NamedTuple):
+    """What the methods are called."""
 
-    from benchmarks.on_llama_index import llama_index_from_memory
-
-    class FromMemory(type(llama_index_from_memory())):  # type: ignore[misc] # a class that is made at runtime
-        @llm_chat_callback()
-        def chat(self, *_: Any, **__: Any) -> Any:
-            return ChatResponse(message=ChatMessage("<x>", role="assistant"))
-
-        @llm_chat_callback()
-        async def achat(self, *_: Any, **__: Any) -> Any:
-            return ChatResponse(message=ChatMessage("<x>", role="assistant"))
-
-        @llm_chat_callback()
-        def stream_chat(self, *_: Any, **__: Any) -> Any:
-            def items() -> Any:
-                text = ""
-                for _i in range(answers):
-                    text += " word"
-                    yield ChatResponse(message=ChatMessage(text, role="assistant"), delta=" word")
-
-            return items()
-
-        @llm_chat_callback()
-        async def astream_chat(self, *_: Any, **__: Any) -> Any:
-            async def items() -> Any:
-                text = ""
-                for _i in range(answers):
-                    text += " word"
-                    yield ChatResponse(message=ChatMessage(text, role="assistant"), delta=" word")
-
-            return items()
-
-    return FromMemory()
+    call: str
+    acall: str
+    stream: str
+    astream: str
+    batch: str
+    abatch: str
 
 
-def langchain_chat(subject: str, url: str, tokens: int) -> Any:
-    if subject == "framework":
-        return chat_from_memory(tokens)
-    if subject == "peer":
-        from langchain_openai import ChatOpenAI
-
-        return ChatOpenAI(model="m", api_key="k", base_url=url, max_tokens=tokens, stream_usage=True)
-    from xdm_integrations.langchain import ChatXDM
-
-    return ChatXDM(model="m", xdm_api_key="k", base_url=url, max_tokens=tokens)
-
-
-def llama_index_chat(subject: str, url: str, tokens: int) -> Any:
-    if subject == "framework":
-        return index_chat_from_memory(tokens)
-    settings: Any = {"model": "m", "api_key": "k", "api_base": url, "max_tokens": tokens, "context_window": 10**6}
-    if subject == "peer":
-        from llama_index.llms.openai_like import OpenAILike
-
-        return OpenAILike(**settings, is_chat_model=True, is_function_calling_model=True)
-    from xdm_integrations.llama_index import XDMChat
-
-    return XDMChat(**settings)
-
-
-def _messages() -> Any:
-    from llama_index.core.llms import ChatMessage
-
-    return [ChatMessage("x")]
-
-
-async def _consumed(stream: Any) -> None:
-    async for _ in stream:
-        pass
-
-
-def _rows(name: str, subject: str, make: Callable[[str, str, int], Any], methods: list[str], asked: Any) -> None:
-    chat, achat, stream, astream = methods
-
-    @row(f"{name} {chat}", subject)
+def _calls(group: str, subject: str, make: Callable[..., Asked], names: Names) -> None:
+    @row(f"{group}: {names.call}", subject)
     def _(url: str) -> float:
-        model, asking = make(subject, url, 64), asked()
-        return cpu_per(CALLS, lambda: [getattr(model, chat)(asking) for _ in range(CALLS)])
+        one = make(url)
+        return cpu_per(CALLS, lambda: [one.call() for _ in range(CALLS)])
 
-    @row(f"{name} {achat}, 64 at once", subject)
+    @row(f"{group}: {names.acall}, 64 at once", subject)
     def _(url: str) -> float:
-        model, asking = make(subject, url, 64), asked()
+        one = make(url)
 
         async def work() -> None:
             for _ in range(4):
-                await asyncio.gather(*(getattr(model, achat)(asking) for _ in range(AT_ONCE)))
+                await asyncio.gather(*(one.acall() for _ in range(AT_ONCE)))
 
-        return cpu_per_async(4 * AT_ONCE, work)
+        return finished(one.aclose, cpu_per_awaited(4 * AT_ONCE, work))
 
-    @row(f"{name} {stream}", subject)
+
+def _tokens(group: str, subject: str, make: Callable[..., Asked], names: Names) -> None:
+    for tools, what in ((False, ""), (True, ", a tool's arguments")):
+
+        @row(f"{group}: {names.stream}{what}", subject)
+        def _(url: str, tools: bool = tools) -> float:
+            one = make(url, tokens=TOKENS, tools=tools)
+            return cpu_per(TOKENS, lambda: sum(1 for _ in one.stream()))
+
+        @row(f"{group}: {names.astream}{what}", subject)
+        def _(url: str, tools: bool = tools) -> float:
+            one = make(url, tokens=TOKENS, tools=tools)
+            return finished(one.aclose, cpu_per_awaited(TOKENS, lambda: consumed(one.astream())))
+
+    @row(f"{group}: 100 {names.astream}s at once", subject)
     def _(url: str) -> float:
-        model, asking = make(subject, url, TOKENS), asked()
-        return cpu_per(TOKENS, lambda: sum(1 for _ in getattr(model, stream)(asking)))
-
-    @row(f"{name} {astream}", subject)
-    def _(url: str) -> float:
-        model, asking = make(subject, url, TOKENS), asked()
+        one = make(url, tokens=EACH)
 
         async def work() -> None:
-            made = getattr(model, astream)(asking)
-            await _consumed(await made if asyncio.iscoroutine(made) else made)
+            await asyncio.gather(*(consumed(one.astream()) for _ in range(STREAMS)))
 
-        return cpu_per_async(TOKENS, work)
-
-
-LANGCHAIN = ["invoke", "ainvoke", "stream", "astream"]
-LLAMA_INDEX = ["chat", "achat", "stream_chat", "astream_chat"]
-for _subject in ("framework", "ours", "peer"):
-    _rows("langchain chat:", _subject, langchain_chat, LANGCHAIN, lambda: "x")
-    _rows("llama_index chat:", _subject, llama_index_chat, LLAMA_INDEX, _messages)
+        return finished(one.aclose, cpu_per_awaited(EACH * STREAMS, work))
 
 
-def _plain(names: tuple[str, str, str, str]) -> None:
-    chat, achat, stream, astream = names
-
-    @row(chat, "plain")
+def _first_tokens(group: str, subject: str, make: Callable[..., Asked], names: Names) -> None:
+    @row(f"{group}: {names.stream}, first token", subject)
     def _(url: str) -> float:
-        session = plain_session()
-        return cpu_per(CALLS, lambda: [plain_chat(session, url, chat_body()) for _ in range(CALLS)])
+        return first_token(make(url, tokens=1).stream)
 
-    @row(achat, "plain")
+    for at_once, what in ((1, ""), (AT_ONCE, f", {AT_ONCE} at once")):
+
+        @row(f"{group}: {names.astream}, first token{what}", subject)
+        def _(url: str, at_once: int = at_once) -> float:
+            one = make(url, tokens=1)
+            return finished(one.aclose, async_first_token(at_once, one.astream))
+
+
+def _waits(group: str, subject: str, make: Callable[..., Asked], names: Names) -> None:
+    @row(f"{group}: {names.abatch}", subject)
     def _(url: str) -> float:
-        async def work(session: Any) -> None:
-            for _ in range(4):
-                await asyncio.gather(*(plain_achat(session, url, chat_body()) for _ in range(AT_ONCE)))
+        one = make(url, "delay-50")
 
-        return async_plain(4 * AT_ONCE, work)
+        async def work() -> float:
+            await one.abatch(WORKERS)  # opens the connections
+            return await wall_awaited(one.abatch(BATCH))
 
-    @row(stream, "plain")
-    def _(url: str) -> float:
-        session = plain_session()
-        return cpu_per(TOKENS, lambda: sum(1 for _ in plain_deltas(session, url, streaming(TOKENS))))
+        return finished(one.aclose, work())
 
-    @row(astream, "plain")
-    def _(url: str) -> float:
-        return async_plain(TOKENS, lambda session: _consumed(plain_adeltas(session, url, streaming(TOKENS))))
+    if names.batch:
 
-
-for _name, (_chat, _achat, _stream, _astream) in (("langchain", LANGCHAIN), ("llama_index", LLAMA_INDEX)):
-    _names = (f"{_chat}", f"{_achat}, 64 at once", f"{_stream}", f"{_astream}")
-    _plain(tuple(f"{_name} chat: {one}" for one in _names))  # type: ignore[arg-type] # four of them
+        @row(f"{group}: {names.batch}", subject)
+        def _(url: str) -> float:
+            one = make(url, "delay-50")
+            assert one.batch is not None
+            one.batch(WORKERS)
+            return wall(lambda: one.batch(BATCH))
 
 
-@row("client stream_chat", "plain")
-def _(url: str) -> float:
-    session = plain_session()
-    return cpu_per(TOKENS, lambda: sum(1 for _ in plain_deltas(session, url, streaming(TOKENS))))
+def _lags(group: str, subject: str, make: Callable[..., Asked], names: Names) -> None:
+    def sync(url: str) -> list[float]:
+        one = make(url, "paced-2", PACED)
+        return lags(map(one.text, one.stream()))
+
+    def awaited(url: str) -> list[float]:
+        one = make(url, "paced-2", PACED)
+
+        async def texts() -> Any:
+            async for piece in one.astream():
+                yield one.text(piece)
+
+        return finished(one.aclose, async_lags(texts()))
+
+    lag_rows(f"{group}: lag of a token, {names.stream}", subject, sync)
+    lag_rows(f"{group}: lag of a token, {names.astream}", subject, awaited)
 
 
-@row("client stream_chat", "ours")
-def _(url: str) -> float:
-    from xdm_integrations import Client
-
-    client = Client("k", base_url=url, model="m")
-    return cpu_per(TOKENS, lambda: sum(1 for _ in client.stream_chat("x", max_tokens=TOKENS)))
-
-
-@row("client stream_chat, a tool's arguments", "plain")
-def _(url: str) -> float:
-    session, calls = plain_session(), PlainCalls()
-
-    def work() -> None:
-        for delta in plain_deltas(session, url, streaming(TOKENS, tools=[WEATHER])):
-            calls.take(delta)
-
-    return cpu_per(TOKENS, work)
-
-
-@row("client stream_chat, a tool's arguments", "ours")
-def _(url: str) -> float:
-    from xdm_integrations import Client
-
-    client = Client("k", base_url=url, model="m")
-    return cpu_per(TOKENS, lambda: sum(1 for _ in client.stream_chat("x", max_tokens=TOKENS, tools=[WEATHER])))
-
-
-@row("langchain embeddings", "plain")
-@row("llama_index embeddings", "plain")
-def _(url: str) -> float:
-    session = plain_session()
-    return cpu_per(VECTORS, lambda: [plain_embed(session, url, TEXTS[i : i + 100]) for i in range(0, VECTORS, 100)])
-
-
-@row("langchain embeddings", "ours")
-def _(url: str) -> float:
-    from xdm_integrations.langchain import XDMEmbeddings
-
-    model = XDMEmbeddings(model="m", api_key="k", base_url=url, batch_size=100)
-    return cpu_per(VECTORS, lambda: model.embed_documents(TEXTS))
-
-
-@row("langchain embeddings", "peer")
-def _(url: str) -> float:
-    from langchain_openai import OpenAIEmbeddings
-
-    model = OpenAIEmbeddings(model="m", api_key="k", base_url=url, chunk_size=100, check_embedding_ctx_length=False)
-    return cpu_per(VECTORS, lambda: model.embed_documents(TEXTS))
-
-
-@row("llama_index embeddings", "ours")
-def _(url: str) -> float:
-    from xdm_integrations.llama_index import XDMEmbedding
-
-    model = XDMEmbedding(model="m", api_key="k", api_base=url, embed_batch_size=100)
-    return cpu_per(VECTORS, lambda: model.get_text_embedding_batch(TEXTS))
-
-
-@row("llama_index embeddings", "peer")
-def _(url: str) -> float:
-    from llama_index.embeddings.openai_like import OpenAILikeEmbedding
-
-    model = OpenAILikeEmbedding(model_name="m", api_key="k", api_base=url, embed_batch_size=100)
-    return cpu_per(VECTORS, lambda: model.get_text_embedding_batch(TEXTS))
+_WAITS = f"of {BATCH}, 50 ms each"
+NAMES = {
+    "client chat": Names(
+        "chat",
+        "await chat",
+        "stream_chat",
+        "await stream_chat",
+        f"chat_batch {_WAITS}",
+        f"await chat_batch {_WAITS}",
+    ),
+    "langchain chat": Names("invoke", "ainvoke", "stream", "astream", f"batch {_WAITS}", f"abatch {_WAITS}"),
+    "llama_index chat": Names("chat", "achat", "stream_chat", "astream_chat", "", f"run_jobs {_WAITS}"),
+}
+SUBJECTS = {
+    "client chat": {"ours": client},
+    "langchain chat": LANGCHAIN,
+    "llama_index chat": LLAMA_INDEX,
+}
+for _group, _names in NAMES.items():
+    for _subject, _make in {"plain": plain, **SUBJECTS[_group]}.items():
+        for _some in (_calls, _tokens, _first_tokens):
+            _some(_group, _subject, _make, _names)
+        _waits(_group, "best" if _subject == "framework" else _subject, _make, _names)
+        if _subject != "framework":
+            _lags(_group, _subject, _make, _names)

@@ -15,7 +15,7 @@ OURS, PEER, FLOOR = "#0b6e4f", "#c8c4bc", "#8a3b12"
 mpl.use("Agg")
 
 
-def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, float]], folder: Path) -> None:
+def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, dict[str, float]]], folder: Path) -> None:
     """Write `results.png` and `results.svg` into `folder`."""
     rows = [line for line in table if line["ours / floor"] is not None and line["peer"] is not None][::-1]
     figure, (left, right) = plt.subplots(
@@ -35,19 +35,15 @@ def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, float]], folde
     left.set_yticks(list(where), [line["row"].replace("_", "\u2009") for line in rows], fontsize=9)
     left.set_xlabel("cost, as a multiple of the floor (less is better)")
     left.legend(frameon=False, loc="lower right", fontsize=8)
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for name, by_subject in growth.items():
-        _, what, count = name.split(", ")
-        for subject, figure_ in by_subject.items():
-            curves.setdefault(f"{subject}, per {what[:-1]}", []).append((int(count), figure_))
-    for label, points in curves.items():
-        dashes = "--" if "memory" in label else "-"
-        right.plot(*zip(*points, strict=True), dashes, marker="o", markersize=3, label=label)
-    if curves:
+    for subject, points in growth.get("growth, tokens", {}).items():
+        dashes = "--" if "memory" in subject else "-"
+        counts = [int(count) for count in points]
+        right.plot(counts, list(points.values()), dashes, marker="o", markersize=3, label=subject)
+    if right.lines:
         right.set_xscale("log")
         right.set_ylim(bottom=0)
-        right.set_xlabel("tokens in one stream, or prompts in one batch")
-        right.set_ylabel("us CPU per token or prompt")
+        right.set_xlabel("tokens in one stream")
+        right.set_ylabel("us CPU per token")
         right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

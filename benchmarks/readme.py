@@ -16,6 +16,28 @@ HEADS = {
     "README.zh-CN.md": ("开销 / 下限", "同类 / 本包"),
 }
 LABELS = {
+    "langchain chat: invoke": ("`ChatXDM.invoke`", "`ChatXDM.invoke`"),
+    "langchain chat: ainvoke, 64 at once": ("`ChatXDM.ainvoke`, 64 at once", "`ChatXDM.ainvoke`，64 个并发"),
+    "langchain chat: stream": ("`ChatXDM.stream`, per token", "`ChatXDM.stream`，每个 token"),
+    "langchain chat: astream": ("`ChatXDM.astream`, per token", "`ChatXDM.astream`，每个 token"),
+    "langchain chat: batch of 1000, 50 ms each": (
+        "`ChatXDM.batch` of 1000, 50 at once",
+        "`ChatXDM.batch` 1000 个，50 个并发",
+    ),
+    "llama_index chat: chat": ("`XDMChat.chat`", "`XDMChat.chat`"),
+    "llama_index chat: achat, 64 at once": ("`XDMChat.achat`, 64 at once", "`XDMChat.achat`，64 个并发"),
+    "llama_index chat: stream_chat": ("`XDMChat.stream_chat`, per token", "`XDMChat.stream_chat`，每个 token"),
+    "llama_index chat: astream_chat": ("`XDMChat.astream_chat`, per token", "`XDMChat.astream_chat`，每个 token"),
+    "langchain embeddings: 1,000 vectors": ("`XDMEmbeddings`, CPU per vector", "`XDMEmbeddings`，每个向量的 CPU"),
+    "langchain embeddings: 10,000 texts, 50 ms a request": (
+        "`XDMEmbeddings`, 10,000 texts at 50 ms a request",
+        "`XDMEmbeddings`，10,000 个文本，每个请求 50 ms",
+    ),
+    "llama_index embeddings: 1,000 vectors": ("`XDMEmbedding`, CPU per vector", "`XDMEmbedding`，每个向量的 CPU"),
+    "llama_index embeddings: 10,000 texts, 50 ms a request": (
+        "`XDMEmbedding`, 10,000 texts at 50 ms a request",
+        "`XDMEmbedding`，10,000 个文本，每个请求 50 ms",
+    ),
     "langchain invoke": ("LangChain `invoke`", "LangChain `invoke`"),
     "langchain ainvoke, 64 at once": ("LangChain `ainvoke`, 64 at once", "LangChain `ainvoke`，64 个并发"),
     "langchain stream": ("LangChain `stream`, per token", "LangChain `stream`，每个 token"),
@@ -57,7 +79,9 @@ def table(page: str) -> str:
     language = list(HEADS).index(page)
     shown = [f"| | {' | '.join(HEADS[page])} |", "|---|---|---|"]
     for name, labels in LABELS.items():
-        line = lines[name]
+        line = lines.get(name)
+        if line is None:  # the figures are older than the row
+            continue
         cost = "-" if line["ours / floor"] is None else f"{line['ours / floor']:.2f}"
         if line["unit"] == "MB":
             cost = f"{line['ours']:.0f} MB"

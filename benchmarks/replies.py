@@ -12,8 +12,6 @@ DIMENSIONS = 1536
 _USAGE = '"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}'
 _ABOUT = '"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"m"'
 _CHAT = '"id":"chatcmpl-1","object":"chat.completion%s","created":1700000000,"model":"m"'
-_FLOATS = json.dumps([(i * 37 % 1000) / 1000 - 0.5 for i in range(DIMENSIONS - 3)])[1:-1]
-_BASE64 = base64.b64encode(struct.pack(f"<{DIMENSIONS - 3}f", *json.loads(f"[{_FLOATS}]"))).decode()
 
 
 def piece(data: bytes) -> bytes:
@@ -40,7 +38,10 @@ def body_of(request: dict[str, Any], prompts: list[str]) -> bytes:
         return _message(request, prompts[0])
     if "input" in request:
         form = vector if request.get("encoding_format") == "base64" else floats
-        data = ",".join(f'{{"object":"embedding","index":{i},"embedding":{form(t)}}}' for i, t in enumerate(prompts))
+        more = request.get("dimensions", DIMENSIONS) - 3
+        data = ",".join(
+            f'{{"object":"embedding","index":{i},"embedding":{form(t, more)}}}' for i, t in enumerate(prompts)
+        )
         return (
             f'{{"object":"list","model":"m","data":[{data}],"usage":{{"prompt_tokens":5,"total_tokens":5}}}}'.encode()
         )
@@ -65,8 +66,9 @@ def _message(request: dict[str, Any], prompt: str) -> bytes:
 
 
 def calls_of(request: dict[str, Any]) -> int:
-    """Return how many calls of tools the answer has: as many as there are tools."""
-    return len(request.get("tools") or ())
+    """Return how many calls of tools the answer has: as many as there are tools, or as the model's name says."""
+    model = request["model"]
+    return int(model[6:]) if model.startswith("calls-") else len(request.get("tools") or ())
 
 
 def arguments(prompt: str) -> str:
@@ -79,12 +81,19 @@ def number_of(text: str) -> float:
     return float(digits) if digits.isdigit() else 0.25
 
 
-def floats(text: str) -> str:
-    return f"[{number_of(text)},0.5,0.5,{_FLOATS}]"
+def floats(text: str, more: int) -> str:
+    return f"[{number_of(text)},0.5,0.5,{_more(more)[0]}]"
 
 
-def vector(text: str) -> str:
-    return f'"{base64.b64encode(struct.pack("<3f", number_of(text), 0.5, 0.5)).decode()}{_BASE64}"'
+def vector(text: str, more: int) -> str:
+    return f'"{base64.b64encode(struct.pack("<3f", number_of(text), 0.5, 0.5)).decode()}{_more(more)[1]}"'
+
+
+@cache
+def _more(count: int) -> tuple[str, str]:
+    """Return the rest of each vector, as JSON and in base64; the three numbers before it fill whole characters."""
+    numbers = [(i * 37 % 1000) / 1000 - 0.5 for i in range(count)]
+    return json.dumps(numbers)[1:-1], base64.b64encode(struct.pack(f"<{count}f", *numbers)).decode()
 
 
 def event_of(request: dict[str, Any], text: str, finish: str | None = None) -> bytes:

@@ -6,9 +6,9 @@
 It answers the prompt "hello" with the text "<hello>", and a list of prompts with a list of such texts, or streams
 it as `max_tokens` events; a conversation as its last message, or with a call of each tool that it is given; texts
 with vectors. It knows nothing else of the endpoints. The model's name sets the pace: "delay-50" waits 50 ms before an
-answer, "paced-3" sends an event each 3 ms, whose text is the moment of sending (time.monotonic). Faults are drawn by
-lot where asked for: `faults=0.05` spoils every twentieth request, in one of the ways of `FAULTS`, and `/report` tells
-what was served and what was spoilt.
+answer, "paced-3" sends an event each 3 ms, whose text is the moment of sending (time.monotonic); or the number of
+calls: "calls-5" makes five. Faults are drawn by lot where asked for: `faults=0.05` spoils every twentieth request, in
+one of the ways of `FAULTS`, and `/report` tells what was served and what was spoilt.
 """
 
 from __future__ import annotations
