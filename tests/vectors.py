@@ -44,3 +44,18 @@ def answer(body: dict[str, Any], **more: Any) -> dict[str, Any]:
 def embedding(seen: Seen) -> list[Step]:
     """A healthy server; counts three tokens for each request."""
     return http(answer(seen.json))
+
+
+def numbered(count: int) -> list[str]:
+    """Return so many texts, which say where they stand."""
+    return [f"text {i}" for i in range(count)]
+
+
+def vectors_of(texts: Any) -> list[list[float]]:
+    """Return the vectors that a healthy server has for these texts."""
+    return [vector_of(text) for text in texts]
+
+
+def refusal(message: str = "no", status: int = 400, **more: Any) -> list[Step]:
+    """Return an error of OpenAI's shape."""
+    return http({"error": {"message": message, "type": "invalid_request_error", **more}}, status)

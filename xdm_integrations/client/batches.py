@@ -171,7 +171,7 @@ class _ThreadPool:
     """Threads that work a batch off. Their number grows only when a pack is split.
 
     The caller's thread waits, so that Ctrl-C and a failed item end the batch at once: the threads are daemons, and
-    what they bring later is dropped. Only a batch of a single request has none.
+    what they bring later is dropped. A batch that may have only one request in flight has none.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class _ThreadPool:
             BaseException: What a thread crashed with, such as an error of a hook.
         """
         progress = self._progress
-        while len(progress.todo) == 1 and not self._threads:
+        while progress.todo and (self._most == 1 or len(progress.todo) == 1):
             pack = progress.next()
             progress.done(pack, self._work(pack))
         try:

@@ -36,7 +36,8 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
 
     One vector for each text, in their order, or an error that says which text was refused: never a shorter list, never
     the vector of another text. Texts are sent as they are, `embed_batch_size` per request and several requests at once,
-    sync and async; a request that is too large for the server is split, and what goes through is remembered.
+    sync and async; a request that is too large for the server is split, and what goes through is remembered. The parts
+    of a split request go one after the other: set `embed_batch_size` to what your server takes.
 
     LlamaIndex keeps vectors in `embeddings_cache` by their text alone: have one for each model and `dimensions`.
     """
@@ -137,6 +138,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
                 max_concurrency=self._at_once,
                 on_result=call.on_result,
                 stop_on_error=True,
+                abort=self._sync_client().abort,
             ).completions
         )
 
