@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.gauge import Gauge
 from tests.scripted import HANG, completion, echoing, http
 from xdm_integrations import (
     AsyncClient,
@@ -89,25 +90,10 @@ def test_nothing_is_nothing(surface, server, nothing):
 
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_never_more_at_once_than_allowed_and_as_many_as_that(surface, server, most):
-    """The server holds every request until as many have come as may come at once."""
-    lock, full = threading.Lock(), threading.Event()
-    state = {"now": 0, "peak": 0}
-
-    def script(seen):
-        with lock:
-            state["now"] += 1
-            state["peak"] = max(state["peak"], state["now"])
-            if state["now"] == most:
-                full.set()
-        full.wait(60)
-        with lock:
-            state["now"] -= 1
-        return echoing(seen)
-
-    server.script = script
+    server.script = gauge = Gauge(echoing, most)
     batch = surface.batch(surface.client(base_url=server.url), ["x"] * 12, batch_size=1, max_concurrency=most)
     assert texts(batch) == ["<x>"] * 12
-    assert state["peak"] == most
+    assert gauge.peak == most
 
 
 def test_a_split_pack_is_asked_at_once_too(surface, server):

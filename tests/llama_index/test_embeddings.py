@@ -1,15 +1,11 @@
-"""`XDMEmbedding`, sync and async: what is sent, what comes back, settings, events, cache, limits."""
+"""What `XDMEmbedding` has alone, sync and async: methods, settings, events, cache, limiter.
+
+What every way to vectors has is in tests/embeddings.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import json
-import pickle
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
@@ -17,9 +13,9 @@ from llama_index.core.embeddings.loading import load_embed_model
 from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index.core.storage.kvstore import SimpleKVStore
 
-from tests.scripted import CLOSE, http
-from tests.vectors import answer, embedding, inputs_of, vector_of
-from xdm_integrations import APIResponseError, AuthenticationError, BadRequestError, ConfigurationError
+from tests.gauge import Gauge
+from tests.vectors import embedding, inputs_of, numbered, refusal, vector_of, vectors_of
+from xdm_integrations import APIResponseError, BadRequestError, ConfigurationError
 from xdm_integrations.llama_index import XDMEmbedding
 
 KEY = "a-key-that-nobody-has"
@@ -50,18 +46,6 @@ def batch(world, model, texts, **kwargs):
     return ask(world, model, "text_embedding_batch", texts, **kwargs)
 
 
-def refusal(message="no", status=400, **more):
-    return http({"error": {"message": message, "type": "invalid_request_error", **more}}, status)
-
-
-def numbered(count):
-    return [f"text {i}" for i in range(count)]
-
-
-def vectors_of(texts):
-    return [vector_of(text) for text in texts]
-
-
 def inputs(server):
     return [inputs_of(seen.json) for seen in server.requests]
 
@@ -77,26 +61,6 @@ def test_every_method_has_the_vectors_of_its_texts(world, server, made):
     assert mean == pytest.approx([sum(pair) / 2 for pair in zip(vector_of("a"), vector_of("b"), strict=True)])
     assert server.requests[0].json == {"model": "text-embedding-3-small", "input": "q", "encoding_format": "base64"}
     assert server.requests[0].path == "/v1/embeddings"
-
-
-def test_vectors_are_lists_of_floats(world, server, made):
-    server.script = lambda seen: http(answer({**seen.json, "encoding_format": None, "dimensions": 2}))
-    vectors = batch(world, made(), ["a", "b"])
-    assert {type(vectors)} | {type(vector) for vector in vectors} == {list}
-    assert {type(number) for vector in vectors for number in vector} == {float}
-
-
-def test_no_texts_are_no_request(world, server, made):
-    assert batch(world, made(), []) == []
-    assert server.requests == []
-
-
-def test_texts_go_out_as_they_are(world, server, made):
-    texts = ["a\nb", "", "<|endoftext|>", " edges ", "\x00", "🙂", "你好"]
-    batch(world, made(model_name="text-search-curie-doc-001"), texts)
-    assert inputs(server) == [texts]
-    ask(world, made(), "query_embedding", "a\nb")
-    assert inputs(server)[-1] == ["a\nb"]
 
 
 def test_instructions_stand_in_front(world, server, made):
@@ -128,7 +92,6 @@ def test_settings_go_out_and_extra_body_wins(world, server, made):
         "a": 1,
     }
     assert seen.headers["x-a"] == "1"
-    assert "llama-index-core/" in seen.headers["user-agent"]
     model.model_name, model.dimensions, model.embed_batch_size = "n", 3, 1
     assert [len(vector) for vector in batch(world, model, ["a", "b"])] == [3, 3]
     assert [seen.json["model"] for seen in server.requests[1:]] == ["n", "n"]
@@ -137,17 +100,10 @@ def test_settings_go_out_and_extra_body_wins(world, server, made):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dimension": 4}, "Did you mean 'dimensions'"),
         ({"batch_size": 4}, "Did you mean 'embed_batch_size'"),
         ({"base_url": "http://localhost"}, "Did you mean 'api_base'"),
-        ({"dimensions": 0}, "dimensions: 0"),
-        ({"dimensions": True}, "dimensions: True"),
-        ({"encoding_format": "hex"}, "encoding_format: 'hex'"),
         ({"embed_batch_size": 0}, "embed_batch_size"),
-        ({"max_concurrency": 0}, "max_concurrency"),
-        ({"model_name": ""}, "model"),
         ({"model_name": "a", "model": "b"}, "given twice"),
-        ({"api_base": "http://example.com"}, "https"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, words):
@@ -167,31 +123,15 @@ def test_what_is_no_text_is_refused_before_anything_is_sent(world, server, made,
 @pytest.mark.parametrize(
     ("settings", "most"),
     [
-        ({}, 8),
-        ({"max_concurrency": 3}, 3),
         ({"num_workers": 2}, 2),
         ({"num_workers": 1}, 1),
         ({"num_workers": 9, "max_concurrency": 4}, 4),
     ],
 )
-def test_as_many_requests_are_in_flight_as_allowed(world, server, made, settings, most):
-    lock, full = threading.Lock(), threading.Event()
-    state = {"now": 0, "peak": 0}
-
-    def script(seen):
-        with lock:
-            state["now"] += 1
-            state["peak"] = max(state["peak"], state["now"])
-            if state["now"] == most:
-                full.set()
-        full.wait(30)
-        with lock:
-            state["now"] -= 1
-        return embedding(seen)
-
-    server.script = script
+def test_num_workers_bounds_the_requests_in_flight(world, server, made, settings, most):
+    server.script = gauge = Gauge(embedding, most)
     assert batch(world, made(embed_batch_size=2, **settings), numbered(40)) == vectors_of(numbered(40))
-    assert state["peak"] == most
+    assert gauge.peak == most
 
 
 def test_a_refused_text_is_named_by_its_number_in_the_call(world, server, made):
@@ -203,41 +143,6 @@ def test_a_refused_text_is_named_by_its_number_in_the_call(world, server, made):
     with pytest.raises(BadRequestError) as caught:
         ask(world, made(), "text_embedding", "text 37")
     assert not str(caught.value).startswith("input")
-
-
-def test_nothing_shorter_and_nothing_wrongly_paired_is_returned(world, server, made):
-    server.script = lambda seen: http({"data": answer(seen.json)["data"][1:]})
-    with pytest.raises(APIResponseError):
-        batch(world, made(), numbered(9))
-    server.script = lambda seen: http({"data": answer(seen.json)["data"][::-1]})
-    assert batch(world, made(), numbered(9)) == vectors_of(numbered(9))
-    server.script = lambda seen: http(answer({**seen.json, "dimensions": 4 if "text 0" in inputs_of(seen.json) else 8}))
-    with pytest.raises(APIResponseError, match="different lengths"):
-        batch(world, made(embed_batch_size=1), numbered(2))
-    with pytest.raises(APIResponseError, match="ignores `dimensions`"):
-        ask(world, made(dimensions=5), "text_embedding", "text 0")
-
-
-def test_an_error_that_all_would_meet_ends_the_rest(world, server, made):
-    server.script = [refusal("Invalid token", 401)]
-    with pytest.raises(AuthenticationError):
-        batch(world, made(embed_batch_size=1, max_concurrency=2), numbered(50))
-    assert len(server.requests) <= 4
-    server.script = [[CLOSE], http(answer({"input": "q"}))]
-    server.requests.clear()
-    assert ask(world, made(), "query_embedding", "q") == vector_of("q")
-
-
-def test_a_failed_call_leaves_no_task(server):
-    server.script = lambda seen: refusal("Invalid token", 401) if "text 3" in inputs_of(seen.json) else embedding(seen)
-
-    async def main():
-        async with XDMEmbedding(api_base=server.url, embed_batch_size=1) as model:
-            with pytest.raises(AuthenticationError):
-                await model.aget_text_embedding_batch(numbered(60))
-            assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
-
-    asyncio.run(main())
 
 
 # Events, callbacks, progress
@@ -375,52 +280,3 @@ def test_it_is_loaded_from_its_dictionary_without_the_key(world, server, made):
         assert (type(loaded), loaded.to_dict()) == (XDMEmbedding, stored)
         assert loaded.api_key is None
         assert len(ask(world, world.keep(loaded), "query_embedding", "x")) == 3
-
-
-def test_copies_and_pickles_work_used_or_not(world, server, made):
-    model = made(api_key=KEY, default_headers={"X-S": "1"})
-    for _ in range(2):
-        for copied in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301 - our own
-            assert ask(world, world.keep(copied), "query_embedding", "q") == vector_of("q")
-            assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
-            assert server.requests[-1].headers["x-s"] == "1"
-        batch(world, model, ["q"])
-    world.close_kept()
-    assert ask(world, model, "query_embedding", "q") == vector_of("q")
-
-
-def test_keys_are_asked_for_in_each_call(world, server, made):
-    keys = iter(["first-key", "second-key"])
-
-    async def key():
-        return next(keys)
-
-    model = made(api_key=key if world.is_async else lambda: next(keys))
-    for _ in range(2):
-        ask(world, model, "query_embedding", "q")
-    assert [seen.headers["authorization"] for seen in server.requests] == ["Bearer first-key", "Bearer second-key"]
-
-
-def test_threads_and_loops_share_one(server):
-    model = XDMEmbedding(api_base=server.url, embed_batch_size=2)
-    expected = vectors_of(numbered(9))
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: model.get_text_embedding_batch(numbered(9)), range(8))) == [expected] * 8
-        asked = pool.map(lambda _: asyncio.run(model.aget_text_embedding_batch(numbered(9))), range(4))
-        assert list(asked) == [expected] * 4
-    model.close()
-
-
-def test_nothing_else_is_imported(server):
-    code = (
-        "import sys, asyncio\n"
-        "from xdm_integrations.llama_index import XDMEmbedding\n"
-        f"model = XDMEmbedding(api_base={server.url!r})\n"
-        "assert len(model.get_text_embedding_batch(['a', 'b'])) == 2\n"
-        "assert len(asyncio.run(model.aget_query_embedding('a'))) == 4\n"
-        "print([name for name in ('openai', 'transformers') if name in sys.modules])"
-    )
-    done = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert (done.stderr, done.stdout.strip()) == ("", "[]")
