@@ -204,4 +204,7 @@ def test_the_cost_is_told(run, server, tmp_path):
     arguments = ("batch", "-", "-o", tmp_path / "out", "--price", "2,4")
     assert "cost 0.0040" in run(*arguments, input='"a"').stderr
     assert json.loads(run(*arguments, "--json", input='"b"').stdout)["usage"]["cost"] == pytest.approx(0.004)
+    server.script = [http(completion("x"))]
+    arguments = (*arguments[:-1], "1,1")
+    assert "cost less than 0.0001" in run(*arguments, input='"c"').stderr
     assert "prices of a million tokens" in run(*arguments[:-1], "x", input='"a"').stderr

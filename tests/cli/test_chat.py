@@ -74,7 +74,17 @@ def test_json_is_one_line(run, server):
     }
 
 
-@pytest.mark.parametrize("args", [["--once", " "], [], ["--once", "x", "--image", "none.png"], ["--once", "\udcff"]])
+MISTAKES = [
+    ["--once", " "],
+    [],
+    ["--once", "x", "--image", "none.png"],
+    ["--once", "\udcff"],
+    ["--once", "x", "--temperature", "9"],
+    ["--once", "x", "--base-url", "https://gateway.example/v1"],  # without a key
+]
+
+
+@pytest.mark.parametrize("args", MISTAKES)
 def test_a_mistake_exits_with_2_and_sends_nothing(run, server, args):
     result = run("chat", *args)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -183,6 +193,26 @@ def test_a_conversation_repeats_what_was_said_and_counts(server):
     assert second["model"] == "second"
     assert second["messages"] == [SYSTEM, user("How are you?"), assistant("I am **fine**."), user("And now?")]
     assert "I am \x1b[1mfine\x1b[0m." in screen.shown
+
+
+def test_the_model_that_is_shown_is_the_one_that_is_asked(server):
+    server.script = talking("Hi")
+    with terminal(server) as (screen, _):
+        screen.say("/model", "Model: gpt-4o-mini")
+        screen.wait_for("> ")
+        screen.say("Hello", "tokens")
+    assert server.requests[0].json["model"] == "gpt-4o-mini"
+
+
+def test_a_mistake_is_found_before_the_first_question(server):
+    ours, theirs = pty.openpty()
+    how = command("chat", "--temperature", "9", XDM_BASE_URL=server.url) | {"stdin": theirs}
+    with subprocess.Popen(**how) as running:
+        _, error = running.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert running.returncode == 2
+    assert "temperature" in error
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_program(server):

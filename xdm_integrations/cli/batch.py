@@ -24,7 +24,7 @@ from .options import FAILED, MISUSED, Options, client_options
 from .outcomes import Errors, FatalError, Outcomes
 from .progress import APART_SECONDS, Bar, Price, Waits
 from .prompts import BadLine, Task, read_tasks
-from .text import encoding_option
+from .text import encoding_of_tables_too
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,13 +46,21 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Failures of this run, JSON lines. Default: beside the output, named .errors.jsonl.",
 )
-@click.option("--concurrency", "-c", type=click.IntRange(1), default=8, show_default=True, help="Requests in flight.")
-@click.option("--batch-size", type=click.IntRange(1), default=20, show_default=True, help="Prompts per request.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Of the input. Default: by its name, else jsonl.")
+@click.option(
+    "--concurrency", "-c", type=click.IntRange(1), default=8, metavar="N", help="Requests in flight. Default: 8."
+)
+@click.option("--batch-size", type=click.IntRange(1), default=20, metavar="N", help="Prompts per request. Default: 20.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    metavar="KIND",
+    help=f"Of the input: {', '.join(FORMATS)}. Default: by its name, else jsonl.",
+)
 @click.option("--column", metavar="NAME", help="The column with the prompts, for CSV and TSV. Default: prompt.")
 @click.option("--price", type=Price(), help="Of a million tokens of prompt and answer: the run's cost is shown.")
 @click.option("--dry-run", is_flag=True, help="Count and estimate; nothing is sent or written.")
-@encoding_option
+@encoding_of_tables_too
 @sampling
 @client_options
 def batch(  # noqa: PLR0913, PLR0917 - one argument per option

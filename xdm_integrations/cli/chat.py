@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -14,7 +15,10 @@ from rich.markup import escape
 
 from xdm_integrations.client import attachments
 from xdm_integrations.core.chat.messages import assistant
+from xdm_integrations.core.chat.parameters import check_parameters
+from xdm_integrations.core.chat.request import DEFAULT_MODEL
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.config import KEY_VARIABLE, require_key
 
 from .complete import given, totals
 from .conversation import Conversation
@@ -75,7 +79,11 @@ def chat(
     with options.client() as client:
         conversation = Conversation(images=[attachments.image(Path(path).expanduser()) for path in images])
         conversation.set_system(system or "")
-        talk = _Talk(client, options, conversation, given(params))
+        asked = {"model": options.model or DEFAULT_MODEL, **given(params)}
+        check_parameters(asked)  # now, and not at the first question
+        if not os.environ.get(KEY_VARIABLE):
+            require_key(client.config.base_url, {})
+        talk = _Talk(client, options, conversation, asked)
         if once is None:
             talk.run()
         elif options.as_json:
@@ -190,7 +198,7 @@ class _Talk:
         elif name == "model":
             if rest:
                 self._params["model"] = rest
-            self._note(f"Model: {self._params.get('model') or self._client.config.model}")
+            self._note(f"Model: {self._params['model']}")
         elif name == "image" and rest:
             self._image(rest)
         elif name in ("save", "load") and rest:

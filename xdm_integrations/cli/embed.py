@@ -47,8 +47,10 @@ _FIELDS = ("id", "text", "input")
     help="Vectors, JSON lines; .npy: a numpy array as well.",
 )
 @click.option("--dimensions", type=click.IntRange(1), metavar="N", help="Numbers per vector, where the model can.")
-@click.option("--concurrency", "-c", type=click.IntRange(1), default=8, show_default=True, help="Requests in flight.")
-@click.option("--batch-size", type=click.IntRange(1), default=128, show_default=True, help="Texts per request.")
+@click.option(
+    "--concurrency", "-c", type=click.IntRange(1), default=8, metavar="N", help="Requests in flight. Default: 8."
+)
+@click.option("--batch-size", type=click.IntRange(1), default=128, metavar="N", help="Texts per request. Default: 128.")
 @encoding_option
 @client_options
 def embed(  # noqa: PLR0913, PLR0917 - one argument per option

@@ -20,7 +20,7 @@ from xdm_integrations.core.protocol.results import Usage
 from .answers import dump
 from .endpoints import record_of, response_of
 from .options import Options, error_as_dict
-from .progress import Bar, cost
+from .progress import Bar, cost, money
 from .prompts import BadLine, Task
 from .screens import fitted
 
@@ -187,7 +187,7 @@ class Outcomes:
             f"{self._answered:,} answered in {seconds:.1f} s" + (f", {self._before:,} before" * bool(self._before))
         ]
         facts.append(f"{self.usage.prompt_tokens:,} + {self.usage.completion_tokens:,} tokens")
-        facts += [f"cost {value:,.4f}" for value in spent.values()]
+        facts += [f"cost {money(value)}" for value in spent.values()]
         err.print("; ".join(facts), highlight=False)
         if not self.stopped:
             self._list_failures(err)
@@ -221,7 +221,7 @@ class Outcomes:
         at_most = "no limit of tokens for the answers" if limit is None else f"at most {limit:,} of the answers"
         err.print(
             f"{left:,} of {self.tasks:,} to ask, in {plan['requests']:,} requests; about {plan['prompt_tokens']:,} "
-            f"tokens of the prompts, {at_most}" + (f"; cost at most {plan['cost']:,.4f}" if plan.get("cost") else ""),
+            f"tokens of the prompts, {at_most}" + (f"; cost at most {money(plan['cost'])}" if plan.get("cost") else ""),
             highlight=False,
         )
         self._list_failures(err)

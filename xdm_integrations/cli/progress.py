@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SHOWN_SECONDS = 2.0
 """A wait that is longer is shown."""
+SMALLEST = 0.0001
+"""A cost that is less is only said to be."""
 APART_SECONDS = 10.0
 """So far apart are the lines about retries of a batch, which has many."""
 
@@ -47,6 +49,11 @@ class Price(click.ParamType):  # type: ignore[type-arg] # generic in newer versi
 def cost(usage: Usage, price: tuple[float, float]) -> float:
     """Return what tokens cost, in the unit of the price."""
     return (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / 1_000_000
+
+
+def money(amount: float) -> str:
+    """Return a cost as people read it; a very small one isn't shown as nothing."""
+    return f"{amount:,.4f}" if amount >= SMALLEST or not amount else f"less than {SMALLEST}"
 
 
 class Waits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,12 +25,13 @@ def _known(_context: click.Context, _option: click.Parameter, name: str | None) 
     return name
 
 
-encoding_option = click.option(
-    "--encoding",
-    metavar="NAME",
-    callback=_known,
-    help="Of the input, such as gb18030 or utf-16; auto finds it out. Default: UTF-8, auto for CSV and TSV.",
-)
+def _encoding(default: str) -> Any:  # noqa: ANN401 - click's decorators take and give anything
+    told = f"Of the input, such as gb18030 or utf-16; auto finds it out. Default: {default}."
+    return click.option("--encoding", metavar="NAME", callback=_known, help=told)
+
+
+encoding_option = _encoding("UTF-8")
+encoding_of_tables_too = _encoding("UTF-8, auto for CSV and TSV")
 
 
 def decode(data: bytes, encoding: str | None, where: str) -> str:
