@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
 AUTO = "auto"
@@ -25,7 +26,7 @@ def _known(_context: click.Context, _option: click.Parameter, name: str | None) 
     return name
 
 
-def _encoding(default: str) -> Any:  # noqa: ANN401 - click's decorators take and give anything
+def _encoding(default: str) -> Callable[[Any], Any]:
     told = f"Of the input, such as gb18030 or utf-16; auto finds it out. Default: {default}."
     return click.option("--encoding", metavar="NAME", callback=_known, help=told)
 
