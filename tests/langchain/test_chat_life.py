@@ -129,13 +129,28 @@ def test_it_comes_back_from_json(world, server):
     assert server.requests[1].headers["authorization"] == "Bearer k"
 
 
-def test_secrets_are_shown_nowhere(world, server, recorder):
+@pytest.mark.parametrize("call", ["invoke", "stream", "batch", "events of version 2"])
+def test_secrets_are_shown_nowhere(world, server, recorder, call):
     secrets = {"extra_body": {"token": "secret-1"}, "default_headers": {"X-Token": "secret-2"}, "api_key": "secret-3"}
+    options = {"extra_headers": {"X-Own": "secret-4"}, "extra_body": {"own": "secret-5"}, "timeout": 50}
     chat = world.chat(server, **secrets)
-    world.invoke(chat, "x", {"callbacks": [recorder]}, extra_headers={"X-Token": "secret-4"})
+    config = {"callbacks": [recorder]}
+    if call == "batch":
+        world.batch(chat, ["x"], config, **options)
+    elif call == "events of version 2":
+        if not world.is_async:
+            pytest.skip("async only")
+        world.items(chat, "stream_events", "x", config, version="v2", **options)
+    else:
+        getattr(world, call)(chat, "x", config, **options)
+    (sent,) = server.requests
+    assert (sent.headers["x-token"], sent.headers["x-own"], sent.json["own"]) == ("secret-2", "secret-4", "secret-5")
     run = recorder.run
-    shown = [repr(chat), str(chat), dumps(chat), repr(chat.asdict()), chat._get_llm_string(), repr(run.serialized)]
-    assert all("secret-" not in text for text in shown)
+    key = chat._get_llm_string(**options)
+    shown = [repr(chat), str(chat), dumps(chat), repr(chat.asdict()), key, repr(run.serialized)]
+    shown += [repr(run.params), repr(run.options), repr(run.metadata), repr(run.result)]
+    assert [text for text in shown if "secret-" in text] == []
+    assert run.params["extra_body_sha256"]
 
 
 def test_the_import_is_light_and_construction_fast():

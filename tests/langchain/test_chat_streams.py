@@ -212,6 +212,21 @@ def test_one_of_several_answers_is_delivered(world, server):
     assert summed(ask(world, server, *events, DONE, n=2)).content == "aa"
 
 
+@pytest.mark.parametrize("version", [None, "v1"])
+@pytest.mark.parametrize("call", ["stream", "invoke"])
+def test_the_answer_that_came_is_delivered_where_the_first_one_never_does(world, server, call, version):
+    begun = tool_delta('{"x": 1}', name="f", call_id="c")
+    begun["choices"][0]["index"] = 1
+    parts = [delta(reasoning_content="hm", index=1), delta("al", index=1), delta("pha", index=1), begun]
+    server.script = [stream(*parts, delta(finish="tool_calls", index=1), counts(USAGE), DONE)]
+    chat = world.chat(server, n=2, streaming=True, output_version=version)
+    message = summed(world.stream(chat, "x")) if call == "stream" else world.invoke(chat, "x")
+    assert message.text == "alpha"
+    assert message.additional_kwargs["reasoning_content"] == "hm"
+    assert [(one["id"], one["name"], one["args"]) for one in message.tool_calls] == [("c", "f", {"x": 1})]
+    assert message.usage_metadata == COUNTED
+
+
 def test_log_probabilities_are_joined(world, server):
     def event(token):
         one = delta(token)

@@ -119,6 +119,15 @@ class Arguments(SimpleSpanHandler):
 
 
 @pytest.fixture
+def arguments() -> Iterator[Arguments]:
+    """The arguments that tracers are given, of whatever makes a span."""
+    root, handler = get_dispatcher(), Arguments()
+    root.add_span_handler(handler)
+    yield handler
+    root.span_handlers.remove(handler)
+
+
+@pytest.fixture
 def seen() -> Iterator[Recorder]:
     root = get_dispatcher()
     recorder = Recorder(events=[])

@@ -239,6 +239,18 @@ def test_several_choices_stand_in_raw_and_the_first_is_the_answer(
     assert [choice["message"]["content"] for choice in response.raw["choices"]] == ["a0", "b0"]
 
 
+@pytest.mark.parametrize("method", STREAMS)
+def test_the_answer_that_came_is_delivered_where_the_first_one_never_does(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str
+) -> None:
+    parts = [delta(reasoning_content="hm", index=1), delta("al", index=1), delta("pha", index=1)]
+    server.script = [stream(*parts, delta(finish="stop", index=1), counts(), DONE)]
+    items = world.items(chat, method, ASKED if method == "stream_chat" else "hi", n=2)
+    assert "".join(item.delta for item in items) == "alpha"
+    assert (items[-1].text if method == "stream_complete" else items[-1].message.content) == "alpha"
+    assert items[-1].additional_kwargs["thinking_delta"] == "hm"
+
+
 def test_several_choices_of_one_number_are_one_answer(world: World, server: ScriptedServer, chat: XDMChat) -> None:
     two = answer("al")
     two["choices"] += answer("pha")["choices"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
+import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +24,8 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.llms import ChatMessage
-from llama_index.core.prompts import PromptTemplate
+from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
+from pydantic import BaseModel
 
 from tests.llama_index.conftest import METHODS, STREAMS, World
 from tests.scripted import http
@@ -140,6 +144,49 @@ def test_images(world: World, server: ScriptedServer, chat: XDMChat, tmp_path: P
         {"type": "text", "text": "b"},
     ]
     assert message.model_dump() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("method", ["achat", "astream_chat", "astructured_predict", "astream_structured_predict"])
+@pytest.mark.parametrize("cited", [False, True])
+def test_no_event_loop_waits_for_a_file(
+    server: ScriptedServer, chat: XDMChat, tmp_path: Path, method: str, cited: bool
+) -> None:
+    """The file has become a pipe, into which nothing is written until the loop has gone on."""
+    server.script = talking('{"title": "a"}')
+    pipe, went_on = _file(tmp_path, "a.png", PNG), threading.Event()
+    image = ImageBlock(path=pipe)
+    pipe.unlink()
+    os.mkfifo(pipe)
+
+    def write() -> bool:
+        in_time = went_on.wait(10)
+        pipe.write_bytes(PNG)
+        return in_time
+
+    async def ask() -> Any:
+        block = CitableBlock(title="t", source="s", content=[image]) if cited else image
+        message = ChatMessage(blocks=[TextBlock(text="a"), block])
+        asked: tuple[Any, ...] = (Title, ChatPromptTemplate([message])) if "structured" in method else ([message],)
+        answered = await getattr(chat, method)(*asked)
+        return [item async for item in answered] if method.startswith("astream") else answered
+
+    async def main() -> bool:
+        writing = asyncio.ensure_future(asyncio.to_thread(write))
+        asking = asyncio.ensure_future(ask())
+        asyncio.get_running_loop().call_later(0.01, went_on.set)
+        try:
+            await asking
+        finally:
+            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))  # else a writer without a reader waits for ever
+        return await writing
+
+    assert asyncio.run(main())
+    assert server.requests[0].json["messages"][-1]["content"][-1]["image_url"] == {"url": PNG_URL}
+
+
+class Title(BaseModel):
+    title: str
 
 
 def url_of(kind: str, data: bytes) -> str:

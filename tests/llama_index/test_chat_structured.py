@@ -12,7 +12,7 @@ from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, Field, ValidationError
 
-from tests.llama_index.conftest import Recorder, World, counting
+from tests.llama_index.conftest import Arguments, Recorder, World, counting
 from tests.scripted import ScriptedServer, http, stream
 from tests.wire.chat import answer, calling, chat_stream, delta, talking, tool_call, tool_delta
 from xdm_integrations import APIResponseError, ContentFilterError, RateLimitError, StreamInterruptedError, XDMError
@@ -361,14 +361,23 @@ def test_events_and_counts_of_an_object(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_events_of_an_object_show_no_options(
-    world: World, server: ScriptedServer, chat: XDMChat, way: str, seen: Recorder
+@pytest.mark.parametrize("place", ["by name", "by position"])
+def test_events_and_spans_of_an_object_show_no_options(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, way: str, seen: Recorder, arguments: Arguments, place: str
 ) -> None:
     server.script = writing(json.dumps(ANN))
     secret = "nobody-may-see"
     options = {"extra_headers": {"X-Secret": secret}, "extra_body": {"a": secret}, "temperature": 0}
-    predicted(world, chat, way, Dog, llm_kwargs=options, x="Ann")
+    prompt = PromptTemplate("Who is {x} in {timeout}?")
+    if place == "by name":
+        predicted(world, chat, way, Dog, prompt, llm_kwargs=options, x="Ann", timeout="May")
+    elif way.startswith("stream"):
+        world.items(chat, way, Dog, prompt, options, x="Ann", timeout="May")
+    else:
+        world.call(chat, way, Dog, prompt, options, x="Ann", timeout="May")
     assert (server.requests[0].headers["x-secret"], server.requests[0].json["a"]) == (secret, secret)
-    assert secret not in repr(seen.events)
+    assert server.requests[0].json["messages"][-1]["content"] == "Who is Ann in May?"
+    assert any("structured_predict" in text for text in arguments.seen)
+    assert secret not in repr(seen.events) + repr(arguments.seen)
     starts = [event for event in seen.events if event.class_name() == "LLMChatStartEvent"]
     assert [event.additional_kwargs for event in starts] == [{"temperature": 0}]

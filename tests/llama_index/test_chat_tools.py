@@ -14,7 +14,7 @@ from tests.wire.chat import answer, chat_stream, talking, tool_call, tool_delta
 from xdm_integrations import ConfigurationError
 
 if TYPE_CHECKING:
-    from tests.llama_index.conftest import World
+    from tests.llama_index.conftest import Arguments, World
     from tests.scripted import ScriptedServer
     from xdm_integrations.llama_index import XDMChat
 
@@ -238,6 +238,18 @@ def test_predict_and_call(  # noqa: PLR0913, PLR0917 - parameters of a test
     assert said in str(world.call(chat, "predict_and_call", TOOLS, "?", **given))
     if "tool_required" in given:
         assert server.requests[0].json["tool_choice"] == "required"
+
+
+def test_spans_of_predict_and_call_show_no_options(
+    world: World, server: ScriptedServer, chat: XDMChat, arguments: Arguments
+) -> None:
+    secret = "nobody-may-see"
+    options: dict[str, Any] = {"extra_headers": {"X-Secret": secret}, "extra_body": {"token": secret}, "timeout": 50}
+    server.script = talking([CALL])
+    assert str(world.call(chat, "predict_and_call", TOOLS, "?", **options)) == "3"
+    assert (server.requests[0].headers["x-secret"], server.requests[0].json["token"]) == (secret, secret)
+    assert any("predict_and_call" in text for text in arguments.seen)
+    assert secret not in repr(arguments.seen)
 
 
 def test_errors_of_predict_and_call(world: World, server: ScriptedServer, chat: XDMChat) -> None:

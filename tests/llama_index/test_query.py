@@ -14,7 +14,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.prompts import ChatPromptTemplate
 from pydantic import BaseModel
 
-from tests.llama_index.conftest import World, counting, joined
+from tests.llama_index.conftest import Arguments, World, counting, joined
 from tests.scripted import ScriptedServer, completion, http, tokens
 from xdm_integrations.llama_index import XDM
 
@@ -148,6 +148,21 @@ def test_structured_predict(world: World, server: ScriptedServer, llm: XDM, temp
     assert template.output_parser is None
     if isinstance(template, PromptTemplate):
         assert "".join(llm.stream(template, topic="bees")) == f"Sure: {SONG}"
+
+
+@pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
+def test_spans_of_an_object_show_no_options(
+    world: World, server: ScriptedServer, llm: XDM, arguments: Arguments, method: str
+) -> None:
+    secret = "nobody-may-see"
+    server.script = [tokens(SONG) if method.startswith("stream") else http(completion(SONG))]
+    given = {"extra_headers": {"X-Secret": secret}, "extra_body": {"token": secret}}
+    call = world.items if method.startswith("stream") else world.call
+    call(llm, method, Song, PromptTemplate("Sing of {timeout}"), llm_kwargs=given, timeout="bees")
+    assert (server.requests[0].headers["x-secret"], server.requests[0].json["token"]) == (secret, secret)
+    assert "Sing of bees" in server.requests[0].json["prompt"]
+    assert any(method in text for text in arguments.seen)
+    assert secret not in repr(arguments.seen)
 
 
 def test_streamed_structured_predict(world: World, server: ScriptedServer, llm: XDM) -> None:

@@ -21,6 +21,7 @@ from xdm_integrations.core.chat.results import ChatCompletion
 from xdm_integrations.core.chat.structured import NotTheSchemaError
 from xdm_integrations.core.chat.windows import UNKNOWN, context_window
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.checks import OPTIONS
 
 from .chat_settings import PARAMETERS, STRUCTURED, ChatSettings
 from .chat_tools import tool_choice_of, wire_tool
@@ -260,6 +261,11 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         form = {name: getattr(self, name) for name in ("base_url", "output_version", "think_tags", "_llm_type")}
         key = {**effective, **hashed(params.get("extra_body")), **form, STRUCTURED: asked}
         return json.dumps(key, sort_keys=True, default=repr)
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> Params:
+        """Return what tracers are shown of a call: nothing secret, as `extra_headers` and `extra_body` may be."""
+        shown = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+        return super()._get_invocation_params(stop=stop, **shown, **hashed(kwargs.get("extra_body")))
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         effective = self._layered({**kwargs, "stop": kwargs.get("stop") if stop is None else stop})

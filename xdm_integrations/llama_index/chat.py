@@ -21,10 +21,10 @@ from .chat_settings import ChatFields, for_one_call
 from .chat_structured import OURS, ObjectCall, aobjects, objects
 from .convert import chat as convert
 from .convert.chat_so_far import AnswerSoFar
-from .convert.messages import to_wire
+from .convert.messages import ato_wire, to_wire
 from .convert.tools import as_tool, choice_of, selections
 from .instrumentation import Instrumented, chat_events, completion_events, span, with_options
-from .llm_structured import ended, started, with_react
+from .llm_structured import ObjectStreams, ended, started, with_react
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
 
@@ -71,7 +71,7 @@ COMPLETION = _Shape(
 CHAT = _Shape(chat_events, convert.chat_response, lambda so_far: so_far.chat_piece, lambda so_far: so_far.last_chat)
 
 
-class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
+class XDMChat(ChatFields, StreamFields, GatewaySettings, ObjectStreams, FunctionCallingLLM):
     """Chat models of the XDM gateway, wherever LlamaIndex takes an LLM: engines, agents, workflows.
 
     Example:
@@ -267,6 +267,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
             raise ValueError(f"Expected at least one tool call, but the model made none; it wrote: {said[:300]!r}.")
         return chosen
 
+    @span
     def predict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
         """Let the model choose a tool, call it, and return its output; see the base class for the arguments.
 
@@ -274,6 +275,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
         """
         return _predict_and_call(self, *args, **(kwargs if self.is_function_calling_model else with_react(kwargs)))
 
+    @span
     async def apredict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
         """See `predict_and_call`."""
         given = kwargs if self.is_function_calling_model else with_react(kwargs)
@@ -281,6 +283,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
 
     # Objects: see `chat_structured`. The streams of the base class call the last two.
 
+    @span
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -305,16 +308,18 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
             return cast("Model", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         started(output_cls, prompt, prompt_args)
         asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
+        sent = to_wire(asked.messages)
         found: list[dict[str, Any]] = []
 
         def work() -> ChatResponse:
-            completion = self._sync_client().chat_structured(**asked.arguments)
+            completion = self._sync_client().chat_structured(sent, **asked.arguments)
             found.append(completion.parsed)
             return convert.chat_response(completion, one_call=True)
 
         asked.call.run(work)
         return ended(asked.made(found[0]))
 
+    @span
     async def astructured_predict(
         self,
         output_cls: type[Model],
@@ -327,10 +332,11 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
             return cast("Model", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         started(output_cls, prompt, prompt_args)
         asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
+        sent = await ato_wire(asked.messages)
         found: list[dict[str, Any]] = []
 
         async def work() -> ChatResponse:
-            completion = await self._async_client().chat_structured(**asked.arguments)
+            completion = await self._async_client().chat_structured(sent, **asked.arguments)
             found.append(completion.parsed)
             return convert.chat_response(completion, one_call=True)
 
@@ -376,7 +382,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
     async def _aanswer(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Item:
-        sent, params = _sent(asked), self._params(kwargs)
+        sent, params = await _asent(asked), self._params(kwargs)
 
         async def work() -> Item:
             return shape.response(await self._async_client().chat(sent, **params), one_call=_one_call(params))
@@ -398,7 +404,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, FunctionCallingLLM):
     async def _astream(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
-        sent, params = _sent(asked), self._params(kwargs)
+        sent, params = await _asent(asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
             so_far = AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
@@ -415,9 +421,11 @@ def _prompt(prompt: object) -> str:
 
 
 def _sent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    if isinstance(asked, str):
-        return [user(asked)]
-    return to_wire(asked)
+    return [user(asked)] if isinstance(asked, str) else to_wire(asked)
+
+
+async def _asent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    return [user(asked)] if isinstance(asked, str) else await ato_wire(asked)
 
 
 def _one_call(params: Mapping[str, Any]) -> bool:

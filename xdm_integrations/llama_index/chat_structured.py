@@ -24,7 +24,7 @@ from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMP
 
 from .convert.chat import about
 from .convert.chat_so_far import AnswerSoFar
-from .convert.messages import TOOL_CALLS, to_wire
+from .convert.messages import TOOL_CALLS, ato_wire, to_wire
 from .instrumentation import Instrumented, chat_events, hide_options
 from .streams import aitems, astreamed, items, streamed
 
@@ -65,8 +65,9 @@ class ObjectCall(Generic[Model]):
 
     Attributes:
         output_cls: The class that is wanted.
+        messages: What is asked.
         call: The call with LlamaIndex's events around it.
-        arguments: What the client is called with.
+        arguments: What the client is called with, beside the messages.
     """
 
     def __init__(
@@ -79,11 +80,10 @@ class ObjectCall(Generic[Model]):
     ) -> None:
         given = hide_options({name: value for name, value in (llm_kwargs or {}).items() if name not in _DECIDED})
         messages = prompt.format_messages(llm=llm, **prompt_args)
-        asked: Sequence[ChatMessage] = llm._extend_messages(messages)  # noqa: SLF001 - the base class's way to add the system prompt
         self.output_cls = output_cls
-        self.call = Instrumented(chat_events, llm, asked, given)
+        self.messages: Sequence[ChatMessage] = llm._extend_messages(messages)  # noqa: SLF001 - the base class's way to add the system prompt
+        self.call = Instrumented(chat_events, llm, self.messages, given)
         self.arguments = {
-            "messages": to_wire(asked),
             "schema": output_cls.model_json_schema(),
             "method": method_for(llm),
             "strict": llm.strict,
@@ -138,11 +138,12 @@ class ObjectSoFar(Generic[Model]):
 
 def objects(llm: Any, asked: ObjectCall[Model]) -> Generator[Any, None, None]:
     """Yield an object as it grows, and at last the valid one; ask again as `core.chat.structured` says."""
+    sent = to_wire(asked.messages)
     while True:
         opened: list[ObjectStream] = []
 
         def open_stream(opened: list[ObjectStream] = opened) -> ObjectStream:
-            opened.append(llm._sync_client().stream_structured(**asked.arguments))  # noqa: SLF001 - of this package
+            opened.append(llm._sync_client().stream_structured(sent, **asked.arguments))  # noqa: SLF001 - of this package
             return opened[0]
 
         so_far = ObjectSoFar(asked.output_cls)
@@ -161,11 +162,12 @@ def objects(llm: Any, asked: ObjectCall[Model]) -> Generator[Any, None, None]:
 
 async def aobjects(llm: Any, asked: ObjectCall[Model]) -> AsyncGenerator[Any, None]:
     """See `objects`."""
+    sent = await ato_wire(asked.messages)
     while True:
         opened: list[AsyncObjectStream] = []
 
         async def open_stream(opened: list[AsyncObjectStream] = opened) -> AsyncObjectStream:
-            opened.append(await llm._async_client().stream_structured(**asked.arguments))  # noqa: SLF001 - of this package
+            opened.append(await llm._async_client().stream_structured(sent, **asked.arguments))  # noqa: SLF001 - of this package
             return opened[0]
 
         so_far = ObjectSoFar(asked.output_cls)

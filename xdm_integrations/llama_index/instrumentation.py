@@ -51,16 +51,21 @@ class Hidden:
 
 
 def span(method: Method) -> Method:
-    """Make a span of each call. Options among its arguments reach the method as one: `request_options=Hidden(...)`."""
+    """Make a span of each call. Options among its arguments reach the method as one: `request_options=Hidden(...)`.
+
+    So do those among its `llm_kwargs`, if it has such an argument.
+    """
     method.__signature__ = signature(method)  # type: ignore[attr-defined] # LlamaIndex asks in each call, and it is slow
+    # Beside `llm_kwargs`, a method's arguments fill a template, whatever their names.
+    hide = _hide_in_llm_kwargs if "llm_kwargs" in method.__signature__.parameters else hide_options  # type: ignore[attr-defined] # set above
     spanned: Any = dispatcher.span(method)  # marks `method`, and so `called`: the base class makes no second span
 
     if iscoroutinefunction(method):
 
         @wraps(method)
         async def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
-            if kwargs:
-                kwargs = hide_options(kwargs)
+            if kwargs or args[2:]:
+                args, kwargs = _hidden(args), hide(kwargs)
             if has_no_listeners(dispatcher):
                 return await method(self, *args, **kwargs)
             return await spanned.__get__(self, type(self))(*args, **kwargs)
@@ -68,13 +73,22 @@ def span(method: Method) -> Method:
 
         @wraps(method)
         def called(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
-            if kwargs:
-                kwargs = hide_options(kwargs)
+            if kwargs or args[2:]:
+                args, kwargs = _hidden(args), hide(kwargs)
             if has_no_listeners(dispatcher):
                 return method(self, *args, **kwargs)
             return spanned.__get__(self, type(self))(*args, **kwargs)
 
     return cast("Method", called)
+
+
+def _hidden(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(hide_options(value) if isinstance(value, dict) else value for value in args)
+
+
+def _hide_in_llm_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    given = kwargs.get("llm_kwargs")
+    return {**kwargs, "llm_kwargs": hide_options(given)} if given else kwargs
 
 
 def hide_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:

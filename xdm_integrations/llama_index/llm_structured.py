@@ -16,11 +16,13 @@ the agent refuses; here they have their defaults.
 from __future__ import annotations
 
 import copy
+import inspect
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.bridge.pydantic import ValidationError
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.llm import LLM
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program import LLMTextCompletionProgram
 from llama_index.core.program.utils import get_program_for_llm, process_streaming_objects
@@ -30,17 +32,22 @@ from llama_index.core.types import PydanticProgramMode
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.protocol.json_answers import object_in, objects_in
 
-from .instrumentation import dispatcher
+from .instrumentation import dispatcher, span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from llama_index.core.base.llms.types import CompletionResponse
     from llama_index.core.bridge.pydantic import BaseModel
-    from llama_index.core.llms.llm import LLM
+    from llama_index.core.program.utils import FlexibleModel
     from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.types import BaseOutputParser, BasePydanticProgram, Model
 
+# What these make would otherwise be spans of LlamaIndex's, which show all that they are given.
+_stream_structured_predict: Callable[..., Generator[Any, None, None]] = inspect.unwrap(LLM.stream_structured_predict)
+_astream_structured_predict: Callable[..., Awaitable[AsyncGenerator[Any, None]]] = inspect.unwrap(
+    LLM.astream_structured_predict
+)
 _BY_TEXT = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
 
 
@@ -175,6 +182,32 @@ async def astructured_answer(
     started(output_cls, prompt, prompt_args)
     program, arguments = program_for(llm, output_cls, prompt, llm_kwargs, prompt_args)
     return ended(await program.acall(**arguments))
+
+
+class ObjectStreams:
+    """LlamaIndex's streams of objects, in spans that show no options; a class stands this before LlamaIndex's own."""
+
+    @span
+    def stream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Model | FlexibleModel, None, None]:
+        """Yield the answer as an instance that grows: first of a class whose fields may be missing, then of its own."""
+        return _stream_structured_predict(self, output_cls, prompt, llm_kwargs, **prompt_args)
+
+    @span
+    async def astream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Model | FlexibleModel, None]:
+        """See `stream_structured_predict`."""
+        return await _astream_structured_predict(self, output_cls, prompt, llm_kwargs, **prompt_args)
 
 
 def started(output_cls: type[Model], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:

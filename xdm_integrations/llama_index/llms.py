@@ -21,7 +21,7 @@ from .convert import completions as convert
 from .instrumentation import Instrumented, chat_events, completion_events, span
 from .llm_batches import Summary, Turns, progress, summary
 from .llm_settings import CompletionFields
-from .llm_structured import astructured_answer, program_for, structured_answer, with_react
+from .llm_structured import ObjectStreams, astructured_answer, program_for, structured_answer, with_react
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
 
@@ -63,7 +63,7 @@ COMPLETION = _Shape(completion_events, convert.completion_response, convert.comp
 CHAT = _Shape(chat_events, convert.chat_response, convert.chat_piece)
 
 
-class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
+class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, CustomLLM):
     """Text completions of the XDM gateway, wherever LlamaIndex takes an LLM.
 
     Example:
@@ -293,6 +293,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
 
     # Structured answers and tool calls, which LlamaIndex has for text models, with its faults mended.
 
+    @span
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -314,6 +315,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
         """
         return structured_answer(self, output_cls, prompt, llm_kwargs, prompt_args)
 
+    @span
     async def astructured_predict(
         self,
         output_cls: type[Model],
@@ -346,6 +348,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
         program, arguments = program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
         return await program.astream_call(**arguments)
 
+    @span
     def predict_and_call(
         self,
         tools: list[BaseTool],
@@ -357,6 +360,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, CustomLLM):
         """Let the model choose a tool by the ReAct prompt, call it, and return its output."""
         return _predict_and_call(self, tools, user_msg, chat_history, verbose, **with_react(kwargs))
 
+    @span
     async def apredict_and_call(
         self,
         tools: list[BaseTool],

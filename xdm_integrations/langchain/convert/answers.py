@@ -12,7 +12,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.json import parse_partial_json
 
-from xdm_integrations.core.chat.tool_calls import arguments_of
+from xdm_integrations.core.chat.results import ChatChunk
+from xdm_integrations.core.chat.tool_calls import ToolCallDelta, arguments_of
 
 from . import PROVIDER
 from .completions import served, usage_metadata
@@ -21,7 +22,7 @@ from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from xdm_integrations.core.chat.results import ChatChoice, ChatChunk, ChatCompletion, Message
+    from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
     from xdm_integrations.core.chat.tool_calls import ToolCall
     from xdm_integrations.core.protocol.results import Logprobs
 
@@ -75,11 +76,16 @@ class Pieces:
             yield self._deltas(piece.tool_calls)
 
     def end(self, completion: ChatCompletion) -> Iterator[ChatGenerationChunk]:
-        """Yield the rest of a stream that has ended well: what no piece can hold, and what describes the answer."""
+        """Yield the rest of a stream that has ended well: what no piece can hold, and what describes the answer.
+
+        Where the first choice never came, that is all of the one that stands in its place.
+        """
+        choice = completion.choices[0]
+        if choice.index:
+            yield from self.chunks(_as_one_piece(choice))
         broken = list(self._broken(completion))
         if broken:
             yield self._deltas(broken)
-        choice = completion.choices[0]
         images: list[Any] = [_image(part) for part in choice.message.images]
         last = AIMessageChunk(
             content=images or ([] if self._blocks else ""),
@@ -138,6 +144,13 @@ class Pieces:
                     if more:
                         yield number, None, None, more
                     break
+
+
+def _as_one_piece(choice: ChatChoice) -> ChatChunk:
+    message = choice.message
+    calls = (*message.tool_calls, *message.invalid_tool_calls)
+    deltas = tuple(ToolCallDelta(number, call.id, call.name, call.arguments) for number, call in enumerate(calls))
+    return ChatChunk(message.text, 0, None, message.reasoning, deltas, message.refusal, choice.logprobs)
 
 
 def _usage(completion: ChatCompletion) -> Any:  # noqa: ANN401 - LangChain's dictionary

@@ -59,17 +59,17 @@ class AnswerSoFar:
         """Return an item before the last as a text."""
         return CompletionResponse(text=text, **self._beside(chunk))
 
-    def last_chat(self, completion: ChatCompletion, _text: str, delta: str) -> ChatResponse:
+    def last_chat(self, completion: ChatCompletion, text: str, delta: str) -> ChatResponse:
         """Return the last item: the complete answer."""
         response = chat_response(completion, one_call=self._one_call)
-        return self._finished(response, completion, delta)
+        return self._finished(response, completion, text, delta)
 
-    def last_completion(self, completion: ChatCompletion, _text: str, delta: str) -> CompletionResponse:
+    def last_completion(self, completion: ChatCompletion, text: str, delta: str) -> CompletionResponse:
         """Return the last item as a text."""
-        return self._finished(completion_response(completion), completion, delta)
+        return self._finished(completion_response(completion), completion, text, delta)
 
-    def _finished(self, response: Response, completion: ChatCompletion, delta: str) -> Response:
-        response.delta = delta
+    def _finished(self, response: Response, completion: ChatCompletion, text: str, delta: str) -> Response:
+        response.delta = delta if text else completion.text  # all of it, where the first choice never came
         thought = completion.reasoning[len(self._thought) :]
         if thought:
             response.additional_kwargs[THINKING] = thought

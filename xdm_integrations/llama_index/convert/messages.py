@@ -7,6 +7,7 @@ classes put there.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Sequence
@@ -70,6 +71,19 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
             what = error.message if isinstance(error, ConfigurationError) else str(error)
             raise ConfigurationError(f"messages: message {number} ({message.role.value}): {what}") from None
     return wire
+
+
+async def ato_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """See `to_wire`. Files that blocks name are read in a thread, so that no event loop waits for a disk."""
+    if isinstance(messages, Sequence) and any(map(_names_a_file, messages)):
+        return await asyncio.to_thread(to_wire, messages)
+    return to_wire(messages)
+
+
+def _names_a_file(message: ChatMessage) -> bool:
+    blocks = message.blocks if isinstance(message, ChatMessage) else ()
+    inner = (one for block in blocks for one in (block.content if isinstance(block, CitableBlock) else (block,)))
+    return any(getattr(block, "path", None) for block in inner)
 
 
 def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
