@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -118,20 +120,46 @@ def test_the_key_shows_nowhere_in_a_client_and_a_stream_at_work(surface, server)
 
 
 def adapters(url: str) -> dict[str, tuple[Any, Any]]:
-    from xdm_integrations.langchain import XDMLLM
-    from xdm_integrations.llama_index import XDM
+    """Return an object of each class of both frameworks, and the blocking way to ask it."""
+    from llama_index.core.llms import ChatMessage
 
-    chain = XDMLLM(api_key=KEY, base_url=url, max_retries=0)
-    index = XDM(api_key=KEY, api_base=url, max_retries=0)
-    return {"LangChain": (chain, chain.invoke), "LlamaIndex": (index, index.complete)}
+    from xdm_integrations import langchain, llama_index
+
+    hidden = {"api_key": KEY, "default_headers": {"X-Other": KEY}, "extra_body": {"token": KEY, "more": [KEY]}}
+    chains = {name: getattr(langchain, name)(base_url=url, max_retries=0, **hidden) for name in langchain.__all__}
+    indices = {name: getattr(llama_index, name)(api_base=url, max_retries=0, **hidden) for name in llama_index.__all__}
+    asks: dict[str, Any] = {
+        "ChatXDM": chains["ChatXDM"].invoke,
+        "XDMLLM": chains["XDMLLM"].invoke,
+        "XDMEmbeddings": chains["XDMEmbeddings"].embed_query,
+        "XDM": indices["XDM"].complete,
+        "XDMChat": lambda text: indices["XDMChat"].chat([ChatMessage(text)]),
+        "XDMEmbedding": indices["XDMEmbedding"].get_text_embedding,
+    }
+    return {name: (made, asks[name]) for name, made in {**chains, **indices}.items()}
 
 
-@pytest.mark.parametrize("framework", ["LangChain", "LlamaIndex"])
+CLASSES = ["ChatXDM", "XDMLLM", "XDMEmbeddings", "XDM", "XDMChat", "XDMEmbedding"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("way", ["broken JSON", "an error in HTML", "broken framing"])
-def test_the_key_shows_nowhere_behind_an_adapter_and_its_errors(server, framework, way):
+def test_the_key_shows_nowhere_behind_an_adapter_and_its_errors(server, name, way):
     server.script = [ECHOES[way]]
-    adapter, ask = adapters(server.url)[framework]
+    adapter, ask = adapters(server.url)[name]
     with pytest.raises(XDMError) as caught:
         ask("x")
+    assert server.requests[0].headers["x-other"] == KEY
+    assert server.requests[0].json["more"] == [KEY]
     assert reachable(caught.value) == []
     assert reachable(adapter) == []
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])  # noqa: S301 - just made here
+def test_the_key_shows_in_no_copy_of_an_adapter_and_none_that_was_changed(server, name, copied):
+    adapter = copied(adapters(server.url)[name][0])
+    assert reachable(adapter) == []
+    adapter.default_headers, adapter.extra_body = {"X-New": KEY}, {"new": KEY}
+    assert reachable(adapter) == []
+    assert (adapter.default_headers, adapter.extra_body) == ({"X-New": KEY}, {"new": KEY})

@@ -6,12 +6,21 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
 from langchain_core import __version__ as core_version
 from langchain_core.rate_limiters import BaseRateLimiter  # noqa: TC002 - pydantic reads the annotations
 from langchain_core.utils import secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from xdm_integrations._version import __version__
 from xdm_integrations.client.lazy_clients import Connected
@@ -27,7 +36,7 @@ from xdm_integrations.core.protocol.config import (
     normalize_key,
     normalize_timeout,
 )
-from xdm_integrations.core.protocol.wire import Limits, Timeout  # noqa: TC001 - pydantic reads the annotations
+from xdm_integrations.core.protocol.wire import ExtraBody, Limits, RequestHeaders, Timeout
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,6 +63,11 @@ _CLIENT_ARGUMENTS = {
 }
 """The fields that clients are made of, where a class has them. Any other can change, and connections are kept."""
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
+
+
+def _kept_as(kind: type[RequestHeaders | ExtraBody]) -> AfterValidator:
+    """Keep a mapping as one that shows nothing, wherever the attributes of an object are printed."""
+    return AfterValidator(lambda given: None if given is None else kind(given))
 
 
 class GatewaySettings(Connected, BaseModel):
@@ -98,7 +112,9 @@ class GatewaySettings(Connected, BaseModel):
     Default: 10 s to connect, 300 s between bytes, 1800 s between events, no limit in total."""
     max_retries: int = Field(default=2, ge=0)
     """Requests after the first, at most. Only what can't have been answered is sent again."""
-    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    default_headers: Annotated[Mapping[str, str] | None, _kept_as(RequestHeaders)] = Field(
+        default=None, exclude=True, repr=False
+    )
     """Headers of every request. Never shown, traced or serialized."""
     rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True, repr=False)
     """Asked for a turn before each HTTP request, retries included."""
@@ -109,7 +125,7 @@ class GatewaySettings(Connected, BaseModel):
     model_kwargs: Mapping[str, Any] = Field(default_factory=dict)
     """More parameters, the endpoint's or server-specific ones. They win over the fields, and calls win over them.
     They are traced: what is secret belongs into `extra_body`."""
-    extra_body: Mapping[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    extra_body: Annotated[Mapping[str, Any] | None, _kept_as(ExtraBody)] = Field(default=None, exclude=True, repr=False)
     """Fields of every body, for servers that know more than the API. They win over parameters. Never shown, traced
     or serialized."""
 

@@ -27,7 +27,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
 from xdm_integrations.core.protocol.call import layered
 from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
 from xdm_integrations.core.protocol.config import check_headers, normalize_base_url, normalize_key, normalize_timeout
-from xdm_integrations.core.protocol.wire import Limits  # noqa: TC001 - Pydantic reads it
+from xdm_integrations.core.protocol.wire import ExtraBody, Limits, RequestHeaders
 
 from .instrumentation import with_options
 
@@ -204,7 +204,12 @@ class GatewaySettings(Connected, BaseModel):
     @classmethod
     def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
         with _named("headers", "default_headers"):
-            return check_headers(value)
+            return RequestHeaders(check_headers(value))
+
+    @field_validator("extra_body")
+    @classmethod
+    def _hide_extra_body(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return None if value is None else ExtraBody(value)
 
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a call with these arguments sends; see `layered`.

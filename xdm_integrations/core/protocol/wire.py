@@ -138,6 +138,14 @@ class RequestHeaders(dict[str, str]):
         return f"<headers: {', '.join(self)}>"
 
 
+class ExtraBody(dict[str, Any]):
+    """Fields of a body that may be secret, which `repr` doesn't show."""
+
+    def __repr__(self) -> str:
+        """Name the fields, without their values."""
+        return f"<body: {', '.join(self)}>"
+
+
 class Secret(str):
     """A text that `repr` doesn't show, so that neither attributes nor tuples printed by a crash reporter do."""
 
