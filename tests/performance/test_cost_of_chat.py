@@ -140,10 +140,10 @@ def async_plain_tool(url, count):
 
 
 FLOORS = {
-    client_text: (plain_text, 1.2),
-    async_client_text: (async_plain_text, 1.6),
-    client_tool: (plain_tool, 1.4),
-    async_client_tool: (async_plain_tool, 1.7),
+    client_text: (plain_text, 1.05),
+    async_client_text: (async_plain_text, 1.3),
+    client_tool: (plain_tool, 1.2),
+    async_client_tool: (async_plain_tool, 1.4),
 }
 """What each subject is compared with, and how much of that it may cost."""
 
@@ -168,7 +168,7 @@ def test_a_chat_call_costs_not_much_more_than_half_of_a_plain_one(url, monkeypat
     assert cost <= plain * 0.6
 
 
-def test_an_awaited_chat_call_costs_no_more_than_twice_a_plain_one(url):
+def test_an_awaited_chat_call_costs_half_as_much_again_as_a_plain_one(url):
     client, sessions = AsyncClient("k", base_url=url), []
 
     async def plain():
@@ -182,7 +182,7 @@ def test_an_awaited_chat_call_costs_no_more_than_twice_a_plain_one(url):
     loop, beneath = per_call(plain)
     loop.run_until_complete(sessions[0].close())
     loop.close()
-    assert cost <= beneath * 2
+    assert cost <= beneath * 1.6  # nine tenths of a plain one are aiohttp itself, which both go through
 
 
 def test_a_vector_costs_few_calls_however_many_there_are(url):
