@@ -510,4 +510,12 @@ def test_only_what_is_asked_now_and_next_is_held_however_long_the_file_is(run, s
     assert len(records(answers)) == count
     assert len(held) == 3
     assert held[0] >= 4
-    assert max(held) <= 2 * 4 + 2  # those under way, as many next ones, and one at the reader
+    assert max(held) <= 20  # of 3,000: those under way, as many next ones, and what hands them over
+
+
+def test_a_file_of_errors_that_cannot_be_written_is_named_before_anything_is_sent(run, server, files, tmp_path):
+    prompts, answers = files("a")
+    result = run("batch", prompts, "-o", answers, "--errors", tmp_path / "none" / "errors.jsonl")
+    assert result.exit_code == 2
+    assert "--errors: " in result.stderr
+    assert not server.requests

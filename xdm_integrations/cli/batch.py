@@ -167,7 +167,7 @@ def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concur
         run.take(under_way.pop(position), outcome)
 
     try:
-        with run.bar.progress:
+        with run.bar.progress, client:  # whose idle connections would keep files that the answers may need
             run_batch(numbered(), work, max_concurrency=concurrency, on_result=take, abort=client.abort)
     except FatalError as error:
         run.stopped = error.why

@@ -86,7 +86,7 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
             run = _Run(client, answers, todo, len(tasks), params, Bar(options.notes, None))
             stopped: XDMError | None = None
             try:
-                with run.bar.progress:
+                with run.bar.progress, client:  # whose idle connections would keep files that the vectors may need
                     run.work_off(batch_size, concurrency)
             except FatalError as error:
                 stopped = error.why

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.markup import escape
 
 from xdm_integrations.core.errors.tree import (
@@ -58,10 +59,15 @@ def is_fatal(error: XDMError, task: Task) -> bool:
 
 
 class Errors:
-    """The file of errors: the failures of one run, none of an earlier one. It exists only if there are any.
+    """The file of errors: the failures of one run, none of an earlier one. It stays only if there are any.
+
+    It is opened before anything is sent: when requests fail, there may be no file left that could be opened.
 
     Args:
         path: The file; None writes none.
+
+    Raises:
+        click.UsageError: It can't be opened.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -70,21 +76,25 @@ class Errors:
 
     def add(self, record: dict[str, Any]) -> None:
         """Write a failure; the file is begun with the first one."""
-        if self.path is None:
-            return
-        if self._file is None:
-            self._file = self.path.open("wb")
-        self._file.write(dump(record))
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(dump(record))
+            self._file.flush()
 
     def __enter__(self) -> Self:
+        if self.path is not None:
+            try:
+                self._file = self.path.open("wb")
+            except OSError as error:
+                raise click.UsageError(f"--errors: {self.path}: {error.strerror}.") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-        elif self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self._file is None or self.path is None:
+            return
+        empty = self._file.tell() == 0
+        self._file.close()
+        if empty:
+            self.path.unlink()
 
 
 class Outcomes:

@@ -7,6 +7,7 @@ what is made here, with the library's exception as its cause.
 from __future__ import annotations
 
 import errno
+import os
 import time
 import traceback
 from types import SimpleNamespace
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=BaseException)
 _ADVICE = "Check `base_url`, the network and the proxy settings."
 _CLOCK_STEP = 0.01
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+_FILES_OF_A_CONNECTION = 4
+"""Its socket, and what its host's name is looked up with: a table, a socket per name server."""
 LONGEST_WORDS = 300
 
 
@@ -154,9 +158,25 @@ def _advice(request: Request, error: BaseException | None = None) -> str:
 def _is_out_of_files(error: BaseException) -> bool:
     link: BaseException | None = error
     while link is not None:
-        if getattr(link, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        if getattr(link, "errno", None) in _OUT_OF_FILES:
             return True
         link = link.__cause__ or link.__context__
+    return _no_file_is_left()
+
+
+def _no_file_is_left() -> bool:
+    """Whether this process can't open what a connection needs.
+
+    The system's resolver says "Name or service not known" or "Device or resource busy" where it can't open its files.
+    """
+    opened: list[int] = []
+    try:
+        opened += (os.open(os.devnull, os.O_RDONLY) for _ in range(_FILES_OF_A_CONNECTION))
+    except OSError as error:
+        return error.errno in _OUT_OF_FILES
+    finally:
+        for number in opened:
+            os.close(number)
     return False
 
 
