@@ -76,14 +76,14 @@ fuzz: $(VENV)/.made ## The property tests, with a hundred times as many examples
 peers:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q -e ".[langchain,llama-index]" orjson matplotlib \
-	    langchain-openai langchain-community llama-index-llms-openai-like llama-index-embeddings-openai-like
+	    langchain-openai langchain-deepseek langchain-community llama-index-llms-openai-like llama-index-embeddings-openai-like
 
 .PHONY: bench
 bench: peers ## Compare with plain requests and aiohttp code, and with today's integrations; takes 15 minutes.
 	.venv-bench/bin/python -m benchmarks.run --save
 
 .PHONY: compare
-compare: peers ## Put a misbehaving server before today's integrations and ours; takes 2 minutes.
+compare: peers ## Put a misbehaving server before today's integrations and ours; takes 10 minutes.
 	.venv-bench/bin/python -m benchmarks.elsewhere --save
 
 .PHONY: soak

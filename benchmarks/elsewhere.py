@@ -1,9 +1,9 @@
 """Put the same misbehaving server before the integrations of today and ours, and write down what is seen.
 
-    python -m benchmarks.elsewhere [--rows stream] [--save]
+    python -m benchmarks.elsewhere [--rows stream] [--endpoint chat] [--save]
 
 Every situation runs for every integration in a process of its own, a few at a time, within a limit
-in seconds: who hasn't come back by then is seen to be waiting. The words of the table are made from
+in seconds: who hasn't come back by then is seen to be waiting. The words of the tables are made from
 what happened. `--save` writes elsewhere.md, which the README's comparison stands on.
 """
 
@@ -24,14 +24,18 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+PAGE = HERE / "elsewhere.md"
 
+PRELOADED = ["benchmarks.situations", "openai.resources.chat", "openai.resources.embeddings", "httpcore"]
+"""What is imported once for all processes. The openai package and httpx import much of theirs late."""
 AT_ONCE = 3
 """Processes at a time. They wait far more than they compute."""
 PATIENCE = 20.0
 """Seconds beyond a situation's limit after which its process itself is broken."""
 PACKAGES = (
-    "langchain-core", "langchain-openai", "langchain-community", "llama-index-core", "llama-index-llms-openai",
-    "llama-index-llms-openai-like", "openai", "httpx", "requests", "aiohttp",
+    "langchain-core", "langchain-openai", "langchain-deepseek", "langchain-community", "llama-index-core",
+    "llama-index-llms-openai", "llama-index-llms-openai-like", "llama-index-embeddings-openai",
+    "llama-index-embeddings-openai-like", "openai", "httpx", "requests", "aiohttp",
 )  # fmt: skip
 
 
@@ -75,8 +79,8 @@ def ask(number: int, name: str, limit: float) -> str:
     return seen
 
 
-def table(rows: str) -> list[str]:
-    """Return the lines of the table of situations whose row's name holds `rows`."""
+def table(endpoint: str, rows: str) -> list[str]:
+    """Return the lines of the table of one endpoint's situations whose row's name holds `rows`."""
     from benchmarks.situations import SITUATIONS
 
     lines = ["| what | situation | elsewhere | here |", "|---|---|---|---|"]
@@ -85,7 +89,7 @@ def table(rows: str) -> list[str]:
         asked = [
             (s, [(c, pool.submit(ask, number, c.name, s.limit)) for c in s.contenders])
             for number, s in enumerate(SITUATIONS)
-            if rows.lower() in s.row.lower()
+            if s.endpoint == endpoint and rows.lower() in s.row.lower()
         ]
         for situation, answers in asked:
             cells = [
@@ -112,22 +116,37 @@ def environment() -> str:
     return f"CPython {platform.python_version()}, {os.cpu_count()} cores; {packages}."
 
 
+def save(endpoint: str, lines: list[str]) -> None:
+    """Put a table into elsewhere.md, and leave those of the other endpoints as they are."""
+    from benchmarks.situations import CONTENDERS
+
+    head, *parts = PAGE.read_text("utf-8").split("\n## ")
+    sections = {part.partition("\n")[0]: part for part in parts}
+    sections[endpoint] = "\n".join([endpoint, "", *lines, "", environment(), ""])
+    PAGE.write_text("\n## ".join([head, *(sections[name] for name in CONTENDERS if name in sections)]), "utf-8")
+
+
 def main() -> None:
     """Run, print and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", default="", help="only rows whose name holds this text")
-    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--endpoint", default="", help="only the table whose name begins so")
+    parser.add_argument("--save", action="store_true", help="write the tables into elsewhere.md")
     arguments = parser.parse_args()
+    if arguments.rows and arguments.save:
+        parser.error("A table is saved with all of its rows, or not at all.")
     for name in [n for n in os.environ if n.lower().endswith("_proxy") or n.startswith(("XDM_", "OPENAI_"))]:
         del os.environ[name]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT)])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["benchmarks.situations"])  # imports once for all
-    start = time.monotonic()
-    lines = table(arguments.rows)
-    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
-    if arguments.save:
-        head = "What is seen when the same misbehaving server is put before each: `make compare` writes this table."
-        (HERE / "elsewhere.md").write_text("\n".join([head, "", *lines, "", environment(), ""]), "utf-8")
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    from benchmarks.situations import CONTENDERS
+
+    for endpoint in [name for name in CONTENDERS if name.lower().startswith(arguments.endpoint.lower())]:
+        start = time.monotonic()
+        lines = table(endpoint, arguments.rows)
+        print(f"{endpoint}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+        if arguments.save:
+            save(endpoint, lines)
 
 
 if __name__ == "__main__":

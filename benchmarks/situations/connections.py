@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contenders import Contender, text_of
-from tests.scripted import HANG, ScriptedServer, Seen, chunk, completion, echoing, http, slowly, stream, tokens
+from tests.scripted import HANG, ScriptedServer, Seen, slowly, stream
 
-from . import LLAMA_INDEX, situation
+from . import CONTENDERS, LLAMA_INDEX, situation
+from .cuts import STREAMS
 from .words import error_name, outcome, root_cause, times
 
 STAY = 2.0
@@ -36,9 +36,9 @@ def closing(server: ScriptedServer, start: float) -> str:
     return f"still open after {STAY:.0f} s, {'closed' if collected else 'and'} after `gc.collect()`"
 
 
-@situation("Leaving a stream", "`close()` after the first word")
-def _(contender: Contender) -> str:
-    with ScriptedServer([stream(chunk("one"), HANG)]) as server:
+@situation("Leaving a stream", "`close()` after the first word", *STREAMS)
+def _(contender: Any) -> str:
+    with ScriptedServer([stream(contender.word("one"), HANG)]) as server:
         llm = contender.make(server.url, max_retries=0)
         pieces: Any = contender.stream(llm)
         next(pieces)
@@ -47,8 +47,8 @@ def _(contender: Contender) -> str:
         return closing(server, start)
 
 
-@situation("Leaving a stream", "`await aclose()` after the first word")
-def _(contender: Contender) -> str:
+@situation("Leaving a stream", "`await aclose()` after the first word", *STREAMS)
+def _(contender: Any) -> str:
     async def leave(server: ScriptedServer) -> str:
         llm = contender.make(server.url, max_retries=0)
         pieces: Any = await contender.astream(llm)
@@ -57,7 +57,7 @@ def _(contender: Contender) -> str:
         await pieces.aclose()
         return await asyncio.to_thread(closing, server, start)
 
-    with ScriptedServer([stream(chunk("one"), HANG)]) as server:
+    with ScriptedServer([stream(contender.word("one"), HANG)]) as server:
         return asyncio.run(leave(server))
 
 
@@ -80,16 +80,16 @@ def caught(work: Callable[[], Any]) -> Any:
         return error
 
 
-@situation("One object for all", "3 `asyncio.run()` of a call each")
-def _(contender: Contender) -> str:
-    with ScriptedServer(echoing) as server:
+@situation("One object for all", "3 `asyncio.run()` of a call each", *CONTENDERS)
+def _(contender: Any) -> str:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url)
         return tally([caught(lambda: asyncio.run(contender.acomplete(llm))) for _ in range(3)], server)
 
 
-@situation("One object for all", "the same, with `max_retries=0`")
-def _(contender: Contender) -> str:
-    with ScriptedServer(echoing) as server:
+@situation("One object for all", "the same, with `max_retries=0`", *CONTENDERS)
+def _(contender: Any) -> str:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url, max_retries=0)
         return tally([caught(lambda: asyncio.run(contender.acomplete(llm))) for _ in range(3)], server)
 
@@ -97,13 +97,14 @@ def _(contender: Contender) -> str:
 @situation(
     "One object for all",
     "20 calls on one loop, then 4 threads with a loop each (varies from run to run)",
+    *CONTENDERS,
     limit=12,
 )
-def _(contender: Contender) -> str:
+def _(contender: Any) -> str:
     async def many(llm: Any) -> None:
         await asyncio.gather(*(contender.acomplete(llm) for _ in range(20)))
 
-    with ScriptedServer(echoing) as server:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url)
         asyncio.run(many(llm))
         server.requests.clear()
@@ -119,9 +120,9 @@ def _(contender: Contender) -> str:
         return tally(outcomes, server)
 
 
-@situation("One object for all", "pickled after a call, and asked again")
-def _(contender: Contender) -> str:
-    with ScriptedServer([http(completion("yes"))]) as server:
+@situation("One object for all", "pickled after a call, and asked again", *CONTENDERS)
+def _(contender: Any) -> str:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url)
         contender.complete(llm)
         return outcome(caught(lambda: contender.complete(pickle.loads(pickle.dumps(llm)))))  # noqa: S301 - our own
@@ -130,8 +131,8 @@ def _(contender: Contender) -> str:
 # Limits
 
 
-@situation("Limits", "what a blocking call gives its socket, with no `timeout` set")
-def _(contender: Contender) -> str:
+@situation("Limits", "what a blocking call gives its socket, with no `timeout` set", *STREAMS)
+def _(contender: Any) -> str:
     given: list[Any] = []
     original = socket.socket.settimeout
 
@@ -139,7 +140,7 @@ def _(contender: Contender) -> str:
         given.append(seconds)
         original(connection, seconds)
 
-    with ScriptedServer([http(completion("yes"))]) as server:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url)
         socket.socket.settimeout = watched
         contender.complete(llm)
@@ -148,43 +149,48 @@ def _(contender: Contender) -> str:
     return f"{connect} to connect, {read} to read"
 
 
-def waits(contender: Contender, *steps: Any) -> str:
-    with ScriptedServer([tokens("yes"), list(steps)]) as server:
+def waits(contender: Any, *steps: Any) -> str:
+    with ScriptedServer(lambda seen: contender.healthy(seen) if len(server.requests) == 1 else list(steps)) as server:
         llm = contender.make(server.url, timeout=1, max_retries=0)
         list(contender.stream(llm))  # imports what is late
         start = time.monotonic()
-        error = caught(lambda: [text_of(piece) for piece in contender.stream(llm)])
+        error = caught(lambda: [contender.text_of(piece) for piece in contender.stream(llm)])
         return f"{outcome(error)} after {time.monotonic() - start:.1f} s"
 
 
-@situation("Limits", "`timeout=1`; the server says nothing", limit=FOREVER)
-def _(contender: Contender) -> str:
+@situation("Limits", "`timeout=1`; the server says nothing", *STREAMS, limit=FOREVER)
+def _(contender: Any) -> str:
     return waits(contender, HANG)
 
 
-@situation("Limits", "`timeout=1`; the reply's headers come a byte every 0.3 s", limit=FOREVER)
-def _(contender: Contender) -> str:
+@situation("Limits", "`timeout=1`; the reply's headers come a byte every 0.3 s", *STREAMS, limit=FOREVER)
+def _(contender: Any) -> str:
     return waits(contender, *slowly(stream()[0], 0.3))
 
 
-@situation("Limits", "`timeout=1`; a stream falls silent after a word", limit=FOREVER)
-def _(contender: Contender) -> str:
-    return waits(contender, *stream(chunk("one"), HANG))
+@situation("Limits", "`timeout=1`; a stream falls silent after a word", *STREAMS, limit=FOREVER)
+def _(contender: Any) -> str:
+    return waits(contender, *stream(contender.word("one"), HANG))
 
 
-@situation("Limits", "`timeout=1`; a stream sends only comments after a word, one every 0.3 s", limit=FOREVER)
-def _(contender: Contender) -> str:
+@situation("Limits", "`timeout=1`; a stream sends only comments after a word, one every 0.3 s", *STREAMS, limit=FOREVER)
+def _(contender: Any) -> str:
     comments = [step for _ in range(40) for step in (": still here\n\n", lambda: time.sleep(0.3))]
-    return waits(contender, *stream(chunk("one"), *comments))
+    return waits(contender, *stream(contender.word("one"), *comments))
 
 
 # Async that is async
 
 
-@situation("Async methods", "4 `acomplete()` at once, of 0.5 s each", (*LLAMA_INDEX, "CustomLLM"))
-def _(contender: Contender) -> str:
+@situation(
+    "Async methods",
+    "4 `acomplete()` at once, of 0.5 s each",
+    "Text completions",
+    frameworks=(*LLAMA_INDEX, "CustomLLM"),
+)
+def _(contender: Any) -> str:
     def script(seen: Seen) -> list[Any]:
-        return [lambda: time.sleep(0.5), *http(completion("yes"))]
+        return [lambda: time.sleep(0.5), *contender.healthy(seen)]
 
     async def together(llm: Any) -> str:
         await contender.acomplete(llm)  # connects, and imports what is late

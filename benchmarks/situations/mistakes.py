@@ -8,17 +8,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contenders import Contender
 from tests.gateway_errors import CASES
-from tests.scripted import ScriptedServer, completion, http
+from tests.scripted import ScriptedServer, http
 
-from . import situation
+from . import CONTENDERS, situation
+from .cuts import STREAMS
 from .words import error_name, short, times
 
 # Errors in the gateway's own words
 
 
-def failing(contender: Contender, case_id: str) -> str:
+def failing(contender: Any, case_id: str) -> str:
     (case,) = (case for case in CASES if case.id == case_id)
     with ScriptedServer([http(case.body.decode(), case.status, dict(case.headers))]) as server:
         try:
@@ -35,8 +35,8 @@ def _errors() -> None:
         (case,) = (case for case in CASES if case.id == case_id)
         message = json.loads(case.body)["error"]["message"].partition(" (request id")[0]
 
-        @situation("Errors", f"{case.status}, `{message}`")
-        def _(contender: Contender, case_id: str = case_id) -> str:
+        @situation("Errors", f"{case.status}, `{message}`", *CONTENDERS, limit=100)
+        def _(contender: Any, case_id: str = case_id) -> str:
             return failing(contender, case_id)
 
 
@@ -46,29 +46,34 @@ _errors()
 # Misspelt names
 
 
-def misspelt(contender: Contender, use: Callable[[str], Any]) -> str:
+def misspelt(contender: Any, name: str, use: Callable[[str], Any]) -> str:
     """Say what `use` of the server's address came to, warnings first."""
-    with ScriptedServer([http(completion("yes"))]) as server, warnings.catch_warnings(record=True) as warned:
+    with ScriptedServer(contender.healthy) as server, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             use(server.url)
         except Exception as error:  # noqa: BLE001 - whatever comes is the observation
             end = f"{error_name(error)}: {short(error)}"
         else:
-            sent = "with" if b"temprature" in server.requests[0].body else "without"
+            sent = "with" if name.encode() in server.requests[0].body else "without"
             end = f"sent {sent} it, and answered"
         warning = [f"a warning ({short(warning.message, 60)}), then " for warning in warned[:1]]
         return f"{''.join(warning)}{end}; {times(len(server.requests), 'request')}"
 
 
-@situation("Misspelt parameters", "`temprature=0` for the constructor, then a call")
-def _(contender: Contender) -> str:
-    return misspelt(contender, lambda url: contender.complete(contender.make(url, temprature=0)))
+@situation("Misspelt parameters", "`temprature=0` for the constructor, then a call", *STREAMS)
+def _(contender: Any) -> str:
+    return misspelt(contender, "temprature", lambda url: contender.complete(contender.make(url, temprature=0)))
 
 
-@situation("Misspelt parameters", "`temprature=0` in a call")
-def _(contender: Contender) -> str:
-    return misspelt(contender, lambda url: contender.complete(contender.make(url), temprature=0))
+@situation("Misspelt parameters", "`temprature=0` in a call", *STREAMS)
+def _(contender: Any) -> str:
+    return misspelt(contender, "temprature", lambda url: contender.complete(contender.make(url), temprature=0))
+
+
+@situation("Misspelt parameters", "`dimension=8` for the constructor, then a call", "Embeddings")
+def _(contender: Any) -> str:
+    return misspelt(contender, "dimension", lambda url: contender.complete(contender.make(url, dimension=8)))
 
 
 # The key
@@ -76,17 +81,18 @@ def _(contender: Contender) -> str:
 KEY = "sk-not-a-real-key-0123456789"
 
 
-def dumps(contender: Contender, llm: Any) -> dict[str, Any]:
+def dumps(contender: Any, llm: Any) -> dict[str, Any]:
     """Return what shows the object: the framework's ways, and Python's."""
     if contender.framework == "LangChain":
         from langchain_core.load import dumpd
 
-        return {"`dumpd()`": dumpd(llm), "`model_dump()`": llm.model_dump(), "`asdict()`": llm.asdict()}
+        more = {"`asdict()`": llm.asdict()} if hasattr(llm, "asdict") else {}  # embeddings have none
+        return {"`dumpd()`": dumpd(llm), "`model_dump()`": llm.model_dump(), **more}
     return {"`to_dict()`": llm.to_dict(), "`to_json()`": llm.to_json(), "`model_dump()`": llm.model_dump()}
 
 
-def traces(contender: Contender, llm: Any) -> str:
-    """Make a call, and return what handlers are told about it."""
+def traces(contender: Any, llm: Any) -> dict[str, str]:
+    """Make a call, and return what handlers are told about it. LangChain has none for embeddings."""
     told: list[Any] = []
     if contender.framework == "LangChain":
         from langchain_core.callbacks import BaseCallbackHandler
@@ -95,6 +101,10 @@ def traces(contender: Contender, llm: Any) -> str:
             def on_llm_start(self, *args: Any, **kwargs: Any) -> None:
                 told.append((args, kwargs))
 
+            on_chat_model_start = on_llm_start
+
+        if contender.endpoint == "Embeddings":
+            return {}
         llm.invoke("x", {"callbacks": [Told()]})
     else:
         from llama_index.core.instrumentation import get_dispatcher
@@ -109,12 +119,12 @@ def traces(contender: Contender, llm: Any) -> str:
                 told.append(event.model_dump())
 
         get_dispatcher().add_event_handler(Listener())
-        llm.complete("x")
+        contender.complete(llm)
     assert told
-    return str(told)
+    return {"traces": str(told)}
 
 
-def logs(contender: Contender, llm: Any) -> str:
+def logs(contender: Any, llm: Any) -> str:
     """Make a call with all loggers at DEBUG, and return what they say."""
     lines: list[str] = []
 
@@ -128,7 +138,7 @@ def logs(contender: Contender, llm: Any) -> str:
     return str(lines)
 
 
-def error_of(contender: Contender, **settings: Any) -> str:
+def error_of(contender: Any, **settings: Any) -> str:
     """Return the error of a server that repeats the key it was given."""
     refusal = {"error": {"message": f"Incorrect API key provided: {KEY}", "type": "invalid_request_error"}}
     with ScriptedServer([http(refusal, 401)]) as server:
@@ -139,23 +149,23 @@ def error_of(contender: Contender, **settings: Any) -> str:
     return ""
 
 
-def found(contender: Contender, **settings: Any) -> str:
+def found(contender: Any, **settings: Any) -> str:
     """Name the places in which the key can be read."""
-    with ScriptedServer([http(completion("yes"))]) as server:
+    with ScriptedServer(contender.healthy) as server:
         llm = contender.make(server.url, **settings)
         places = {"`repr()`": repr(llm), "`str()`": str(llm), **dumps(contender, llm)}
-        places |= {"traces": traces(contender, llm), "debug logs": logs(contender, llm)}
+        places |= {**traces(contender, llm), "debug logs": logs(contender, llm)}
         assert KEY in str(server.requests[0].headers)
     places["the error of a server that repeats it"] = error_of(contender, **settings)
     holding = [place for place, shown in places.items() if KEY in str(shown)]
     return f"in {', '.join(holding)}" if holding else f"in none of {len(places)} places"
 
 
-@situation("The key", "given as `api_key`")
-def _(contender: Contender) -> str:
+@situation("The key", "given as `api_key`", *CONTENDERS)
+def _(contender: Any) -> str:
     return found(contender, api_key=KEY)
 
 
-@situation("The key", "given in `default_headers`")
-def _(contender: Contender) -> str:
+@situation("The key", "given in `default_headers`", *CONTENDERS)
+def _(contender: Any) -> str:
     return found(contender, default_headers={"X-Gateway-Key": KEY})

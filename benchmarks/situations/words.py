@@ -29,7 +29,7 @@ def outcome(value: Any) -> str:
 
 def short(text: object, length: int = 90) -> str:
     """Return the text on one line that fits into a table."""
-    line = re.sub(r"\s+", " ", str(text)).strip().replace("|", "\\|")
+    line = re.sub(r"\s+", " ", str(text)).strip().replace("|", "\\|").replace("`", "'")
     return line if len(line) <= length else line[: length - 3] + "..."
 
 

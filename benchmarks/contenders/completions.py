@@ -1,13 +1,10 @@
-"""The integrations that benchmarks/elsewhere.py compares, behind one set of calls.
-
-The peers are made as their documentation says, with a model of the completions API.
-"""
+"""Text completions: `OpenAI` of both frameworks, `OpenAILike`, a `CustomLLM` as documented, and ours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import requests
 from langchain_openai import OpenAI as LangChainOpenAI
@@ -16,25 +13,21 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.llms.openai import OpenAI as LlamaIndexOpenAI
 from llama_index.llms.openai_like import OpenAILike
 
+from tests.scripted import Seen, chunk, echoing
 from xdm_integrations.langchain import XDMLLM
 from xdm_integrations.llama_index import XDM
 
-MODEL = "gpt-3.5-turbo-instruct"
-SETTINGS = {"model": MODEL, "api_key": "k", "max_tokens": 64}
+from . import Contender
+
+SETTINGS = {"model": "gpt-3.5-turbo-instruct", "api_key": "k", "max_tokens": 64}
 """`max_tokens` is given since LlamaIndex's OpenAI downloads an encoding otherwise."""
 
 
-class Contender(NamedTuple):
-    """One integration. `url` is the argument that takes the server's address."""
+class Completions(Contender):
+    """An integration of text completions."""
 
-    name: str
-    framework: str
-    ours: bool
-    cls: Callable[..., Any]
-    url: str
-
-    def make(self, url: str, **settings: Any) -> Any:
-        return self.cls(**{self.url: url}, **{**SETTINGS, **settings})
+    __slots__ = ()
+    endpoint = "Text completions"
 
     def complete(self, llm: Any, prompt: str = "x", **parameters: Any) -> str:
         if self.framework == "LangChain":
@@ -55,10 +48,20 @@ class Contender(NamedTuple):
             return llm.astream(prompt, **parameters)
         return await llm.astream_complete(prompt, **parameters)
 
+    @staticmethod
+    def text_of(piece: Any) -> str:
+        """Return what a piece of a stream adds: LangChain yields text, LlamaIndex responses."""
+        return piece if isinstance(piece, str) else piece.delta or ""
 
-def text_of(piece: Any) -> str:
-    """Return what a piece of a stream adds: LangChain yields text, LlamaIndex responses."""
-    return piece if isinstance(piece, str) else piece.delta or ""
+    @staticmethod
+    def word(text: str, finish: str | None = None) -> dict[str, Any]:
+        """Return one event of a stream."""
+        return chunk(text, finish=finish)
+
+    @staticmethod
+    def healthy(seen: Seen) -> list[Any]:
+        """Answer as a healthy server does."""
+        return echoing(seen)
 
 
 class DocumentedLLM(CustomLLM):
@@ -91,11 +94,11 @@ class DocumentedLLM(CustomLLM):
                 yield CompletionResponse(text=text, delta=delta)
 
 
-CONTENDERS = [
-    Contender("`langchain_openai.OpenAI`", "LangChain", False, LangChainOpenAI, "base_url"),
-    Contender("LlamaIndex's `OpenAI`", "LlamaIndex", False, LlamaIndexOpenAI, "api_base"),
-    Contender("`OpenAILike`", "LlamaIndex", False, OpenAILike, "api_base"),
-    Contender("a `CustomLLM`", "CustomLLM", False, DocumentedLLM, "api_base"),
-    Contender("`XDMLLM`", "LangChain", True, XDMLLM, "base_url"),
-    Contender("`XDM`", "LlamaIndex", True, XDM, "api_base"),
+COMPLETIONS = [
+    Completions("`langchain_openai.OpenAI`", "LangChain", False, LangChainOpenAI, "base_url", SETTINGS),
+    Completions("LlamaIndex's `OpenAI`", "LlamaIndex", False, LlamaIndexOpenAI, "api_base", SETTINGS),
+    Completions("`OpenAILike`", "LlamaIndex", False, OpenAILike, "api_base", SETTINGS),
+    Completions("a `CustomLLM`", "CustomLLM", False, DocumentedLLM, "api_base", SETTINGS),
+    Completions("`XDMLLM`", "LangChain", True, XDMLLM, "base_url", SETTINGS),
+    Completions("`XDM`", "LlamaIndex", True, XDM, "api_base", SETTINGS),
 ]

@@ -1,4 +1,4 @@
-"""Answers: whether they are whole, counted, and the ones that were asked for."""
+"""Text completions: whether answers are counted, and the ones that were asked for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contenders import Contender, text_of
+from benchmarks.contenders.completions import Completions
 from tests.scripted import (
-    CLOSE,
     DONE,
     ScriptedServer,
     Seen,
@@ -25,39 +24,8 @@ from tests.scripted import (
 from . import LANGCHAIN, LLAMA_INDEX, situation
 from .words import error_name, outcome, times
 
+HERE = "Text completions"
 WORDS = [chunk("one"), chunk(" two")]
-
-
-# A stream that is cut
-
-
-def cut(contender: Contender, *steps: Any, end: bool = True) -> str:
-    with ScriptedServer([stream(*steps, end=end)]) as server:
-        text = ""
-        try:
-            for piece in contender.stream(contender.make(server.url, max_retries=0)):
-                text += text_of(piece)
-        except Exception as error:  # noqa: BLE001 - whatever comes is the observation
-            partial = getattr(error, "text", None)
-            return f"{error_name(error)}, " + (
-                f"holding `{partial!r}`" if isinstance(partial, str) else "without the text so far"
-            )
-        return f"returned `{text!r}` as a whole answer"
-
-
-@situation("A stream that is cut", "ends after two words, without `finish_reason` and `[DONE]`")
-def _(contender: Contender) -> str:
-    return cut(contender, *WORDS)
-
-
-@situation("A stream that is cut", "ends after two words, with `[DONE]` but no `finish_reason`")
-def _(contender: Contender) -> str:
-    return cut(contender, *WORDS, DONE)
-
-
-@situation("A stream that is cut", "the connection closes after two words, amid the body")
-def _(contender: Contender) -> str:
-    return cut(contender, *WORDS, CLOSE, end=False)
 
 
 # Token counts of streams
@@ -101,19 +69,19 @@ def llama_index_counts(llm: Any) -> str:
     return f"`TokenCountingHandler` {counter.prompt_llm_token_count} + {counter.completion_llm_token_count}"
 
 
-def counts(contender: Contender, **settings: Any) -> str:
+def counts(contender: Completions, **settings: Any) -> str:
     with ScriptedServer(counting) as server:
         llm = contender.make(server.url, **settings)
         return (langchain_counts if contender.framework == "LangChain" else llama_index_counts)(llm)
 
 
-@situation("Token counts of streams", "the server counts 7 + 3 if `stream_options` ask for it; nothing is set")
-def _(contender: Contender) -> str:
+@situation("Token counts of streams", "the server counts 7 + 3 if `stream_options` ask for it; nothing is set", HERE)
+def _(contender: Completions) -> str:
     return counts(contender)
 
 
-@situation("Token counts of streams", "the same, with `stream_options` set by hand")
-def _(contender: Contender) -> str:
+@situation("Token counts of streams", "the same, with `stream_options` set by hand", HERE)
+def _(contender: Completions) -> str:
     more = "model_kwargs" if contender.framework == "LangChain" else "additional_kwargs"
     return counts(contender, **{more: {"stream_options": {"include_usage": True}}})
 
@@ -121,8 +89,10 @@ def _(contender: Contender) -> str:
 # LangChain's cache
 
 
-@situation("LangChain's cache", "the same prompt with `temperature=0`, then with `temperature=1`", LANGCHAIN)
-def _(contender: Contender) -> str:
+@situation(
+    "LangChain's cache", "the same prompt with `temperature=0`, then with `temperature=1`", HERE, frameworks=LANGCHAIN
+)
+def _(contender: Completions) -> str:
     from langchain_core.caches import InMemoryCache
 
     with ScriptedServer(lambda seen: http(completion(f"at {seen.json['temperature']:g}"))) as server:
@@ -134,16 +104,18 @@ def _(contender: Contender) -> str:
 # Batches and lists of prompts
 
 
-@situation("A batch", "one of three prompts is refused; `return_exceptions=True`", LANGCHAIN)
-def _(contender: Contender) -> str:
+@situation("A batch", "one of three prompts is refused; `return_exceptions=True`", HERE, frameworks=LANGCHAIN)
+def _(contender: Completions) -> str:
     refusal = http({"error": {"message": "not this", "type": "invalid_request_error"}}, 400)
     with ScriptedServer(lambda seen: refusal if "bad" in str(seen.json["prompt"]) else echoing(seen)) as server:
         llm = contender.make(server.url, max_retries=0)
         return ", ".join(map(outcome, llm.batch(["a", "bad", "c"], return_exceptions=True)))
 
 
-@situation("A batch", "8 prompts of 0.3 s, a request each (`batch_size=1`), `max_concurrency=4`", LANGCHAIN)
-def _(contender: Contender) -> str:
+@situation(
+    "A batch", "8 prompts of 0.3 s, a request each (`batch_size=1`), `max_concurrency=4`", HERE, frameworks=LANGCHAIN
+)
+def _(contender: Completions) -> str:
     flying, most, lock = 0, 0, threading.Lock()
 
     def script(seen: Seen) -> list[Any]:
@@ -167,7 +139,7 @@ def _(contender: Contender) -> str:
         return f"{times(most, 'request')} in flight at most, {time.monotonic() - start:.1f} s"
 
 
-def pairs(contender: Contender, answer: Callable[[list[str]], dict[str, Any]]) -> str:
+def pairs(contender: Completions, answer: Callable[[list[str]], dict[str, Any]]) -> str:
     """Ask for three prompts at once. Prompts that are asked alone are answered well."""
 
     def script(seen: Seen) -> list[Any]:
@@ -182,8 +154,10 @@ def pairs(contender: Contender, answer: Callable[[list[str]], dict[str, Any]]) -
         return ", ".join(f"{prompt} got `{text}`" for prompt, text in zip("abc", answers, strict=False))
 
 
-@situation("Lists of prompts", "the answers to a, b, c come as c, b, a, each with its `index`", LANGCHAIN)
-def _(contender: Contender) -> str:
+@situation(
+    "Lists of prompts", "the answers to a, b, c come as c, b, a, each with its `index`", HERE, frameworks=LANGCHAIN
+)
+def _(contender: Completions) -> str:
     def answer(prompts: list[str]) -> dict[str, Any]:
         body = completion(*(f"<{prompt}>" for prompt in prompts))
         body["choices"].reverse()
@@ -192,16 +166,21 @@ def _(contender: Contender) -> str:
     return pairs(contender, answer)
 
 
-@situation("Lists of prompts", "the answer to b is missing", LANGCHAIN)
-def _(contender: Contender) -> str:
+@situation("Lists of prompts", "the answer to b is missing", HERE, frameworks=LANGCHAIN)
+def _(contender: Completions) -> str:
     return pairs(contender, lambda prompts: completion(*(f"<{prompt}>" for prompt in prompts if prompt != "b")))
 
 
 # Conversations, and several choices
 
 
-@situation("The second turn of a chat", "`chat()` with the first answer's message among the messages", LLAMA_INDEX)
-def _(contender: Contender) -> str:
+@situation(
+    "The second turn of a chat",
+    "`chat()` with the first answer's message among the messages",
+    HERE,
+    frameworks=LLAMA_INDEX,
+)
+def _(contender: Completions) -> str:
     from llama_index.core.llms import ChatMessage
 
     with ScriptedServer([http(completion("yes"))]) as server:
@@ -214,8 +193,8 @@ def _(contender: Contender) -> str:
     return f"sent `{' '.join(more)}` besides" if more else "sent what was said, and nothing else"
 
 
-@situation("Several choices in a stream", "`n=2`; the choices `a1 a2` and `b1 b2` come by turns")
-def _(contender: Contender) -> str:
+@situation("Several choices in a stream", "`n=2`; the choices `a1 a2` and `b1 b2` come by turns", HERE)
+def _(contender: Completions) -> str:
     events = [chunk("a1", 0), chunk("b1", 1), chunk(" a2", 0), chunk(" b2", 1)]
     ends = [chunk("", 0, "stop"), chunk("", 1, "stop")]
     with ScriptedServer([stream(*events, *ends, DONE)]) as server:
@@ -226,4 +205,4 @@ def _(contender: Contender) -> str:
             pieces = list(contender.stream(llm, n=2))
             end = str(pieces[-1].raw)
     kept = ", and the result has `b1 b2` too" if "'b1 b2'" in end else ""
-    return f"streamed `{''.join(map(text_of, pieces))!r}`{kept}"
+    return f"streamed `{''.join(map(contender.text_of, pieces))!r}`{kept}"
