@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.replay.chat_cases import CHATS, EMBEDDED, Chat
 from tests.replay.recorded import Told, bodies, json_of, replies
+from tests.replay.vectors import told_vectors
 from tests.replay.ways import positions
 from xdm_integrations import APIStatusError, AuthenticationError, NotFoundError
 
@@ -126,20 +125,6 @@ def test_a_class_is_asked_for_and_made(cassette: str, recorded_from: Any, surfac
     if recorded_from.name == "engine":
         assert completion.parsed == Person("Ada", 36)
         assert [body["response_format"]["type"] for body in bodies(vcr)] == ["json_schema"]
-
-
-def told_vectors(vcr: Any) -> dict[str, list[float]]:
-    """Return the vectors of a recording by text, read in the plainest way."""
-    told = {}
-    for body, response in zip(bodies(vcr), vcr.responses, strict=True):
-        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
-        for item in json_of(response)["data"]:
-            value = item["embedding"]
-            if isinstance(value, str):
-                data = base64.b64decode(value)
-                value = list(struct.unpack(f"<{len(data) // 4}f", data))
-            told[texts[item["index"]]] = value
-    return told
 
 
 @pytest.mark.parametrize(("texts", "params", "count", "cassette"), VECTORS)

@@ -14,6 +14,7 @@ import yaml
 from vcr.errors import CannotOverwriteExistingCassetteException
 
 from tests.replay import provenance
+from tests.replay.adapter_ways import adapter_cassettes
 from tests.replay.cases import BATCH, TEST, client_cassettes
 from tests.replay.chat_cases import chat_cassettes
 from tests.replay.conftest import CASSETTES, GATEWAY, LOCAL_KEY, PORT, WRONG_KEY
@@ -24,7 +25,7 @@ from xdm_integrations import AsyncClient, Client
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXPECTED = client_cassettes() | chat_cassettes() | framework_cassettes()
+EXPECTED = client_cassettes() | chat_cassettes() | framework_cassettes() | adapter_cassettes()
 FILES = sorted(CASSETTES.rglob("*.yaml"))
 
 
