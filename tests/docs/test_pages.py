@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, blocks, command, names_in, range_in, tables
+from tests.docs.pages import PAGES, ROOT, blocks, command, tables
 from xdm_integrations.core.completions.parameters import PARAMETERS
-from xdm_integrations.core.protocol.checks import OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 280
-OTHER_NAMES = {"prompt", "stream", "stream_options", *OPTIONS}
 TRANSLATION = re.compile(r"\.zh(-CN)?\.md$")
 """Their code is the English pages', which `test_translations` and `tests/readme` prove: it is run once."""
 WITH_PYTHON = [
@@ -82,28 +80,6 @@ def test_what_is_compared_can_differ() -> None:
     assert agrees("a [1] b\nc\n", "a [1] ...\nc\n")
     assert not agrees("a\n", "b\n")
     assert not agrees("a\nb\n", "a\n")
-
-
-def parameter_tables() -> list[Any]:
-    found = []
-    for page in PAGES:
-        for number, table in enumerate(tables(page)):
-            known = [row for row in table if set(names_in(row[0])) & set(PARAMETERS)]
-            if len(known) > len(PARAMETERS) / 2:
-                found.append(pytest.param(table, id=f"{name(page)}-{number}"))
-    return found
-
-
-@pytest.mark.parametrize("table", parameter_tables())
-def test_a_table_of_parameters_agrees_with_the_code(table: list[list[str]]) -> None:
-    names = {found for row in table for found in names_in(row[0])}
-    assert names >= set(PARAMETERS)
-    assert names <= {*PARAMETERS, *OTHER_NAMES}
-    for row in table:
-        for parameter in names_in(row[0]):
-            stated = range_in(" ".join(row[1:]))
-            if parameter in PARAMETERS and stated is not None:
-                assert stated == (PARAMETERS[parameter].low, PARAMETERS[parameter].high), parameter
 
 
 def described(path: Path) -> dict[str, str]:

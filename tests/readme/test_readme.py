@@ -6,17 +6,17 @@ import inspect
 import re
 
 import pytest
-from langchain_core.language_models import BaseLLM
-from llama_index.core.llms import CustomLLM
 
 from benchmarks import readme
-from tests.docs.pages import PAGES, ROOT, blocks, names_in, tables
+from tests.docs.pages import PAGES, ROOT, blocks, names_in, range_in, tables
 from xdm_integrations import Client, Timeout
-from xdm_integrations.core.completions.parameters import PARAMETERS
+from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT
+from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETIONS
+from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS
 from xdm_integrations.core.errors import tree as errors
 from xdm_integrations.core.protocol.config import KEY_VARIABLE, URL_VARIABLE
-from xdm_integrations.langchain import XDMLLM
-from xdm_integrations.llama_index import XDM
+from xdm_integrations.langchain import XDMLLM, ChatXDM, XDMEmbeddings
+from xdm_integrations.llama_index import XDM, XDMChat, XDMEmbedding
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -95,20 +95,66 @@ def test_the_figures_are_those_that_were_measured(page):
     assert readme.table(page.name) in page.read_text("utf-8").partition(readme.MARK)[2]
 
 
+# The table of parameters
+
+EMBEDDINGS_FOR, CHAT_FOR, TEXT_FOR = {"embeddings", "向量"}, {"chat", "对话"}, {"text", "补全"}
+ENDPOINTS = (
+    (CHAT_FOR, CHAT, {"messages", "stream"}, (ChatXDM, XDMChat)),
+    (EMBEDDINGS_FOR, EMBEDDINGS, {"input"}, (XDMEmbeddings, XDMEmbedding)),
+    (TEXT_FOR, COMPLETIONS, {"prompt", "stream"}, (XDMLLM, XDM)),
+)
+
+
+def table_of_parameters(page):
+    (table,) = (table for table in tables(page) if any(row[0] == "`best_of`" for row in table))
+    return table
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "embeddings", "text"])
+def test_the_table_of_parameters_has_the_names_and_ranges_of_the_code(page, endpoint):
+    words, parameters, content, _ = endpoint
+    rows = [row for row in table_of_parameters(page) if words & set(re.split("[, 、]+", row[2]))]
+    assert {name for row in rows for name in names_in(row[0])} == set(parameters) | content
+    for names, values, *_ in rows:
+        stated = range_in(values)
+        for name in names_in(names):
+            known = parameters.get(name)
+            if stated is not None and known is not None:
+                assert stated == (known.low, known.high), name
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "embeddings", "text"])
+def test_the_table_of_parameters_has_the_defaults_of_the_code(page, endpoint):
+    _, parameters, _, classes = endpoint
+    defaults = {name: row[3] for row in table_of_parameters(page) for name in names_in(row[0])}
+    for cls in classes:
+        settings = settings_of(cls)
+        for name in parameters:
+            default = settings.get("model_name" if (cls, name) == (XDMEmbedding, "model") else name)
+            assert default is None or re.search(rf"(?<![\w.-]){re.escape(str(default))}(?![\w.-])", defaults[name]), (
+                name
+            )
+
+
 # The table of settings
 
-OWNERS = (XDMLLM, XDM, Client)
-FRAMEWORKS = {XDMLLM: BaseLLM, XDM: CustomLLM}
+OWNERS = ((XDMLLM, ChatXDM, XDMEmbeddings), (XDM, XDMChat, XDMEmbedding), (Client,))
+KINDS = {XDMLLM: TEXT_FOR, ChatXDM: CHAT_FOR, XDMEmbeddings: EMBEDDINGS_FOR}
+KINDS |= dict(zip((XDM, XDMChat, XDMEmbedding), KINDS.values(), strict=True))
 HOOKS = ("on_request", "on_response", "on_retry")
 """Settings that have a section of their own."""
 FROM_ELSEWHERE = {
     "api_key": KEY_VARIABLE,
     "base_url": URL_VARIABLE,
     "api_base": URL_VARIABLE,
-    "timeout": (Timeout().connect, Timeout().read),
+    "timeout": f"{Timeout().connect:.0f} {Timeout().read:.0f}",
 }
 """What stands for a setting whose default is None."""
-WORDS = {"": None, "yes": True, "是": True, "no": False, "否": False, "two": 2, "两次": 2}
+WORDS = {True: ("yes", "是"), False: ("no", "否"), 2: ("two", "两次")}
+CELL = re.compile(r"((?:`[^`]+`(?:, |、)?)+)(?: ?[(（]([^)）]*)[)）])?")  # noqa: RUF001 - Chinese brackets
+"""Names, and the kinds of classes that alone have them: "`a`, `b` (chat, text)"."""
 
 
 def settings_of(cls):
@@ -120,22 +166,25 @@ def settings_of(cls):
     return {field.alias or name: field.get_default(call_default_factory=True) for name, field in fields}
 
 
-def defaults_in(cell, cls):
-    """Return the settings that a cell names, with their defaults: "`name`" or "`method(argument=)`"."""
-    settings = settings_of(cls)
+def named_in(cell, cls):
+    """Return the settings of a class that a cell names, with their defaults: "`name`" or "`method(argument=)`"."""
     found = {}
-    for method, name in re.findall(r"`(?:(\w+)\()?(\w+)(?:=\))?`", cell):
-        default = inspect.signature(getattr(cls, method)).parameters[name].default if method else settings[name]
-        found[name] = FROM_ELSEWHERE.get(name) if default in (None, {}) else default
+    for names, kinds in CELL.findall(cell):
+        if kinds and not KINDS[cls] & set(re.split("[, 、]+", kinds)):
+            continue
+        for method, name in re.findall(r"`(?:(\w+)\()?(\w+)(?:=\))?`", names):
+            of = inspect.signature(getattr(cls, method)).parameters[name].default if method else settings_of(cls)[name]
+            found[f"{method}({name})" if method else name] = FROM_ELSEWHERE.get(name) if of in (None, {}) else of
     return found
 
 
-def stated(cell):
-    """Return the default that a cell states: a value, the name of a variable, or a text that is only for people."""
-    if cell in WORDS:
-        return WORDS[cell]
-    numbers = tuple(map(int, re.findall(r"\d+", cell)))
-    return next(iter(names_in(cell) or (numbers if len(numbers) < 2 else (numbers,))), cell)
+def states(cell, default):
+    """Whether a cell states a default; what is none by itself may be described in words."""
+    if default in (None, ""):
+        return not re.fullmatch(r"[\d ]+", cell)
+    words = WORDS.get(default, ()) if isinstance(default, (bool, int)) else ()
+    numbers = " ".join(re.findall(r"\d+", cell))
+    return cell in words or str(default) in numbers.split() or str(default) == numbers or f"`{default}`" in cell
 
 
 def table_of_settings(page):
@@ -148,32 +197,38 @@ def test_the_table_of_settings_has_the_names_and_defaults_of_the_code(page, monk
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     compared = 0
     for _, *cells, default in table_of_settings(page):
-        for cls, cell in zip(OWNERS, cells, strict=True):
-            assert bool(cell) == bool(defaults_in(cell, cls)), cell
-            for name, value in defaults_in(cell, cls).items():
-                if name != "limits":  # "far more than answers need"
-                    compared += 1
-                    assert stated(default) == value, (cls, name)
-    assert compared > 30
+        for classes, cell in zip(OWNERS, cells, strict=True):
+            assert bool(cell) == any(named_in(cell, cls) for cls in classes), cell
+            for cls in classes:
+                for name, value in named_in(cell, cls).items():
+                    if name != "limits":  # "far more than answers need"
+                        compared += 1
+                        assert states(default, value), (cls, name)
+    assert compared > 80
 
 
-@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
-def test_the_table_of_parameters_has_the_defaults_of_the_code(page):
-    (table,) = (table for table in tables(page) if any(row[0] == "`best_of`" for row in table))
-    sent = {names_in(row[0])[0]: re.match(r"[`\w.-]*", row[2])[0].strip("`") for row in table}
-    for cls in (XDMLLM, XDM):
-        for name in PARAMETERS:
-            default = settings_of(cls)[name]
-            assert default is None or sent[name] == str(default), (cls, name)
-    assert (sent["model"], sent["max_tokens"]) == (Client("key").config.model, str(Client("key").config.max_tokens))
+@pytest.mark.parametrize(
+    ("column", "cls"), [(column, cls) for column, classes in enumerate(OWNERS, 1) for cls in classes]
+)
+def test_every_setting_of_a_class_is_in_the_tables(column, cls):
+    listed = {name for row in table_of_settings(ENGLISH) for name in named_in(row[column], cls)}
+    package = cls.__module__.partition(".")[0]
+    inherited = {
+        name
+        for base in cls.__mro__
+        if base is not cls and not base.__module__.startswith(package)
+        for name in getattr(base, "model_fields", {})
+    }
+    parameters = {name for _, known, _, _ in ENDPOINTS for name in known}
+    assert set(settings_of(cls)) - inherited - {*parameters, *HOOKS} <= listed
 
 
-@pytest.mark.parametrize("cls", OWNERS)
-def test_every_setting_is_in_the_table(cls):
-    column = 1 + OWNERS.index(cls)
-    listed = {name for row in table_of_settings(ENGLISH) for name in defaults_in(row[column], cls)}
-    inherited = set() if cls is Client else set(FRAMEWORKS[cls].model_fields)
-    assert set(settings_of(cls)) - inherited - {*PARAMETERS, *HOOKS} <= listed
+def test_what_is_compared_with_the_defaults_can_differ():
+    assert states("8; in chat no limit", 8)
+    assert states("10 to connect, 300 of silence", "10 300")
+    assert not states("8", None)
+    assert not states("no", True)
+    assert not states("20 prompts", 2)
 
 
 # The examples
