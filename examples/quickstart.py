@@ -143,8 +143,8 @@ def agent(llm: BaseChatModel, index: VectorStoreIndex) -> None:
     for task in ("Look up tea.", "Add 12 and 30."):
         messages = helper.invoke({"messages": [("human", task)]})["messages"]
         calls = [call for message in messages for call in getattr(message, "tool_calls", [])]
-        told = ", ".join(f"{call['name']}({call['args']})" for call in calls) or "no tool"
-        say(f"{task} -> {told}", words(str(messages[-1].text)))
+        called = ", ".join(f"{call['name']}({call['args']})" for call in calls) or "no tool"
+        say(f"{task} -> {called}", words(str(messages[-1].text)))
 
 
 def complete(langchain: XDMLLM, llama_index: XDM) -> None:

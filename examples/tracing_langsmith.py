@@ -8,7 +8,7 @@ from langchain_core.tracers import LangChainTracer
 from langsmith import Client
 from served import served
 
-from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.langchain import XDMLLM, ChatXDM
 
 
 class Kept(requests.Session):
@@ -27,12 +27,15 @@ class Kept(requests.Session):
 kept = Kept()
 tracer = LangChainTracer(client=Client(api_key="none", session=kept, auto_batch_tracing=False))
 with served():
-    XDMLLM(temperature=0).invoke("The capital of France is", {"callbacks": [tracer]})
+    config = {"callbacks": [tracer]}
+    ChatXDM(temperature=0).invoke("What is the capital of France?", config)
+    XDMLLM(temperature=0).invoke("The capital of France is", config)
 tracer.wait_for_futures()
-started, ended = kept.runs
-print(started["extra"]["metadata"]["ls_provider"], started["extra"]["metadata"]["ls_model_name"])
-print(ended["outputs"]["generations"][0][0]["text"], ended["outputs"]["llm_output"]["token_usage"]["total_tokens"])
+for started, ended in zip(kept.runs[::2], kept.runs[1::2], strict=True):
+    metadata, (generation,) = started["extra"]["metadata"], ended["outputs"]["generations"][0]
+    tokens = ended["outputs"]["llm_output"]["token_usage"]["total_tokens"]
+    print(metadata["ls_provider"], metadata["ls_model_name"], repr(generation["text"]), tokens)
 
 # Output:
-# xdm gpt-3.5-turbo-instruct
-#  Paris. 8
+# xdm gpt-4o-mini 'The capital of France is Paris.' 25
+# xdm gpt-3.5-turbo-instruct ' Paris.' 8
