@@ -28,6 +28,6 @@ with served(), Client() as client:
 # Output:
 # temperatur: unknown parameter. Did you mean 'temperature'?
 # 400 retry? False
-# Shorten the prompt or use a smaller max_tokens: together they must fit into the model's context.
+# Shorten the messages or allow a shorter answer: together they must fit into the model's context.
 # APIConnectionError is also a ConnectionError: True
 # The capital of Japan is Tokyo.

@@ -27,9 +27,8 @@ class Kept(requests.Session):
 kept = Kept()
 tracer = LangChainTracer(client=Client(api_key="none", session=kept, auto_batch_tracing=False))
 with served():
-    config = {"callbacks": [tracer]}
-    ChatXDM(temperature=0).invoke("What is the capital of France?", config)
-    XDMLLM(temperature=0).invoke("The capital of France is", config)
+    ChatXDM(temperature=0).invoke("What is the capital of France?", {"callbacks": [tracer]})
+    XDMLLM(temperature=0).invoke("The capital of France is", {"callbacks": [tracer]})
 tracer.wait_for_futures()
 for started, ended in zip(kept.runs[::2], kept.runs[1::2], strict=True):
     metadata, (generation,) = started["extra"]["metadata"], ended["outputs"]["generations"][0]
