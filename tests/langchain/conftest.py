@@ -76,6 +76,7 @@ class Run:
     partial: Any = None
     retries: list[Any] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
 
     @property
     def generation(self) -> Any:
@@ -111,6 +112,7 @@ class Recorder(BaseCallbackHandler):
         assert run_id not in self.runs
         self.runs[run_id] = Run(conversation, more["invocation_params"], metadata or {}, serialized, more.get("name"))
         self.runs[run_id].options = more.get("options", {})
+        self.runs[run_id].tags = more.get("tags") or []
 
     def on_llm_new_token(self, token: str, *, chunk: Any = None, run_id: Any, **_: Any) -> None:
         self.runs[run_id].tokens.append(token)

@@ -100,6 +100,47 @@ def test_langfuse_counts(world, server, method):
     assert tuple(sum(usage[name] for usage in usages) for name in ("input", "output", "total")) == expected
 
 
+class Kept:
+    """A client of LangSmith that sends nothing, and keeps what it is told of runs."""
+
+    def __init__(self):
+        self.runs = {}
+
+    def create_run(self, **run):
+        self.runs[run["id"]] = run
+
+    def update_run(self, run_id, **more):
+        self.runs[run_id] = {**self.runs[run_id], **more}
+
+
+@METHODS
+def test_langsmith_gets_a_tree_of_runs_with_counts_and_no_secret(world, server, method):
+    pytest.importorskip("langsmith")
+    from langchain_core.tracers.langchain import LangChainTracer
+
+    kept = Kept()
+    tracer = LangChainTracer(client=kept)
+    server.script = talking("hi")
+    secrets = {"api_key": "secret-1", "default_headers": {"X-A": "secret-2"}, "extra_body": {"a": "secret-3"}}
+    chat = world.chat(server, streaming=True if method == "streaming" else None, temperature=0.5, **secrets)
+    chain = ChatPromptTemplate.from_messages(["{it}"]) | chat.bind(extra_headers={"X-B": "secret-4"})
+    config = {"callbacks": [tracer], "tags": ["a-tag"], "run_name": "a-name"}
+    if method == "batch":
+        world.batch(chain, [{"it": "x"}], config)
+    else:
+        getattr(world, "stream" if method == "stream" else "invoke")(chain, {"it": "x"}, config)
+    root, *children = kept.runs.values()
+    (run,) = [child for child in children if child["run_type"] == "llm"]
+    assert (root["name"], root["tags"], run["parent_run_id"]) == ("a-name", ["a-tag"], root["id"])
+    told = run["extra"]["metadata"]
+    assert (told["ls_provider"], told["ls_temperature"]) == ("xdm", 0.5)
+    assert told["lc_versions"]["xdm-integrations"]
+    assert told["usage_metadata"] == {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+    assert run["outputs"]["generations"][0][0]["text"] == "hi"
+    assert run["error"] is None
+    assert "secret-" not in repr(kept.runs)
+
+
 def test_several_answers_are_counted_once(world, server):
     handler = UsageMetadataCallbackHandler()
     choices = [{"index": i, "message": {"content": "hi"}, "finish_reason": "stop"} for i in (0, 1)]
@@ -155,9 +196,9 @@ def test_fields_and_models_are_configurable(world, server):
 
 def test_tags_and_names_reach_callbacks(world, server, recorder):
     server.script = talking("hi")
-    chain = world.chat(server).with_config(tags=["t"], run_name="n", callbacks=[recorder])
+    chain = world.chat(server, tags=["of the model"]).with_config(tags=["t"], run_name="n", callbacks=[recorder])
     assert world.invoke(chain, "x").content == "hi"
-    assert recorder.run.name == "n"
+    assert (recorder.run.name, sorted(recorder.run.tags)) == ("n", ["of the model", "t"])
 
 
 def test_chat_and_completions_share_nothing_but_the_gateway():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import gzip
 import json
 
 import pytest
@@ -120,6 +122,8 @@ def test_roles_of_deltas_do_not_matter(world, server, role):
         {**HEAD, "choices": [{"index": 0, "delta": None, "finish_reason": None}]},
         {**HEAD, "choices": [{"index": 0, "finish_reason": None}]},
         {"choices": [{"delta": {}}]},
+        {"choices": [{"delta": {"content": [{"type": "text", "text": ""}]}}]},
+        {"choices": [{"message": None}]},
         ": a comment\n\n",
         "id: 7\nretry: 100\n\n",
     ],
@@ -133,6 +137,11 @@ def test_a_message_in_place_of_a_delta_is_read(world, server):
     assert summed(ask(world, server, event, END, DONE)).content == "hi"
 
 
+def test_events_without_index_and_id_and_contents_in_parts_are_read(world, server):
+    events = [{"choices": [{"delta": {"content": content}}]} for content in ("a", [{"type": "text", "text": "b"}])]
+    assert summed(ask(world, server, *events, {"choices": [{"finish_reason": "stop"}]}, DONE)).content == "ab"
+
+
 @pytest.mark.parametrize(
     ("events", "reason"),
     [
@@ -140,10 +149,13 @@ def test_a_message_in_place_of_a_delta_is_read(world, server):
         ([TEXT, END, END, END], "stop"),
         ([TEXT, delta(finish="STOP")], "STOP"),
         ([TEXT, delta(finish="length"), END], "length"),
+        ([delta("h"), END, delta("i")], "stop"),
+        ([delta("h"), delta(finish="stop", content="i"), {**HEAD, "choices": [{"delta": {"content": ""}}]}], "stop"),
     ],
 )
 def test_finish_reasons_come_once(world, server, events, reason):
     chunks = ask(world, server, *events, DONE)
+    assert summed(chunks).content == "hi"
     assert summed(chunks).response_metadata["finish_reason"] == reason
 
 
@@ -179,14 +191,23 @@ LIMIT = {"error": {"message": "Rate limit reached, slow down.", "type": "rate_li
 def test_errors_in_streams_are_typed_and_in_the_servers_words(world, server, event, before):
     with pytest.raises(XDMError, match=r"Rate limit reached, slow down\.") as caught:
         ask(world, server, *before, event, settings={"max_retries": 0})
-    if not before:
-        assert isinstance(caught.value, RateLimitError)
-    else:
+    assert isinstance(caught.value, RateLimitError)
+    assert len(server.requests) == 1
+    if before:
         assert caught.value.partial.text == "hi"
 
 
 @pytest.mark.parametrize(
-    "reply", [http(b"<html>no</html>"), http(answer("hi")), stream("data: not json\n\n")], ids=["HTML", "whole", "text"]
+    "reply",
+    [
+        http(b"<html>no</html>"),
+        http(answer("hi")),
+        stream("data: not json\n\n"),
+        stream(TEXT, "data: not json\n\n"),
+        http(LIMIT),
+        http(b""),
+    ],
+    ids=["HTML", "whole", "text", "text, later", "an error", "nothing"],
 )
 def test_other_replies_to_a_stream_are_read_or_refused(world, server, reply):
     server.script = [reply]
@@ -194,7 +215,7 @@ def test_other_replies_to_a_stream_are_read_or_refused(world, server, reply):
     if reply == http(answer("hi")):
         assert summed(world.stream(chat, "x")).content == "hi"
     else:
-        with pytest.raises(APIResponseError):
+        with pytest.raises((APIResponseError, StreamInterruptedError, RateLimitError)):
             world.stream(chat, "x")
 
 
@@ -205,6 +226,25 @@ def test_bytes_may_be_cut_anywhere(world, server):
     for size in (1, 2, 3, 7):
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         assert summed(ask(world, server, *pieces)).content == "é漢\u2028😀"
+
+
+FRAMINGS = {
+    "carriage returns": b"data: %s\r\r",
+    "ids and retries": b"id: 1\nretry: 5\nevent: message\ndata: %s\n\n",
+    "a comment": b": PING\n\ndata: %s\n\n",
+    "two lines": b"data: %s\n\n",
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+def test_every_framing_of_events_is_read(world, server, framing):
+    texts = [json.dumps(event).encode() for event in (delta("a"), delta("b"), END)]
+    if framing is FRAMINGS["two lines"]:
+        texts = [text.replace(b', "choices"', b',\ndata: "choices"') for text in texts]
+    data = b"".join(framing % text for text in texts)
+    for size in (1, 5, len(data)):
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        assert summed(ask(world, server, *pieces)).content == "ab"
 
 
 def test_one_of_several_answers_is_delivered(world, server):
@@ -239,42 +279,91 @@ def test_log_probabilities_are_joined(world, server):
     assert len([chunk for chunk in chunks if "logprobs" in chunk.response_metadata]) == 2
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_reasoning_streams_once(world, server, field):
-    chunks = ask(world, server, delta(**{field: "h"}), delta(**{field: "m"}), TEXT, END, DONE)
+@pytest.mark.parametrize("fields", [["reasoning_content"], ["reasoning"], ["reasoning", "reasoning_content"]])
+def test_reasoning_streams_once(world, server, fields):
+    events = [delta(**dict.fromkeys(fields, text)) for text in ("h", "m")]
+    chunks = ask(world, server, *events, TEXT, END, DONE)
     thoughts = [chunk.additional_kwargs.get("reasoning_content") for chunk in chunks]
     assert [thought for thought in thoughts if thought] == ["h", "m"]
     assert summed(chunks).additional_kwargs == {"reasoning_content": "hm"}
 
 
-@pytest.mark.parametrize("how", ["close", "cancel"])
+@pytest.fixture
+def uncollected():
+    """Nothing that is left behind is found by the garbage collector."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def leave(chat, how):
+    """Read a first chunk, and leave."""
+    chunks = chat.stream("x")
+    for chunk in chunks:
+        first = chunk.content
+        break
+    if how == "close":
+        chunks.close()
+    return first
+
+
+async def aleave(chat, how):
+    """See `leave`."""
+    came = asyncio.get_running_loop().create_future()
+
+    async def read():
+        async for chunk in chat.astream("x"):
+            came.set_result(chunk.content)
+            if how == "break":
+                break
+
+    if how == "close":
+        chunks = chat.astream("x")
+        came.set_result((await anext(chunks)).content)
+        await chunks.aclose()
+    elif how == "break":
+        await read()
+    elif how == "timeout":
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(read(), 0.3)
+    else:
+        task = asyncio.ensure_future(read())
+        await asyncio.wait([came])
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    return came.result()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("how", ["close", "break", "cancel", "timeout"])
 def test_leaving_a_stream_ends_it_at_the_server(world, server, how):
-    if how == "cancel" and not world.is_async:
+    if how in ("cancel", "timeout") and not world.is_async:
         pytest.skip("only tasks are cancelled")
     server.script = [stream(TEXT, HANG, end=False)]
     chat = world.chat(server)
 
-    async def leave():
-        chunks = chat.astream("x")
-        assert (await anext(chunks)).content == "hi"
-        if how == "close":
-            await chunks.aclose()
-            return
-        task = asyncio.ensure_future(anext(chunks))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    async def alone():
+        first = await aleave(chat, how)
+        assert await asyncio.to_thread(server.wait_until, lambda: len(server.disconnects) == 1)
+        return first
 
-    if world.is_async:
-        world.run(leave())
-    else:
-        chunks = chat.stream("x")
-        assert next(chunks).content == "hi"
-        chunks.close()
+    assert (world.run(alone()) if world.is_async else leave(chat, how)) == "hi"
     assert server.wait_until(lambda: len(server.disconnects) == 1)
     server.script = talking("again")
     assert world.invoke(chat, "x").content == "again"
+
+
+@pytest.mark.parametrize("call", ["invoke", "stream"])
+def test_compressed_answers_are_read(world, server, call):
+    if call == "invoke":
+        body, kind = json.dumps(answer("hi")).encode(), "application/json"
+    else:
+        kind = "text/event-stream"
+        body = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in (TEXT, END))
+    server.script = [http(gzip.compress(body), headers={"Content-Encoding": "gzip", "Content-Type": kind})]
+    chat = world.chat(server, max_retries=0)
+    assert (world.invoke(chat, "x") if call == "invoke" else summed(world.stream(chat, "x"))).content == "hi"
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])

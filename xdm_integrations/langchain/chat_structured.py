@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import RunnableMap, RunnablePassthrough
 
 from xdm_integrations.core.chat.choice_so_far import CUT
-from xdm_integrations.core.chat.structured import AUTO_TOOL, JSON_OBJECT, JSON_SCHEMA, NAMED_TOOL, fit_name
+from xdm_integrations.core.chat.structured import AUTO_TOOL, JSON_OBJECT, JSON_SCHEMA, NAMED_TOOL
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .chat_settings import STRUCTURED
@@ -55,9 +55,8 @@ def structured_output(
     if method not in METHODS:
         raise ConfigurationError(f"method: {method!r} is none; the methods are {', '.join(METHODS)}.")
     wanted = object_schema(schema)
-    named = {"name": fit_name(wanted.name), "parameters": wanted.json_schema}
-    if wanted.json_schema.get("description"):
-        named["description"] = wanted.json_schema["description"]
+    name, description, json_schema = wanted.form
+    named = {"name": name, "parameters": json_schema} | ({"description": description} if description else {})
     llm = chat.bind(
         **kwargs,
         **{STRUCTURED: {"schema": named, "method": METHODS[method], "strict": strict}},

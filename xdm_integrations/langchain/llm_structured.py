@@ -7,7 +7,6 @@ server that can force a schema gets it in the body on request.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.exceptions import OutputParserException
@@ -19,7 +18,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from .schemas import object_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.language_models.llms import BaseLLM
@@ -79,7 +78,7 @@ def structured_output(  # noqa: PLR0913 - one argument per setting
         OutputParserException: On use: the answer isn't such an object. `llm_output` is its text.
     """
     asked = object_schema(schema)
-    name, json_schema = asked.name, asked.json_schema
+    name, _, json_schema = asked.form
     if method == "json_schema":
         kwargs["extra_body"] = {**(kwargs.get("extra_body") or {}), **_forced(name, json_schema, schema_parameter)}
     elif method != "format_instructions":
@@ -102,9 +101,8 @@ def structured_output(  # noqa: PLR0913 - one argument per setting
     return RunnableLambda(ask, name="ask") | llm.bind(**kwargs) | parser
 
 
-def _forced(name: str, json_schema: dict[str, Any], parameter: str) -> dict[str, Any]:
+def _forced(name: str, json_schema: Mapping[str, Any], parameter: str) -> dict[str, Any]:
     if parameter != "response_format":
         return {parameter: json_schema}
-    fit = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:64] or "answer"
-    named = {"name": fit, "schema": json_schema, "strict": True}
+    named = {"name": name, "schema": json_schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}

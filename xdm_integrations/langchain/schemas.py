@@ -15,27 +15,32 @@ from pydantic.v1 import BaseModel as OldModel
 from pydantic.v1 import ValidationError as OldValidationError
 
 from xdm_integrations.core import jsontext
+from xdm_integrations.core.chat.structured import Form, fit_name, form_of
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.json_answers import fits, object_in, objects_in
+from xdm_integrations.core.protocol.json_answers import fits, objects_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class ObjectSchema(NamedTuple):
     """What is asked for.
 
     Attributes:
-        name: The schema's name; "" if it has none.
-        json_schema: The schema.
+        given: What the user gave.
+        form: Its name, description and JSON schema.
         make: Makes the object out of JSON, or raises `OutputParserException`.
         is_class: The objects are instances of a class, not dictionaries.
     """
 
-    name: str
-    json_schema: dict[str, Any]
+    given: Any
+    form: Form
     make: Callable[[dict[str, Any]], Any]
     is_class: bool
+
+    def __reduce__(self) -> tuple[Callable[[Any], ObjectSchema], tuple[Any]]:
+        """Let chains be pickled: a copy is made of the same class or schema."""
+        return object_schema, (self.given,)
 
     def read(self, text: str) -> Any:
         """Return the object that a text holds: the last complete one that fits.
@@ -43,15 +48,9 @@ class ObjectSchema(NamedTuple):
         Raises:
             OutputParserException: There is none. One that was cut off isn't complete, and is never repaired.
         """
-        best = object_in(text, self.json_schema)
-        return self.make(self._near(text) if best is None else best)
-
-    def _near(self, text: str) -> dict[str, Any]:
-        """Return the last complete object that has any of the schema's keys, where none fits it."""
-        names = self.json_schema.get("properties", {}).keys()
-        near = [value for value in objects_in(text) if value.keys() & names]
-        if near:
-            return near[-1]
+        found = objects_for(text, self.form.schema)
+        if found:
+            return self.make(found[0])
         if "{" in text:
             message = "The answer holds no complete JSON object of the schema; if it was cut off, raise `max_tokens`."
         else:
@@ -76,29 +75,15 @@ def object_schema(schema: Any) -> ObjectSchema:
             adapter = TypeAdapter[Any](schema)
             json_schema = adapter.json_schema()
             make = lambda value: adapter.validate_json(jsontext.dumps(value))  # noqa: E731 - one of two
-        return ObjectSchema(schema.__name__, json_schema, lambda value: _made(make, value, schema.__name__), True)  # noqa: FBT003 - the last field
-    if isinstance(schema, dict):
-        name, json_schema = _of_function(schema)
-    else:
-        try:
-            name, json_schema = _of_function(convert_to_json_schema(schema))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigurationError(
-                f"schema: {schema!r} must be a pydantic class, a dataclass, a TypedDict or a JSON schema ({error})."
-            ) from None
-    return ObjectSchema(name, json_schema, lambda value: _fitting(json_schema, value), False)  # noqa: FBT003 - the last field
-
-
-def _of_function(schema: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return name and JSON schema of a JSON schema, or of a function's dictionary, plain or in OpenAI's wrapping."""
-    for wrapping in ("function", "json_schema"):
-        if isinstance(schema.get(wrapping), dict):
-            schema = schema[wrapping]
-    name = schema.get("name")
-    for key in ("parameters", "schema", "input_schema"):
-        if isinstance(name, str) and isinstance(schema.get(key), dict):
-            return name, schema[key]
-    return str(schema.get("title", "")), schema
+        form = form_of(json_schema)._replace(name=fit_name(schema.__name__))
+        return ObjectSchema(schema, form, lambda value: _made(make, value, schema.__name__), is_class=True)
+    try:
+        form = form_of(schema if isinstance(schema, dict) else convert_to_json_schema(schema))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"schema: {schema!r} must be a pydantic class, a dataclass, a TypedDict or a JSON schema ({error})."
+        ) from None
+    return ObjectSchema(schema, form, lambda value: _fitting(form.schema, value), is_class=False)
 
 
 def _made(make: Callable[[dict[str, Any]], Any], value: dict[str, Any], name: str) -> Any:
@@ -110,7 +95,7 @@ def _made(make: Callable[[dict[str, Any]], Any], value: dict[str, Any], name: st
         ) from error
 
 
-def _fitting(json_schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+def _fitting(json_schema: Mapping[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in json_schema.get("required", []) if name not in value]
     if missing:
         raise OutputParserException(f"The answer's JSON lacks {', '.join(missing)}.", llm_output=json.dumps(value))

@@ -30,7 +30,7 @@ from llama_index.core.prompts import PromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import PydanticProgramMode
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.protocol.json_answers import object_in, objects_in
+from xdm_integrations.core.protocol.json_answers import objects_for
 
 from .instrumentation import dispatcher, span
 
@@ -63,12 +63,8 @@ class _Reader(PydanticOutputParser[Any]):
 
     def parse(self, text: str) -> Any:
         """Return the last complete object of the text that the class takes: models write drafts and prose around it."""
-        schema = self.output_cls.model_json_schema()
-        names = schema.get("properties", {}).keys()
-        best = object_in(text, schema)
-        near = [value for value in objects_in(text) if value.keys() & names]  # such as "3" for 3
         error = ValueError(f"The answer holds no JSON object that fits {self.output_cls.__name__}: {text[:200]!r}")
-        for value in near[::-1] if best is None else [best]:
+        for value in objects_for(text, self.output_cls.model_json_schema()):
             try:
                 return self.output_cls.model_validate_json(jsontext.dumps(value))
             except ValidationError as refused:

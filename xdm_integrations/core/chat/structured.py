@@ -77,7 +77,7 @@ def form_of(schema: object) -> Form:
         raise ConfigurationError(f"schema: expected a JSON schema as a mapping, got {type(schema).__name__}.")
     inner = schema
     for wrapping in ("function", "json_schema"):
-        if schema.get("type") == wrapping and isinstance(schema.get(wrapping), Mapping):
+        if schema.get("type", wrapping) == wrapping and isinstance(schema.get(wrapping), Mapping):
             inner = schema[wrapping]
     inner = _with_root(inner)
     name, description = inner.get("name") or inner.get("title"), inner.get("description")

@@ -40,6 +40,19 @@ def object_in(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     return found
 
 
+def objects_for(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what in a text may be the object of a schema, the likeliest first.
+
+    That is the one of `object_in`; or else, the last one first, those that have any of its keys (with "3" for 3).
+    """
+    best = object_in(text, schema)
+    if best is not None:
+        return [best]
+    properties = schema.get("properties")
+    names = properties.keys() if isinstance(properties, Mapping) else ()
+    return [value for value in objects_in(text) if not value.keys().isdisjoint(names)][::-1]
+
+
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
     """Yield the complete JSON objects of a text, in order, without those inside others; in linear time.
 
