@@ -37,6 +37,30 @@ Step = Any
 """bytes, or CLOSE, RESET, HANG, or a threading.Event to wait for (at most 10 s), or a callable."""
 
 
+class Held:
+    """A step that answers nothing until the test says so, which proves that nobody waited for it.
+
+    Attributes:
+        begun: Set once a request has come so far.
+    """
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self._let_go = threading.Event()
+        self._over = threading.Event()
+        self._in_time = False
+
+    def __call__(self) -> None:
+        self.begun.set()
+        self._in_time = self._let_go.wait(10)
+        self._over.set()
+
+    def nobody_waited(self) -> bool:
+        """Let go, and return whether it held until now: whoever calls this after a call has proved that it went on."""
+        self._let_go.set()
+        return self.begun.is_set() and self._over.wait(10) and self._in_time
+
+
 @dataclass
 class Seen:
     """One request as it arrived."""

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.gauge import Gauge
-from tests.scripted import HANG, completion, echoing, http
+from tests.scripted import HANG, Held, completion, echoing, http
 from xdm_integrations import (
     AsyncClient,
     AuthenticationError,
@@ -190,6 +190,33 @@ def test_stop_on_error_asks_nobody_alone_any_more(surface, server):
     assert all(isinstance(prompt, list) for prompt in prompts_of(server))
 
 
+WRONG_KEY = http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)
+
+
+@pytest.mark.parametrize("beginning", [[], http(completion("x"), headers={"Content-Length": "1000"})])
+@pytest.mark.parametrize(
+    ("method", "items", "params"),
+    [
+        ("complete_batch", ["hangs", "bad"], {"batch_size": 1, "stop_on_error": True}),
+        ("chat_batch", ["hangs", "bad"], {"stop_on_error": True}),
+        ("embed", ["hangs", "bad"], {"batch_size": 1}),
+    ],
+)
+def test_a_batch_that_has_failed_waits_for_no_answer_that_nobody_wants(  # noqa: PLR0913, PLR0917 - a table
+    surface, server, method, items, params, beginning
+):
+    held = Held()
+    server.script = lambda seen: [held.begun, *WRONG_KEY] if b"bad" in seen.body else [*beginning, held]
+    client = surface.client(base_url=server.url, model="m")
+    if method == "embed":
+        with pytest.raises(AuthenticationError):
+            surface.call(client, method, items, **params)
+    else:
+        batch = surface.call(client, method, items, **params)
+        assert [type(outcome) for outcome in batch.outcomes] == [AuthenticationError] * 2
+    assert held.nobody_waited()
+
+
 @pytest.mark.parametrize("sister", ["waits for headers", "waits for the rest of its body", "waits for a retry"])
 def test_stop_on_error_waits_for_no_request_in_flight_and_ends_it(surface, server, sister):
     """What nobody wants any more is billed no further: its connection is closed, and nothing is sent again."""
@@ -200,8 +227,7 @@ def test_stop_on_error_waits_for_no_request_in_flight_and_ends_it(surface, serve
 
     def script(seen):
         if seen.json["prompt"] == "a":
-            begun.wait(10)
-            return http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)
+            return [begun, *WRONG_KEY]
         return [begun.set, *answer[sister]]
 
     server.script = script
@@ -212,7 +238,7 @@ def test_stop_on_error_waits_for_no_request_in_flight_and_ends_it(surface, serve
     assert [type(one) for one in batch.outcomes] == [AuthenticationError] * 2
     assert time.monotonic() - start < 5  # the server is silent for ten seconds
     if sister != "waits for a retry":
-        assert server.wait_until(lambda: server.open_connections <= 1)
+        assert server.wait_until(lambda: server.disconnects)
     assert len(server.requests) == 2
 
 

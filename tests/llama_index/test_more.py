@@ -10,7 +10,7 @@ import pytest
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 
 from tests.llama_index.conftest import METHODS, Recorder, Spans, World, counting
-from tests.scripted import ScriptedServer, completion, echoing, http, tokens
+from tests.scripted import HANG, Held, ScriptedServer, completion, echoing, http, tokens
 from xdm_integrations import BadRequestError, ConfigurationError, Usage
 from xdm_integrations.llama_index import XDM
 
@@ -76,6 +76,15 @@ def test_an_error_is_raised_or_returned_in_its_place(world: World, server: Scrip
     responses = world.call(llm, "complete_batch", ["a", "bad", "c"], batch_size=1, return_exceptions=True)
     assert [response.text for response in (responses[0], responses[2])] == ["<a>", "<c>"]
     assert isinstance(responses[1], BadRequestError)
+
+
+def test_the_first_error_is_raised_although_other_requests_hang(world: World, server: ScriptedServer, llm: XDM) -> None:
+    held = Held()
+    server.script = lambda seen: [held.begun, *refusing(seen)] if "bad" in seen.json["prompt"] else [held, HANG]
+    with pytest.raises(BadRequestError, match="no such words"):
+        world.call(llm, "complete_batch", ["hangs", "bad"], batch_size=1)
+    assert held.nobody_waited()
+    assert server.wait_until(lambda: server.disconnects)
 
 
 def test_a_batch_is_one_event_with_the_sum_of_the_counts(
