@@ -6,7 +6,7 @@ import pytest
 from langchain_classic.embeddings import CacheBackedEmbeddings
 from langchain_classic.storage import InMemoryByteStore
 from langchain_core.documents import Document
-from langchain_core.indexing import InMemoryRecordManager, index
+from langchain_core.indexing import InMemoryRecordManager, aindex, index
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from tests.scripted import http
@@ -65,21 +65,24 @@ def test_cached_vectors_are_not_asked_for_again(world, server, embeddings):
     assert [inputs_of(seen.json) for seen in server.requests] == [TEXTS[10:20]]
 
 
-def test_indexing_stores_all_or_nothing_of_a_batch(server):
-    store = InMemoryVectorStore(XDMEmbeddings(base_url=server.url))
+def test_indexing_stores_all_or_nothing_of_a_batch(world, server, embeddings):
+    store = InMemoryVectorStore(embeddings)
     manager = InMemoryRecordManager("tests")
     manager.create_schema()
+    indexing = {"cleanup": "full", "source_id_key": "source", "key_encoder": "sha256"}
+
+    def run():
+        return world.run((aindex if world.is_async else index)(documents, manager, store, **indexing))
+
     documents = [Document(text, metadata={"source": text}) for text in TEXTS]
     server.script = refusing(TEXTS[20])
     with pytest.raises(BadRequestError):
-        index(documents, manager, store, cleanup="full", source_id_key="source", key_encoder="sha256")
+        run()
     assert store.store == {}
     server.script = embedding
     for added in (40, 0):
-        done = index(documents, manager, store, cleanup="full", source_id_key="source", key_encoder="sha256")
-        assert done["num_added"] == added
-    assert [document.page_content for document in store.similarity_search(TEXTS[20], k=1)] == [TEXTS[20]]
-    store.embeddings.close()
+        assert run()["num_added"] == added
+    assert found(world, store, TEXTS[20]) == [TEXTS[20]]
 
 
 def test_faiss(world, server, embeddings):

@@ -8,7 +8,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
+from llama_index.core.callbacks import (
+    CallbackManager,
+    CBEventType,
+    EventPayload,
+    LlamaDebugHandler,
+    TokenCountingHandler,
+)
 from llama_index.core.embeddings.loading import load_embed_model
 from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index.core.storage.kvstore import SimpleKVStore
@@ -186,6 +192,20 @@ def test_callbacks_hear_of_each_slice_and_count_its_tokens(world, server, made):
     assert counter.total_embedding_token_count == 10
     ask(world, model, "query_embedding", "one two three")
     assert counter.total_embedding_token_count == 13
+
+
+def test_a_call_that_fails_leaves_no_event_open_and_no_bar(world, server, made, capsys):
+    debug, counter = LlamaDebugHandler(print_trace_on_end=False), TokenCountingHandler(tokenizer=str.split)
+    server.script = lambda seen: refusal() if "text 3" in inputs_of(seen.json) else embedding(seen)
+    model = made(embed_batch_size=2, callback_manager=CallbackManager([debug, counter]))
+    with pytest.raises(BadRequestError) as caught:
+        batch(world, model, numbered(5), show_progress=True)
+    pairs = debug.get_event_pairs(CBEventType.EMBEDDING)
+    assert [[event.payload.get(EventPayload.EXCEPTION) for event in pair] for pair in pairs] == [
+        [None, caught.value]
+    ] * 3
+    assert counter.total_embedding_token_count == 0
+    assert capsys.readouterr().err.endswith("\n")  # which ends a bar
 
 
 def test_spans_have_the_names_of_the_methods(world, server, made, spans):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -17,24 +19,41 @@ from .instrumentation import dispatcher, has_no_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
     from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+    from typing_extensions import Self
 
 
 class EmbeddingCall:
-    """A call for many texts: its parts, LlamaIndex's events of each, and a bar of progress."""
+    """A call for many texts: its parts, LlamaIndex's events of each, and a bar of progress.
+
+    Used in a `with` block, at whose end no event and no bar is left open.
+    """
 
     def __init__(self, model: BaseEmbedding, texts: list[str], *, show_progress: bool) -> None:
         self.packs = packs_of(len(texts), model.embed_batch_size)
         self._texts = list(texts)
         self._manager = model.callback_manager
         self._progress: Iterator[Any] = iter(get_tqdm_iterable(texts, show_progress, "Generating embeddings"))
-        self._event_ids: list[str] = []
+        self._open_events: deque[str] = deque()
         about = model.to_payload()
         for _ in self.packs:
             dispatcher.event(EmbeddingStartEvent(model_dict=about))
             payload: dict[str, Any] = {EventPayload.SERIALIZED: about}
-            self._event_ids.append(self._manager.on_event_start(CBEventType.EMBEDDING, payload=payload))
+            self._open_events.append(self._manager.on_event_start(CBEventType.EMBEDDING, payload=payload))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(self._progress, Generator):
+            self._progress.close()
+        payload: dict[str, Any] | None = {EventPayload.EXCEPTION: error} if isinstance(error, Exception) else None
+        for event_id in self._open_events:
+            self._manager.on_event_end(CBEventType.EMBEDDING, payload=payload, event_id=event_id)
 
     def part(self, pack: Pack) -> EmbeddingPart:
         """Return the texts of a pack."""
@@ -56,13 +75,14 @@ class EmbeddingCall:
                 f"The vectors of one call are of different lengths: {lengths} numbers. The gateway serves different "
                 f"models under one name, or `embeddings_cache` holds vectors of another model."
             )
-        for event_id, pack in zip(self._event_ids, self.packs, strict=True):
+        for pack in self.packs:
             chunks, made = [self._texts[i] for i in pack.positions], [vectors[i] for i in pack.positions]
             if not has_no_listeners(dispatcher):  # the event checks and copies every number
                 dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=made))
             payload: dict[str, Any] = {EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: made}
+            event_id = self._open_events.popleft()
             self._manager.on_event_end(CBEventType.EMBEDDING, payload=payload, event_id=event_id)
-        next(self._progress, None)  # ends the bar
+        next(self._progress, None)  # counts the last text
         return vectors
 
 

@@ -130,17 +130,16 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
         """
-        call = EmbeddingCall(self, texts, show_progress=show_progress)
-        return call.vectors(
-            run_batch(
+        with EmbeddingCall(self, texts, show_progress=show_progress) as call:
+            batch = run_batch(
                 call.packs,
                 lambda pack: self._work(call.part(pack)),
                 max_concurrency=self._at_once,
                 on_result=call.on_result,
                 stop_on_error=True,
                 abort=self._sync_client().abort,
-            ).completions
-        )
+            )
+            return call.vectors(batch.completions)
 
     async def aget_text_embedding_batch(
         self,
@@ -149,15 +148,15 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         **_: Any,  # noqa: ANN401 - LlamaIndex's signature
     ) -> list[Embedding]:
         """See `get_text_embedding_batch`."""
-        call = EmbeddingCall(self, texts, show_progress=show_progress)
-        batch = await run_batch_async(
-            call.packs,
-            lambda pack: self._awork(call.part(pack)),
-            max_concurrency=self._at_once,
-            on_result=call.on_result,
-            stop_on_error=True,
-        )
-        return call.vectors(batch.completions)
+        with EmbeddingCall(self, texts, show_progress=show_progress) as call:
+            batch = await run_batch_async(
+                call.packs,
+                lambda pack: self._awork(call.part(pack)),
+                max_concurrency=self._at_once,
+                on_result=call.on_result,
+                stop_on_error=True,
+            )
+            return call.vectors(batch.completions)
 
     def _work(self, part: EmbeddingPart) -> PackResult:
         """Return the vectors of some texts, of which the cache may know some."""
