@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,61 @@ def test_every_framing_of_a_stream(world: World, server: ScriptedServer, chat: X
     head = b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.script = [[head, *(piece(data[i : i + 1]) for i in range(len(data))), b"0\r\n\r\n"]]
     assert world.items(chat, "stream_chat", ASKED)[-1].message.content == "éa"
+
+
+@pytest.mark.parametrize("change", ["no blank", "no last line break", "two lines"])
+def test_loose_framings_of_a_stream(world: World, server: ScriptedServer, chat: XDMChat, change: str) -> None:
+    row = shapes.Row("", [shapes.delta({"content": "é"}), shapes.delta({"content": "a"}, fin="stop")])
+    data = shapes.stream(row)
+    if change == "no blank":
+        data = data.replace(b"data: ", b"data:")
+    elif change == "two lines":
+        data = data.replace(b', "choices"', b',\ndata: "choices"')
+        assert data.count(b"data: ") == 4
+    else:
+        data = data.partition(b"data: [DONE]")[0].rstrip(b"\n")
+    server.script = [events(data)]
+    assert world.items(chat, "stream_chat", ASKED)[-1].message.content == "éa"
+
+
+@pytest.mark.parametrize("method", ["complete", "chat"])
+@pytest.mark.parametrize("oddity", ["a mark", "heartbeats", "another type", "compressed", "nulls"])
+def test_odd_wrappings_of_a_complete_answer(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, oddity: str
+) -> None:
+    nulls = dict.fromkeys(("refusal", "audio", "annotations", "function_call", "tool_calls", "reasoning_content"))
+    body = json.dumps(answer("hi", **nulls if oddity == "nulls" else {})).encode()
+    headers = {"another type": {"Content-Type": "text/plain"}, "compressed": {"Content-Encoding": "gzip"}}.get(oddity)
+    wrapped = {"a mark": b"\xef\xbb\xbf" + body, "heartbeats": b"\n\n  \n" + body, "compressed": gzip.compress(body)}
+    server.script = [http(wrapped.get(oddity, body), headers=headers)]
+    response = world.ask(chat, method)
+    assert (response.text if method == "complete" else response.message.content) == "hi"
+
+
+SAID = {"error": {"message": "The model is asleep.", "type": "server_error"}}
+
+
+@pytest.mark.parametrize("method", STREAMS)
+@pytest.mark.parametrize(
+    "event",
+    [
+        SAID,
+        f"event: error\ndata: {json.dumps(SAID)}\n\n",
+        json.dumps(SAID) + "\n",
+        'event: error\ndata: {"type": "error", "error": {"type": "api_error", "message": "The model is asleep."}}\n\n',
+        {**delta(finish="error"), **SAID},
+        "data: The model is asleep.\n\n",
+    ],
+    ids=["an object", "an event", "a bare line", "Anthropic's", "OpenRouter's", "text"],
+)
+@pytest.mark.parametrize("before", [[], [delta("half")]], ids=["first", "later"])
+def test_an_error_in_a_stream_raises_in_the_servers_words_with_the_text_so_far(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, event: Any, before: list[Any]
+) -> None:
+    server.script = [stream(*before, event, delta(finish="stop"), DONE)]
+    with pytest.raises(XDMError, match=r"The model is asleep\.") as caught:
+        world.ask(chat, method)
+    assert caught.value.text == ("half" if before else "")
 
 
 @streamed
@@ -343,8 +399,11 @@ def test_a_cut_stream_raises_with_the_text_so_far(
     assert not caught.value.partial.tool_calls
 
 
+BLOCKED = {"choices": [], "prompt_filter_results": [{"content_filter_results": {"violence": {"filtered": True}}}]}
+
+
 @pytest.mark.parametrize("method", STREAMS)
-@pytest.mark.parametrize("events", [[delta("", role="assistant"), DONE], [DONE], [": PING\n\n"]])
+@pytest.mark.parametrize("events", [[delta("", role="assistant"), DONE], [DONE], [": PING\n\n"], [BLOCKED, DONE]])
 def test_a_stream_without_an_answer_is_an_error(
     world: World, server: ScriptedServer, chat: XDMChat, method: str, events: list[Any]
 ) -> None:

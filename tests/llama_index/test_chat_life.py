@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.evaluation import RelevancyEvaluator
 from llama_index.core.llms import ChatMessage
 from llama_index.core.llms.loading import load_llm
+from llama_index.core.prompts import PromptTemplate
+from pydantic import BaseModel
 
 from tests.gateway_errors import CASES, Case
 from tests.llama_index.conftest import METHODS, STREAMS, World
@@ -60,6 +63,7 @@ def test_every_error_of_the_gateway_is_of_its_class(
     assert type(caught.value) is case.error
     if isinstance(caught.value, APIStatusError):
         assert isinstance(caught.value.status_code, int)
+    assert getattr(caught.value, "retry_after", None) == case.retry_after
     assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args  # noqa: S301 - its own pickle
 
 
@@ -98,6 +102,7 @@ def test_a_cut_within_the_answer_has_the_text_so_far_and_is_not_asked_again(
     with pytest.raises(StreamInterruptedError) as caught:
         world.ask(llm, method)
     assert caught.value.text == "half"
+    assert pickle.loads(pickle.dumps(caught.value)).text == "half"  # noqa: S301 - its own pickle
     assert len(server.requests) == 1
 
 
@@ -238,6 +243,31 @@ def test_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, chat: XD
         return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 60)
 
     assert asyncio.run(main()) == ["ok"] * 6
+
+
+@pytest.mark.parametrize("what", ["structured_predict", "stream_structured_predict", "evaluate"])
+def test_objects_and_judgements_are_asked_for_at_once(server: ScriptedServer, chat: XDMChat, what: str) -> None:
+    """See above, for what engines and evaluators call."""
+    all_here = threading.Barrier(6, timeout=60)
+    text = '{"score": 1}' if "structured" in what else "YES"
+    server.script = lambda _seen: [lambda: all_here.wait() and None, *good(what, text)]
+
+    async def one() -> Any:
+        if what == "evaluate":
+            return (await RelevancyEvaluator(llm=chat).aevaluate(query="a", response="b", contexts=["c"])).score
+        if what == "structured_predict":
+            return (await chat.astructured_predict(Score, PromptTemplate("judge"))).score
+        stream_of = await chat.astream_structured_predict(Score, PromptTemplate("judge"))
+        return [item.score async for item in stream_of][-1]
+
+    async def main() -> list[Any]:
+        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 60)
+
+    assert asyncio.run(main()) == [1] * 6
+
+
+class Score(BaseModel):
+    score: int
 
 
 def test_one_instance_over_loops_and_threads(server: ScriptedServer, chat: XDMChat) -> None:

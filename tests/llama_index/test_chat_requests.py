@@ -340,6 +340,29 @@ def test_reasoning_goes_back_beside_calls_under_the_name_it_came_in(
     assert server.requests[2].json["messages"][3] == {"role": "assistant", "content": "y"}
 
 
+def test_reasoning_in_parts_goes_back_beside_calls_as_it_came(
+    world: World, server: ScriptedServer, chat: XDMChat
+) -> None:
+    details = [{"type": "reasoning.text", "text": "hm", "signature": "s", "index": 0}]
+    call = [{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}]
+    server.script = [http(answer("x", tool_calls=call, reasoning="hm", reasoning_details=details)), http(answer("y"))]
+    first = world.call(chat, "chat", [ChatMessage("a")]).message
+    stored = ChatMessage.model_validate_json(first.model_dump_json())
+    world.call(
+        chat, "chat", [ChatMessage("a"), stored, ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "c"})]
+    )
+    sent_back = server.requests[1].json["messages"][1]
+    assert (sent_back["reasoning"], sent_back["reasoning_details"]) == ("hm", details)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_none_is_not_given_for_every_parameter(world: World, server: ScriptedServer, method: str) -> None:
+    server.script = talking("hi")
+    nothing = dict.fromkeys(set(PARAMETERS) - {"model", "metadata"})
+    world.ask(XDMChat(model="m", api_base=server.url, **nothing), method, **nothing, metadata=None, model=None)
+    assert set(server.requests[0].json) - {"stream", "stream_options"} == {"model", "messages"}
+
+
 @pytest.mark.parametrize("name", sorted(set(PARAMETERS) - {"model"}))
 def test_every_parameter_is_sent_from_a_field_and_from_a_call(world: World, server: ScriptedServer, name: str) -> None:
     server.script = talking("hi")

@@ -132,8 +132,11 @@ def test_one_call_is_taken_where_no_more_is_wanted(
     world: World, server: ScriptedServer, chat: XDMChat, way: str
 ) -> None:
     server.script = talking(TWO, "3")
-    first = ask(world, chat, way, TOOLS, "?").message
+    response = ask(world, chat, way, TOOLS, "?")
+    first = response.message
     assert [block.tool_call_id for block in first.blocks if isinstance(block, ToolCallBlock)] == ["call_1"]
+    assert [call["id"] for call in first.additional_kwargs["tool_calls"]] == ["call_1"]
+    assert [call.tool_id for call in chat.get_tool_calls_from_response(response)] == ["call_1"]
     result = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "call_1"})
     world.call(chat, "chat", [ChatMessage("?"), first, result])
     assert [call["id"] for call in server.requests[1].json["messages"][1]["tool_calls"]] == ["call_1"]
