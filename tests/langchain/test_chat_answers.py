@@ -45,10 +45,15 @@ def ask(request, world, server):
     return asked
 
 
+def about(message):
+    """Return its metadata, without what is for tracers: older versions of langchain-core leave that in."""
+    return {name: value for name, value in message.response_metadata.items() if name != "lc_gateway_metadata"}
+
+
 def test_metadata_says_who_answered_and_how_it_ended(ask):
     message = ask(headers={"X-Request-Id": "r1"})
     assert message.content == "hi"
-    assert message.response_metadata == {
+    assert about(message) == {
         "model_name": "served-model",
         "model_provider": "xdm",
         "finish_reason": "stop",
@@ -231,7 +236,7 @@ def test_a_finish_reason_may_be_missing_and_the_model_is_then_the_one_asked_for(
     server.script = [http({"choices": [{"message": {"content": "hi"}}]})]
     message = world.invoke(world.chat(server), "x")
     assert message.content == "hi"
-    assert message.response_metadata == {"model_name": "m", "model_provider": "xdm"}
+    assert about(message) == {"model_name": "m", "model_provider": "xdm"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import gc
 import hashlib
-import inspect
 import json
 import logging
 import os
@@ -212,9 +211,7 @@ def test_a_serialized_llm_comes_back(server):
     assert dumped["type"] == "constructor"
     assert dumped["kwargs"]["xdm_api_key"] == {"lc": 1, "type": "secret", "id": ["XDM_API_KEY"]}
     assert "sk-1" not in dumps(llm)
-    allowed = {"valid_namespaces": ["xdm_integrations"]}
-    if "allowed_objects" in inspect.signature(load).parameters:  # langchain-core 1.2 and later
-        allowed["allowed_objects"] = [XDMLLM]
+    allowed = {"valid_namespaces": ["xdm_integrations"], "allowed_objects": [XDMLLM]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert load(dumped, **allowed, secrets_map={"XDM_API_KEY": "sk-1"}) == llm

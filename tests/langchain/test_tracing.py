@@ -206,7 +206,6 @@ def test_a_subclass_is_still_the_same_provider(world, server, recorder):
     assert recorder.run.metadata["ls_provider"] == "xdm"
 
 
-@pytest.mark.skipif(not hasattr(XDMLLM, "_add_version"), reason="langchain-core before 1.4 has no lc_versions")
 def test_the_version_is_traced(world, server, recorder):
     llm = world.llm(server, metadata={"mine": 1})
     world.invoke(llm, "hi", {"callbacks": [recorder]})

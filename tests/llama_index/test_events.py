@@ -160,7 +160,7 @@ def test_no_key_in_events_payloads_dumps_or_errors(
     with pytest.raises(APIStatusError) as caught:
         world.ask(llm, method)
     shown = [
-        repr(llm), str(llm), llm.to_json(), repr(llm.to_dict()), repr(getattr(llm, "to_payload", dict)()),
+        repr(llm), str(llm), llm.to_json(), repr(llm.to_dict()), repr(llm.to_payload()),
         repr(llm.model_dump()),
         json.dumps(llm.to_dict(), default=str), repr(seen.events), str([e.model_dump() for e in seen.events]),
         repr(debug.get_events()), str(caught.value), repr(caught.value), repr(caught.value.__dict__), caplog.text,

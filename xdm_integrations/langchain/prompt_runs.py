@@ -7,7 +7,6 @@ without token counts, and gives every run of a batch the same error.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Completion
 
     from .settings import Params
-
-_TAKES_DEFAULTS = "langsmith_inheritable_metadata" in inspect.signature(CallbackManager.configure).parameters
-"""langchain-core 1.4 and later give their own tracer the parameters of the call this way."""
 
 
 class GenerateParams(ParamsBesideStop, total=False):
@@ -66,18 +62,17 @@ class Start:
         self.params = params
         self._llm = llm
         self._ls_params = llm._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - LangChain's, overridden by ours
-        self._defaults: dict[str, Any] = {"langsmith_inheritable_metadata": params} if _TAKES_DEFAULTS else {}
         self._about: dict[str, Any] = {"invocation_params": params, "options": {"stop": stop}, "batch_size": size}
 
     def run(self, prompt: str, config: RunnableConfig) -> CallbackManagerForLLMRun:
         """Start the run of one prompt."""
-        manager = CallbackManager.configure(*self._settings(config), **self._defaults)
+        manager = CallbackManager.configure(*self._settings(config), langsmith_inheritable_metadata=self.params)
         about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._about}
         return manager.on_llm_start(self._llm._serialized, [prompt], **about)[0]  # noqa: SLF001 - the base class's own
 
     async def arun(self, prompt: str, config: RunnableConfig) -> AsyncCallbackManagerForLLMRun:
         """See `run`."""
-        manager = AsyncCallbackManager.configure(*self._settings(config), **self._defaults)
+        manager = AsyncCallbackManager.configure(*self._settings(config), langsmith_inheritable_metadata=self.params)
         about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._about}
         return (await manager.on_llm_start(self._llm._serialized, [prompt], **about))[0]  # noqa: SLF001 - as above
 
@@ -123,7 +118,7 @@ class Start:
             if getattr(callbacks, "handlers", callbacks):
                 return False
         # What else may listen (the LLM's own, tracers of the environment and of the context) is the same for all.
-        return not CallbackManager.configure(*self._settings(prompts[0][1]), **self._defaults).handlers
+        return not CallbackManager.configure(*self._settings(prompts[0][1])).handlers
 
     def _settings(self, config: RunnableConfig) -> tuple[Any, ...]:
         llm = self._llm

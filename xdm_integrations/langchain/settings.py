@@ -151,7 +151,7 @@ class GatewaySettings(Connected, BaseModel):
 
     @model_validator(mode="after")
     def _set_xdm_integrations_version(self) -> Self:
-        """Tell tracers which version of this package made the run (langchain-core 1.4 and later)."""
+        """Tell tracers which version of this package made the run (embeddings have none)."""
         versions = (getattr(self, "metadata", None) or {}).get("lc_versions", {})
         if hasattr(self, "_add_version") and "xdm-integrations" not in versions:
             self._add_version("xdm-integrations", __version__)
