@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, nullcontext
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -91,7 +92,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         method, asked, params = self._call(messages, stop, kwargs, run_manager, "chat")
-        with self._thread_turn(), first_turn_taken():
+        with self._thread_turn(), self._first_turn():
             try:
                 completion = getattr(self._sync_client(), method)(*asked, **params)
             except XDMError as error:
@@ -107,7 +108,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
     ) -> ChatResult:
         method, asked, params = self._call(messages, stop, kwargs, run_manager, "chat")
         async with self._task_turn():
-            with first_turn_taken():
+            with self._first_turn():
                 try:
                     completion = await getattr(self._async_client(), method)(*asked, **params)
                 except XDMError as error:
@@ -125,7 +126,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         report = run_manager.on_llm_new_token if run_manager is not None and run_manager.handlers else None
         pieces = answers.Pieces(blocks=self.output_version == "v1")
         with self._thread_turn():
-            with first_turn_taken():
+            with self._first_turn():
                 stream = getattr(self._sync_client(), method)(*asked, **params)
             with stream:
                 for piece in stream:
@@ -150,7 +151,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         report = run_manager.on_llm_new_token if run_manager is not None and run_manager.handlers else None
         pieces = answers.Pieces(blocks=self.output_version == "v1")
         async with self._task_turn():
-            with first_turn_taken():
+            with self._first_turn():
                 stream = await getattr(self._async_client(), method)(*asked, **params)
             async with aclosing(stream):
                 async for piece in stream:
@@ -316,11 +317,18 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
             settings["rate_limiter"] = LaterTurns(self.rate_limiter)
         return settings
 
+    def _first_turn(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.rate_limiter is None else first_turn_taken()
+
     def _thread_turn(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.max_concurrency is None else self._under_way.of_threads(self.max_concurrency)
 
     def _task_turn(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext() if self.max_concurrency is None else self._under_way.of_loop(self.max_concurrency)
+
+
+for _method in (ChatXDM._generate, ChatXDM._agenerate):  # noqa: SLF001 - of this module
+    _method.__signature__ = signature(_method)  # type: ignore[union-attr] # LangChain asks in each call, and it is slow
 
 
 def _of_the_endpoint(kwargs: Mapping[str, Any], stop: list[str] | None) -> Params:

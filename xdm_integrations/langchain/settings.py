@@ -247,8 +247,7 @@ class GatewaySettings(Connected, BaseModel):
 
     def _identity(self) -> Params:
         """Return what changes an answer, by the names of the constructor; nothing secret."""
-        params = {name: value for name in self.PARAMETERS if (value := getattr(self, name)) is not None}
-        return {**params, "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
+        return {**self._given(), "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
 
     def _params(self, kwargs: Mapping[str, Any]) -> Params:
         """Return what the client is called with: the call's arguments over `model_kwargs` over the fields.
@@ -271,8 +270,12 @@ class GatewaySettings(Connected, BaseModel):
         return self._layered(kwargs)
 
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:
-        fields = {name: getattr(self, name) for name in self.PARAMETERS}
-        return layered(self.PARAMETERS, fields, self.model_kwargs, self.extra_body, kwargs)
+        return layered(self.PARAMETERS, self._given(), self.model_kwargs, self.extra_body, kwargs)
+
+    def _given(self) -> Params:
+        """Return the fields that are parameters of the endpoint, and were given."""
+        fields = self.__dict__  # pydantic's own way to a field is slow, and each call looks at all of them
+        return {name: value for name in self.PARAMETERS if (value := fields[name]) is not None}
 
     def _shown(self, kwargs: Mapping[str, Any]) -> Params:
         """Return what of a call belongs into cache keys and traces, beside `_identity`."""

@@ -96,6 +96,9 @@ class CallsSoFar:
 
     def __init__(self) -> None:
         self._calls: list[_Growing] = []
+        self._by_id: dict[str, _Growing] = {}
+        self._by_index: dict[int | None, _Growing] = {}
+        """The latest call of each id, and of each index: an answer of many calls is not searched for each piece."""
         self._closed: int | None = None
         """How many calls there were when the last finish_reason came; None before one has."""
 
@@ -151,8 +154,10 @@ class CallsSoFar:
                 deltas.append(delta)  # a call without arguments was held back until its name was complete
             call = _Growing(len(self._calls), position if index is None else index)
             self._calls.append(call)
+            self._by_index[call.index] = call
         if new_id and not call.id:
             call.id = new_id
+            self._by_id[new_id] = call
         if name and name != call.name:
             call.name += name
         for key, value in entry.items():
@@ -166,13 +171,9 @@ class CallsSoFar:
         """Return the call that a delta belongs to; None if it begins one."""
         if not self._calls:
             return None
-        if new_id:
-            for call in reversed(self._calls):
-                if call.id == new_id:
-                    return call
-        latest: _Growing | None = self._calls[-1]
-        if index is not None:
-            latest = next((call for call in reversed(self._calls) if call.index == index), None)
+        if new_id in self._by_id:
+            return self._by_id[new_id]
+        latest = self._calls[-1] if index is None else self._by_index.get(index)
         if latest is None:
             return None
         if new_id and latest.id:
