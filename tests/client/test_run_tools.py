@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import threading
 from dataclasses import dataclass
 from enum import Enum
@@ -12,8 +13,14 @@ from typing import Annotated, Literal
 
 import pytest
 
-from tests.scripted import http
-from xdm_integrations import BadRequestError, ConfigurationError, TooManyTurnsError
+from tests.scripted import CLOSE, http
+from xdm_integrations import (
+    APIConnectionError,
+    APIResponseError,
+    BadRequestError,
+    ConfigurationError,
+    TooManyTurnsError,
+)
 
 
 class Unit(Enum):
@@ -164,6 +171,45 @@ def test_an_error_counts_the_answers_before_it(surface, server):
     assert stopped.value.usage.total_tokens == 2
 
 
+@pytest.mark.parametrize(
+    ("failure", "error", "params"),
+    [
+        (http({"error": {"message": "no"}}, 400), BadRequestError, {}),
+        ([CLOSE], APIConnectionError, {}),
+        (http(b"<html>"), APIResponseError, {}),
+        (answer(("", "{}")), APIResponseError, {}),
+        (answer(("add", '{"a": 3, "b": 4}')), TooManyTurnsError, {"max_turns": 2}),
+    ],
+    ids=["refused", "no answer", "no JSON", "a call without a name", "too many turns"],
+)
+def test_after_an_error_the_conversation_goes_on_and_no_call_is_carried_out_twice(
+    surface, server, failure, error, params
+):
+    carried_out = []
+
+    def add(a: int, b: int) -> str:
+        carried_out.append((a, b))
+        return str(a + b)
+
+    client = surface.client(base_url=server.url, max_retries=0)
+    server.script = [answer(("add", '{"a": 1, "b": 2}')), failure, answer(text="three")]
+    with pytest.raises(error) as caught:
+        surface.call(client, "run_tools", "How much?", [add], **params)
+    kept = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert [message["role"] for message in kept.messages] == ["user", "assistant", "tool"]
+    assert kept.messages[-1]["content"] == "3"
+    done = surface.call(client, "run_tools", kept.messages, [add])
+    assert (done.text, carried_out) == ("three", [(1, 2)])
+    assert server.requests[-1].json["messages"] == server.requests[1].json["messages"]
+
+
+def test_errors_of_other_calls_have_no_messages(surface, server):
+    server.script = [http({"error": {"message": "no"}}, 400)]
+    with pytest.raises(BadRequestError) as caught:
+        surface.call(surface.client(base_url=server.url), "chat", "hi")
+    assert list(caught.value.messages) == []
+
+
 def test_what_goes_wrong_is_told_to_the_model_and_nothing_invalid_is_carried_out(surface, server):
     called = []
 
@@ -202,7 +248,7 @@ def test_a_model_that_never_stops_calling_is_an_error_with_what_came(surface, se
         run(surface, server, [again], max_turns=3)
     assert (len(server.requests), len(called)) == (3, 2)
     assert caught.value.partial.tool_calls[0].name == "again"
-    assert [message["role"] for message in caught.value.messages][-1] == "assistant"
+    assert [message["role"] for message in caught.value.messages] == ["user", *["assistant", "tool"] * 2]
 
 
 @pytest.mark.parametrize(

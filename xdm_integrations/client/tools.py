@@ -58,13 +58,10 @@ class ToolRun(NamedTuple):
 
 
 class TooManyTurnsError(XDMError):
-    """The model still called tools after as many requests as were allowed; `.partial` is its last answer.
+    """The model still called tools after as many requests as were allowed.
 
-    Attributes:
-        messages: All messages so far, results of the last calls not among them: those weren't carried out.
+    `.partial` is its last answer, whose calls weren't carried out; `.messages` are those before it.
     """
-
-    messages: list[dict[str, Any]]
 
 
 class Tool(NamedTuple):
@@ -185,12 +182,12 @@ class ToolLoop:
         self._usages: list[Usage | None] = []
 
     def ask(self, setup: Setup) -> Flow[ChatCompletion]:
-        """Ask for the next answer. An error has the token counts of the answers before it."""
+        """Ask for the next answer. An error has the messages and the token counts of the answers before it."""
         try:
             return (yield from chat(setup, self.messages, self.params))
         except XDMError as error:
             last = error.usage if error.partial is None else error.partial.usage
-            error.usage = total_usage([*self._usages, last])
+            self._failed(error, [*self._usages, last])
             raise
 
     def take(self, completion: ChatCompletion) -> list[Task]:
@@ -202,7 +199,6 @@ class ToolLoop:
         """
         self._turns_left -= 1
         self._usages.append(completion.usage)
-        self.messages.append(completion.message)
         cut = " It was cut by the limit of tokens." if completion.finish_reason in CUT else ""
         tasks = [self._task(call) for call in completion.tool_calls]
         tasks += [
@@ -211,18 +207,24 @@ class ToolLoop:
             if call.name
         ]
         if not tasks and completion.invalid_tool_calls:
-            raise APIResponseError("The model called a tool without naming it.", partial=completion)
+            error: XDMError = APIResponseError("The model called a tool without naming it.", partial=completion)
+            raise self._failed(error, self._usages)
         if tasks and not self._turns_left:
             error = TooManyTurnsError(
                 f"The model still calls tools after {len(self._usages)} requests; raise `max_turns` if it needs more.",
                 partial=completion,
                 request_id=completion.request_id,
             )
-            error.messages, error.usage = self.messages, total_usage(self._usages)
-            raise error
+            raise self._failed(error, self._usages)
+        self.messages.append(completion.message)
         if self.params.get("tool_choice") != "none":
             self.params.pop("tool_choice", None)  # it forced the first call, and would force calls for ever
         return tasks
+
+    def _failed(self, error: XDMError, usages: list[Usage | None]) -> XDMError:
+        """Return an error with what the caller needs to go on."""
+        error.messages, error.usage = self.messages, total_usage(usages)
+        return error
 
     def _task(self, call: ToolCall) -> Task:
         found = self._tools.get(call.name)

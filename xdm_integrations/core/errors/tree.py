@@ -30,7 +30,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Retry: TypeAlias = Literal["never", "once", "backoff"]
 """May the same request be sent again? "once" is for what probably won't heal, or may be billed."""
@@ -62,11 +62,14 @@ class XDMError(Exception):
         position: The number of the text that was refused, from 0; None where no single text is known to be at fault.
         usage: Token counts (`Usage`) of the requests of `embed`, of `run_tools`, or of those for an object, that were
             answered although the call failed; or None.
+        messages: All messages of a `run_tools` that failed, with the calls that were carried out and their results:
+            `run_tools(error.messages, tools)` goes on from there. Empty for every other call.
     """
 
     default_retry: ClassVar[Retry] = "never"
     position: int | None = None
     usage: Any = None  # the type is of a layer above
+    messages: Sequence[dict[str, Any]] = ()
 
     def __init__(
         self,
