@@ -114,6 +114,28 @@ def test_an_answer_that_was_cut_by_max_tokens_is_said_to_be(run, server):
     assert "--max-tokens" in result.stderr
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SOUND = {"id": "audio_1", "data": "AAAA", "transcript": "Miaow"}
+
+
+@pytest.mark.parametrize(
+    ("media", "named"),
+    [
+        ({"images": [IMAGE]}, "1 image too"),
+        ({"images": [IMAGE, IMAGE]}, "2 images too"),
+        ({"audio": SOUND}, "sound too"),
+        ({"images": [IMAGE], "audio": SOUND}, "1 image and sound too"),
+    ],
+)
+def test_what_a_terminal_cannot_show_is_named_and_json_has_it(run, server, media, named):
+    server.script = [chat_stream("A cat.", delta(**media)), http(answer("A cat.", **media))]
+    result = run("chat", "--once", "Draw a cat.")
+    assert result.stdout == "A cat.\n"
+    assert f"The answer has {named}" in result.stderr
+    told = json.loads(run("chat", "--once", "Draw a cat.", "--json").stdout)
+    assert {name: told.get(name) for name in media} == media
+
+
 def test_a_refusal_is_shown(run, server):
     server.script = [chat_stream(delta(refusal="I can't."))]
     assert run("chat", "--once", "Hello").stdout == "I can't.\n"

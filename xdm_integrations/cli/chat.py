@@ -140,6 +140,10 @@ class _Talk:
         self._conversation.add(question, answer.message)
         if answer.finish_reason == "length":
             self._notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
+        count = len(answer.images)
+        more = ([f"{count} image{'s' * (count > 1)}"] if count else []) + (["sound"] if answer.audio else [])
+        if more:
+            self._note(f"The answer has {' and '.join(more)} too, which --once with --json writes.")
         return answer
 
     def write_json(self, text: str) -> None:
@@ -148,7 +152,9 @@ class _Talk:
         with waiting("the answer", self._notes):
             answer = self._client.chat([*self._conversation.messages, question], **self._params)
         told = {"text": answer.text, "message": answer.message, "finish_reason": answer.finish_reason}
-        self._options.write({**told, **totals(answer)})
+        media = {"images": answer.images, "audio": answer.audio}
+        shown = {name: value for name, value in media.items() if value}
+        self._options.write({**told, **shown, **totals(answer)})
 
     def _turn(self, text: str) -> None:
         began = time.monotonic()
