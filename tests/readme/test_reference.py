@@ -99,3 +99,10 @@ def test_every_parameter_of_chat_is_described_in_the_reference(site):
     text = re.sub(r"<[^>]+>", "", (site / "reference" / "client" / "index.html").read_text("utf-8"))
     for parameter in PARAMETERS.values():
         assert parameter.doc.replace("`", "") in html.unescape(text)
+
+
+def test_no_space_stands_between_chinese_characters_where_a_line_of_the_source_ends(site):
+    pages = [page.read_text("utf-8") for page in (site / "zh").glob("*/index.html")]
+    paragraphs = [text for page in pages for text in re.findall(r"<(?:p|li)>(.*?)</(?:p|li)>", page, re.DOTALL)]
+    assert any(re.search("[\u4e00-\u9fff]", text) for text in paragraphs)
+    assert not [text for text in paragraphs if re.search("[\u3001-\u9fff\uff0c]\n[\u4e00-\u9fff]", text)]
