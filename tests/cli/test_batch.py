@@ -416,6 +416,30 @@ def test_the_prompts_are_never_overwritten(run, server, files):
     assert records(prompts) == ["a"]
 
 
+@pytest.mark.parametrize("errors", ["prompts.jsonl", "answers.jsonl", "linked", "nowhere/errors", "pipe"])
+def test_the_failures_of_a_run_never_take_the_place_of_its_other_files(run, server, files, errors):
+    prompts, answers = files("a", "b")
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    before = prompts.read_bytes(), answers.read_bytes()
+    answers.with_name("linked").symlink_to(answers)
+    os.mkfifo(answers.with_name("pipe"))
+    server.requests.clear()
+    result = run("batch", prompts, "-o", answers, "--errors", answers.parent / errors)
+    assert result.exit_code == 2
+    assert "--errors: " in result.stderr
+    assert (prompts.read_bytes(), answers.read_bytes()) == before
+
+
+def test_prompts_that_have_the_name_of_the_file_of_errors_are_kept(run, server, files):
+    prompts, answers = files("a")
+    prompts = prompts.rename(answers.with_name("answers.errors.jsonl"))
+    result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 2
+    assert "name another" in " ".join(result.stderr.split())
+    assert records(prompts) == ["a"]
+    assert not server.requests
+
+
 def test_an_empty_file_is_done_at_once(run, server, files):
     prompts, answers = files()
     assert run("batch", prompts, "-o", answers).exit_code == 0

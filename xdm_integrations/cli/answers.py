@@ -47,21 +47,32 @@ _BEGINS = (b'{"line": ', b'{"id": "batch_req_')
 """How every record begins; a cut line is only dropped if it begins so too."""
 
 
-def check_output(path: Path, prompts: Path) -> None:
-    """Refuse a path that can't be the file of answers.
+def check_output(path: Path, others: Mapping[str, Path], option: str = "--output") -> None:
+    """Refuse a path that can't be a file of this run.
+
+    Args:
+        path: The file that is to be written.
+        others: The run's other files, which it must not be, by what they are; `-` is none.
+        option: What it was named by.
 
     Raises:
-        click.UsageError: Its folder doesn't exist, it is no file, or it is the file of the prompts.
+        click.UsageError: Its folder doesn't exist, it is no file, or it is one of the others.
     """
     try:
         if not path.parent.is_dir():
-            raise click.UsageError(f"--output: the folder {path.parent} doesn't exist.")
+            raise click.UsageError(f"{option}: the folder {path.parent} doesn't exist.")
         if path.exists() and not path.is_file():
-            raise click.UsageError(f"--output: {path} must be a file, because the next run reads it.")
-        if path.exists() and str(prompts) != "-" and path.samefile(prompts):
-            raise click.UsageError("--output must not be the file of the prompts.")
+            raise click.UsageError(f"{option}: {path} must be a file, because the next run reads or replaces it.")
+        for what, other in others.items():
+            if str(other) != "-" and _are_one(path, other):
+                raise click.UsageError(f"{option}: {path} is the file of the {what}; name another one.")
     except OSError as error:
-        raise click.UsageError(f"--output: {path}: {error.strerror}.") from None
+        raise click.UsageError(f"{option}: {path}: {error.strerror}.") from None
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file, which may not be there yet."""
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 class _Record(NamedTuple):

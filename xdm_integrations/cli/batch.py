@@ -90,13 +90,15 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
     retries = Waits(options.notes, APART_SECONDS).say
     with Input(prompts, encoding, form, column) as source, options.client(on_retry=retries) as client:
         if not piped:
-            check_output(output, prompts)
+            check_output(output, {"prompts": prompts})
+            errors = errors or output.with_name(f"{output.stem}.errors.jsonl")
+        if errors is not None:
+            check_output(errors, {"prompts": prompts, "answers": output}, "--errors")
         asked = given({**params, "model": options.model})
         made_with = _made_with(client, asked)
-        beside = None if piped else output.with_name(f"{output.stem}.errors.jsonl")
         with (
             PipedAnswers(made_with) if piped else Answers(output, made_with, dry=dry_run) as answers,
-            Errors(None if dry_run else errors or beside) as failed,
+            Errors(None if dry_run else errors) as failed,
         ):
             run = Outcomes(answers, failed, Bar(options.notes, price))
             todo = answers.put_in_order(run.good(read_tasks(source, asked)))

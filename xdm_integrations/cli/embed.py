@@ -76,7 +76,7 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     lines = output.with_name(output.name + ".jsonl") if as_array else output
     tasks = list(_read(texts, encoding))
     for path in {output, lines}:
-        check_output(path, texts)
+        check_output(path, {"texts": texts})
     retries = Waits(options.notes, APART_SECONDS).say
     with options.client(on_retry=retries) as client:
         params = check_parameters({"model": options.model or DEFAULT_MODEL, "dimensions": dimensions})
