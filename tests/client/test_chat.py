@@ -42,6 +42,20 @@ def test_an_answer_comes_back_and_its_message_goes_into_the_next_request(surface
     assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": "hi"}
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_neighbours_of_one_role_go_out_as_one_message_and_those_handed_in_stay(surface, server, streamed):
+    body = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    server.script = [stream(event("hi", "stop")) if streamed else http(body)]
+    messages = [{"role": "user", "content": 'Say "a".'}, {"role": "user", "content": "Now."}]
+    client = client_of(surface, server)
+    if streamed:
+        surface.streamed(client, "stream_chat", messages)
+    else:
+        surface.call(client, "chat", messages)
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": 'Say "a".\n\nNow.'}]
+    assert [message["content"] for message in messages] == ['Say "a".', "Now."]
+
+
 def test_a_stream_delivers_pieces_and_then_the_complete_answer(surface, server):
     server.script = [stream(event("al"), event("pha"), event(finish="stop"), {"choices": [], "usage": USAGE})]
     chat_stream = surface.run(client_of(surface, server).stream_chat("hello"))

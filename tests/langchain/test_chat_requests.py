@@ -254,8 +254,7 @@ def test_roles_order_and_names_are_kept(world, server):
         ChatMessage(content="u2", role="user"),
     ]
     assert sent(world, server, conversation) == [
-        {"role": "system", "content": "s"},
-        {"role": "system", "content": "d"},  # relays' channels refuse "developer"
+        {"role": "system", "content": "s\n\nd"},  # relays' channels refuse "developer"
         {"role": "user", "content": "u", "name": "ann"},
         {"role": "assistant", "content": "a", "name": "bot"},
         {"role": "assistant", "content": None, "tool_calls": [WIRE_CALL]},

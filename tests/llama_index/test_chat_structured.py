@@ -145,8 +145,7 @@ def test_templates_of_chat_braces_and_the_system_prompt(
     template = ChatPromptTemplate([ChatMessage("You know dogs.", role="system"), ChatMessage("Who is {x}?")])
     assert predicted(world, chat, way, Dog, template, x="{Ann}") == Dog(name="Ann", age=5)
     assert [(one["role"], one["content"]) for one in server.requests[0].json["messages"]] == [
-        ("system", "Be brief."),
-        ("system", "You know dogs."),
+        ("system", "Be brief.\n\nYou know dogs."),
         ("user", "Who is {Ann}?"),
     ]
 

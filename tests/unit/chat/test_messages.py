@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 
 from xdm_integrations.core.chat import parts
-from xdm_integrations.core.chat.messages import assistant, check_messages, system, tool_result, user
+from xdm_integrations.core.chat.messages import assistant, check_messages, joined, system, tool_result, user
 from xdm_integrations.core.chat.results import Message
 from xdm_integrations.core.chat.tool_calls import ToolCall
 from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError
@@ -194,3 +194,40 @@ def test_audio_and_files_are_parts():
         "filename": "a.pdf",
         "file_data": "data:application/pdf;base64,JVBERg==",
     }
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+TEXT_AND_IMAGE = [{"type": "text", "text": "one"}, IMAGE]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([user("one"), user("two"), user("three")], [user("one\n\ntwo\n\nthree")]),
+        ([system("a"), system("b"), user("c")], [system("a\n\nb"), user("c")]),
+        ([user("q"), assistant("a"), assistant("b"), user("r")], [user("q"), assistant("a\n\nb"), user("r")]),
+        ([user("one"), user([IMAGE])], [user(TEXT_AND_IMAGE)]),
+        ([user([IMAGE]), user("one")], [user(TEXT_AND_IMAGE[::-1])]),
+        ([user([IMAGE]), user([IMAGE])], [user([IMAGE, IMAGE])]),
+        ([user(""), user("one"), user("")], [user("one")]),
+        ([user(""), user([IMAGE])], [user([IMAGE])]),
+    ],
+)
+def test_neighbours_of_one_role_become_one_message(given, sent):
+    before = deepcopy(given)
+    assert joined(check_messages(given)) == sent
+    assert given == before
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [user("one"), assistant("a"), user("two")],
+        [{**user("one"), "name": "ann"}, {**user("two"), "name": "bob"}],
+        [user("one"), {**user("two"), "cache_control": {"type": "ephemeral"}}],
+        [assistant("a"), {**assistant("b"), "prefix": True}],
+        [assistant("a"), {"role": "assistant", "content": None, "tool_calls": [CALL]}, tool_result("a", "r")],
+    ],
+)
+def test_what_has_more_than_a_role_and_a_content_stays_a_message_of_its_own(messages):
+    assert joined(check_messages(messages)) == messages

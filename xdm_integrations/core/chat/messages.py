@@ -94,6 +94,33 @@ def check_messages(messages: object) -> list[dict[str, Any]]:
     return [_checked(message, f"messages: message {number}", calls) for number, message in enumerate(messages, 1)]
 
 
+def joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages with neighbours of one role made into one, an empty line between their texts.
+
+    A Claude channel of One API and New API joins them with a space and drops their quotation marks
+    (relay/channel/claude/relay-claude.go), and the templates of many models refuse them. What has more than a role and
+    a content (a name, calls, a cache's mark) stays as it is.
+    """
+    made: list[dict[str, Any]] = []
+    for message in messages:
+        before = made[-1] if made else {}
+        if message["role"] == before.get("role") and message.keys() == before.keys() == {"role", "content"}:
+            made[-1] = {"role": message["role"], "content": _together(before["content"], message["content"])}
+        else:
+            made.append(message)
+    return made
+
+
+def _together(one: Any, other: Any) -> Any:  # noqa: ANN401 - content is a text or parts
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}\n\n{other}" if one and other else one or other
+    return [part for content in (one, other) for part in (content if isinstance(content, list) else _parts(content))]
+
+
+def _parts(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text}] if text else []
+
+
 def _checked(message: object, where: str, calls: set[str]) -> dict[str, Any]:
     if not isinstance(message, Mapping):
         raise ConfigurationError(

@@ -21,7 +21,7 @@ from xdm_integrations.core.protocol.results import total_usage
 from xdm_integrations.core.protocol.wire import Key
 
 from .message_so_far import ChatSoFar
-from .messages import check_messages
+from .messages import check_messages, joined
 from .parameters import THINK_TAGS, check_parameters
 from .parse import parse_chat
 from .structured import (
@@ -172,7 +172,7 @@ def prepare_chat(
         given["max_tokens"] = config.max_tokens  # the client's default serves text completions, whose servers give 16
     check = partial(check_parameters, streaming=streaming)
     call = prepare(config, headers, PATH, given, check, decided=_DECIDED, streaming=streaming)
-    call.body["messages"] = checked
+    call.body["messages"] = joined(checked)
     return call
 
 
