@@ -215,3 +215,55 @@ def test_errors_in_an_answer_of_chat_speak_of_chat_and_hold_no_decoders_error(su
         with pytest.raises(APIResponseError, match=said) as caught:
             surface.run(client.chat("x"))
         assert caught.value.__context__ is None
+
+
+USER = {"role": "user", "content": "hello"}
+TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+
+
+def with_call(**call):
+    return [USER, {"role": "assistant", "tool_calls": [call]}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "params", "place"),
+    [
+        ([], {}, "messages: there are none"),
+        ([USER, {"content": "x"}], {}, "messages: message 2 has no role"),
+        ([USER, {"role": "tool", "tool_call_id": "a", "content": "x"}], {}, "messages: message 2 .* the call 'a'"),
+        ("x", {"tools": [TOOL, {"function": {"name": "f", "parameters": "x"}}]}, r"tools: tool 2 \(f\).* JSON schema"),
+        (with_call(id="a", function={"name": "f", "arguments": "{"}), {}, "messages: message 2: tool call 1"),
+        (with_call(function={"name": "f", "arguments": "{}"}), {}, "messages: message 2: tool call 1 has no id"),
+        ("x", {"temprature": 1}, "Did you mean 'temperature'"),
+    ],
+)
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+def test_what_cannot_be_sent_is_named_before_a_byte_is_sent(  # noqa: PLR0913, PLR0917 - a table
+    surface, server, method, messages, params, place
+):
+    with pytest.raises(ConfigurationError, match=place):
+        surface.call(client_of(surface, server), method, messages, **params)
+    assert not server.requests
+
+
+def test_several_answers_with_tools_are_refused_in_a_stream(surface, server):
+    with pytest.raises(ConfigurationError, match="n: with tools"):
+        surface.call(client_of(surface, server), "stream_chat", "x", tools=[TOOL], n=2)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("make", "place"),
+    [
+        (lambda folder: attachments.image(folder / "missing.png"), r"image: .*missing\.png' can't be read"),
+        (lambda folder: attachments.image(__file__), r"test_chat\.py': image: .*no image"),
+        (lambda folder: attachments.audio(__file__), r"test_chat\.py': audio: its format"),
+        (lambda folder: attachments.file(folder / "empty"), "empty': file: it is empty"),
+        (lambda folder: attachments.audio(folder / "missing.wav"), r"audio: .*missing\.wav' can't be read"),
+        (attachments.file, "file: .*can't be read"),
+    ],
+)
+def test_a_file_that_is_missing_or_of_another_kind_is_named(tmp_path, make, place):
+    (tmp_path / "empty").touch()
+    with pytest.raises(ConfigurationError, match=place):
+        make(tmp_path)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 __all__ = ["audio", "file", "image"]
 
@@ -35,7 +37,9 @@ def image(
     """
     if isinstance(source, bytes) or (isinstance(source, str) and source.startswith(("data:", "https://", "http://"))):
         return image_part(source, detail=detail, max_bytes=max_bytes)
-    return image_part(_read(source, "image", max_bytes), detail=detail, max_bytes=max_bytes)
+    data = _read(source, "image", max_bytes)
+    with _naming(source):
+        return image_part(data, detail=detail, max_bytes=max_bytes)
 
 
 def audio(
@@ -51,8 +55,11 @@ def audio(
     Raises:
         ConfigurationError: There is no such file, it is too large, or of an unknown format.
     """
-    data = source if isinstance(source, bytes) else _read(source, "audio", max_bytes)
-    return audio_part(data, form=form, max_bytes=max_bytes)
+    if isinstance(source, bytes):
+        return audio_part(source, form=form, max_bytes=max_bytes)
+    data = _read(source, "audio", max_bytes)
+    with _naming(source):
+        return audio_part(data, form=form, max_bytes=max_bytes)
 
 
 def file(path: str | os.PathLike[str], *, name: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
@@ -68,7 +75,17 @@ def file(path: str | os.PathLike[str], *, name: str | None = None, max_bytes: in
     """
     data = _read(path, "file", max_bytes)
     media_type = guess_type(Path(path).name)[0] or "application/octet-stream"
-    return file_part(data, name or Path(path).name, media_type=media_type, max_bytes=max_bytes)
+    with _naming(path):
+        return file_part(data, name or Path(path).name, media_type=media_type, max_bytes=max_bytes)
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of which file it is that its bytes can't be used."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{str(path)[:200]!r}: {error.message}") from None
 
 
 def _read(path: str | os.PathLike[str], what: str, max_bytes: int) -> bytes:
