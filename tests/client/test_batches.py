@@ -21,6 +21,7 @@ from xdm_integrations import (
     Client,
     Completion,
     ConfigurationError,
+    Embeddings,
     ServerError,
     Usage,
 )
@@ -82,10 +83,21 @@ def test_token_ids(surface, server):
     assert texts(batch) == ["<[1, 2]>", "<[3]>"]
 
 
-@pytest.mark.parametrize("nothing", [[], ()])
-def test_nothing_is_nothing(surface, server, nothing):
-    batch = surface.batch(surface.client(base_url=server.url), nothing)
-    assert (batch, batch.usage, batch.completions, server.requests) == (Batch(), None, [], [])
+@pytest.mark.parametrize(
+    ("method", "empty"), [("complete_batch", Batch()), ("chat_batch", Batch()), ("embed", Embeddings())]
+)
+def test_an_empty_list_needs_no_request_and_no_key(surface, method, empty):
+    client = surface.client(base_url="https://example.com")
+    assert [surface.call(client, method, nothing) for nothing in ([], ())] == [empty, empty]
+    assert (Batch().usage, Batch().completions) == (None, [])
+
+
+@pytest.mark.parametrize("method", ["complete_batch", "chat_batch", "embed"])
+@pytest.mark.parametrize("given", [None, 0, False, {}, b"", iter(())], ids=repr)
+def test_what_is_no_list_is_refused_and_not_taken_for_an_empty_one(surface, server, method, given):
+    with pytest.raises(ConfigurationError, match="expected"):
+        surface.call(surface.client(base_url=server.url), method, given)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])

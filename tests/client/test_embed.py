@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from tests.vectors import embedding, inputs_of, numbered, refusal, vector_of, vectors_of
-from xdm_integrations import AsyncClient, BadRequestError, Client, ConfigurationError, Embeddings, Usage
+from xdm_integrations import AsyncClient, BadRequestError, Client, ConfigurationError, Usage
 
 
 @pytest.fixture
@@ -33,12 +33,6 @@ def test_a_text_alone_and_token_ids(surface, server):
     for given, one in (("a", "a"), (["a"], "a"), ([5, 6], [5, 6]), ([[5, 6]], [5, 6])):
         assert surface.embed(client, given).vectors == [vector_of(one)]
         assert server.requests[-1].json["input"] == one
-
-
-@pytest.mark.parametrize("nothing", [[], ()])
-def test_no_texts_are_no_request(surface, server, nothing):
-    assert surface.embed(surface.client(), nothing) == Embeddings()
-    assert server.requests == []
 
 
 def test_the_key_is_asked_for_once_a_call(surface, server):

@@ -17,6 +17,7 @@ from xdm_integrations.core.completions.request import (
 )
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
+from xdm_integrations.core.protocol.batching import holds_nothing
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
@@ -88,7 +89,7 @@ class AsyncClient(Settings):
         **params: Unpack[CompletionParams],
     ) -> Batch[Completion]:
         """See `Client.complete_batch`; `on_result` is called in the event loop."""
-        if not prompts:
+        if holds_nothing(prompts):
             return Batch()
         plan = await self._run(plan_prompts(self._setup, prompts, params, batch_size), on_retry)
         return await run_batch_async(
@@ -150,7 +151,7 @@ class AsyncClient(Settings):
         **params: Unpack[ChatParams],
     ) -> Batch[ChatCompletion]:
         """See `Client.chat_batch`; `on_result` is called in the event loop."""
-        if not conversations:
+        if holds_nothing(conversations):
             return Batch()
         plan = await self._run(chats.chats(self._setup, conversations, params), on_retry)
         return await run_batch_async(
@@ -191,7 +192,7 @@ class AsyncClient(Settings):
         **params: Unpack[EmbeddingParams],
     ) -> Embeddings:
         """See `Client.embed`; `on_result` is called in the event loop."""
-        if not texts and not isinstance(texts, str):
+        if holds_nothing(texts):
             return Embeddings()
         plan = await self._run(plan_embeddings(self._setup, texts, params, batch_size), on_retry)
         batch = await run_batch_async(

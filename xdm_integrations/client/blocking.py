@@ -16,6 +16,7 @@ from xdm_integrations.core.completions.request import (
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.batching import holds_nothing
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive, outcome_of
 
@@ -131,7 +132,7 @@ class Client(Settings):
         Raises:
             ConfigurationError: Something can't be sent; no byte was.
         """
-        if not prompts:
+        if holds_nothing(prompts):
             return Batch()
         plan = self._run(plan_prompts(self._setup, prompts, params, batch_size), on_retry)
         return run_batch(
@@ -276,7 +277,7 @@ class Client(Settings):
         Raises:
             ConfigurationError: Something can't be sent; no byte was.
         """
-        if not conversations:
+        if holds_nothing(conversations):
             return Batch()
         plan = self._run(chats.chats(self._setup, conversations, params), on_retry)
         return run_batch(
@@ -358,7 +359,7 @@ class Client(Settings):
             XDMError: A text has no vector. `.position` is its number, where the server refused just this one;
                 `.usage` has the token counts of the requests that were answered.
         """
-        if not texts and not isinstance(texts, str):
+        if holds_nothing(texts):
             return Embeddings()
         plan = self._run(plan_embeddings(self._setup, texts, params, batch_size), on_retry)
         batch = run_batch(

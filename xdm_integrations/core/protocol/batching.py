@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -56,6 +57,11 @@ class Plan(Generic[Answer]):
 def packs_of(count: int, size: int) -> list[Pack]:
     """Return `count` items in packs of at most `size`, in order."""
     return [Pack(range(i, min(i + size, count))) for i in range(0, count, size)]
+
+
+def holds_nothing(items: object) -> bool:
+    """Return True for an empty list: no request, and no key for it. What is no list isn't: checks say what it is."""
+    return isinstance(items, Sequence) and not items and not isinstance(items, (str, bytes, bytearray))
 
 
 def check_at_least_one(name: str, value: int) -> None:
