@@ -6,9 +6,12 @@ comes in is written once, over `door`; what only one of them has is tested in it
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds import ClientWorld, World
+import pytest
+
+from tests.worlds import KINDS, ClientWorld, World
 from xdm_integrations.langchain import XDMEmbeddings
 from xdm_integrations.llama_index import XDMEmbedding
 
@@ -38,6 +41,11 @@ class ClientDoor(ClientWorld):
         client, params = embedder
         return self.embed(client, text, **params)[0]
 
+    def shown(self, embedder: Any) -> list[str]:
+        """Return every text that an embedder shows of itself."""
+        client, _ = embedder
+        return [repr(client), str(client), repr(client.config), str(client.config)]
+
 
 class LangChainDoor(World):
     """`XDMEmbeddings`."""
@@ -53,6 +61,11 @@ class LangChainDoor(World):
 
     def query(self, embedder: Any, text: Any) -> list[float]:
         return self.call(embedder, "embed_query", text)
+
+    def shown(self, embedder: Any) -> list[str]:
+        """Return every text that an embedder shows of itself."""
+        schema = json.dumps(XDMEmbeddings.model_json_schema(mode="serialization"))
+        return [repr(embedder), str(embedder), repr(embedder.model_dump()), embedder.model_dump_json(), schema]
 
 
 class LlamaIndexDoor(World):
@@ -70,7 +83,17 @@ class LlamaIndexDoor(World):
     def query(self, embedder: Any, text: Any) -> list[float]:
         return self.call(embedder, "get_query_embedding", text)
 
+    def shown(self, embedder: Any) -> list[str]:
+        """Return every text that an embedder shows of itself."""
+        schema = json.dumps(XDMEmbedding.model_json_schema(mode="serialization"))
+        dumps = [embedder.to_dict(), embedder.to_payload(), embedder.model_dump()]
+        return [repr(embedder), str(embedder), embedder.to_json(), schema, *map(repr, dumps)]
+
 
 CLIENT, LANGCHAIN, LLAMA_INDEX = "client", "langchain", "llama_index"
 DOORS: dict[str, Any] = {CLIENT: ClientDoor, LANGCHAIN: LangChainDoor, LLAMA_INDEX: LlamaIndexDoor}
 """By the name of the room."""
+of_frameworks = pytest.mark.parametrize(
+    "door", [(room, kind) for room in (LANGCHAIN, LLAMA_INDEX) for kind in KINDS], indirect=True, ids="-".join
+)
+"""Marks a test of what both frameworks' embedders have, and the client hasn't."""

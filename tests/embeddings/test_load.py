@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.embeddings.doors import DOORS
+from tests.embeddings.doors import DOORS, LANGCHAIN, LLAMA_INDEX
 from tests.gauge import Gauge
 from tests.scripted import CLOSE, RESET, http
 from tests.vectors import answer, embedding, inputs_of, numbered, vectors_of
@@ -22,13 +22,13 @@ def room(request):
 
 
 def embedder_of(room, server, **settings):
-    """Return a door that makes no loop of its own, and its embedder: for tests that run their own loops."""
+    """Return the embedder of an async door, for tests that run loops of their own."""
     door = DOORS[room](is_async=True)
     door.loop.close()
-    return door, door.embedder(base_url=server.url, **settings)
+    return door.embedder(base_url=server.url, **settings)
 
 
-async def ask(door, embedder, texts):
+async def ask(embedder, texts):
     """Await the vectors of texts on the loop that is running."""
     if isinstance(embedder, tuple):
         client, params = embedder
@@ -96,16 +96,16 @@ def test_a_cancelled_call_leaves_no_task_and_sends_nothing_more(room, server):
         return embedding(seen)
 
     server.script = script
-    door, embedder = embedder_of(room, server, batch_size=1, max_concurrency=4)
+    embedder = embedder_of(room, server, batch_size=1, max_concurrency=4)
 
     async def main():
-        task = asyncio.ensure_future(ask(door, embedder, numbered(64)))
+        task = asyncio.ensure_future(ask(embedder, numbered(64)))
         await asyncio.to_thread(arrived.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(ask(door, embedder, numbered(64)), 0.2)
+            await asyncio.wait_for(ask(embedder, numbered(64)), 0.2)
         assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
 
     asyncio.run(main())
@@ -121,20 +121,20 @@ def test_forty_queries_at_once_are_in_flight_together(room, server):
         return embedding(seen)
 
     server.script = script
-    door, embedder = embedder_of(room, server)
+    embedder = embedder_of(room, server)
 
     async def main():
-        return await asyncio.gather(*(ask(door, embedder, [text]) for text in numbered(40)))
+        return await asyncio.gather(*(ask(embedder, [text]) for text in numbered(40)))
 
     assert [vectors[0] for vectors in asyncio.run(main())] == vectors_of(numbered(40))
 
 
 def test_loops_one_after_the_other_and_at_once_share_an_embedder(room, server):
-    door, embedder = embedder_of(room, server, batch_size=2)
+    embedder = embedder_of(room, server, batch_size=2)
     expected = vectors_of(numbered(9))
 
     def run(_):
-        return asyncio.run(ask(door, embedder, numbered(9)))
+        return asyncio.run(ask(embedder, numbered(9)))
 
     assert [run(i) for i in range(3)] == [expected] * 3
     with ThreadPoolExecutor(6) as pool:
@@ -155,10 +155,28 @@ def test_threads_share_an_embedder_and_a_running_loop_is_no_matter(room, server)
     door.close()
 
 
+@pytest.mark.parametrize("room", [LANGCHAIN, LLAMA_INDEX])
+def test_threads_and_loops_share_an_embedder_at_the_same_time(room, server):
+    door = DOORS[room](is_async=False)
+    embedder = door.embedder(base_url=server.url, batch_size=2)
+    expected = vectors_of(numbered(9))
+
+    async def both():
+        awaited = asyncio.ensure_future(ask(embedder, numbered(9)))
+        return door.documents(embedder, numbered(9)), await awaited
+
+    with ThreadPoolExecutor(8) as pool:
+        blocked = [pool.submit(door.documents, embedder, numbered(9)) for _ in range(8)]
+        looped = [pool.submit(lambda: asyncio.run(both())) for _ in range(4)]
+        assert [future.result() for future in blocked] == [expected] * 8
+        assert [future.result() for future in looped] == [(expected, expected)] * 4
+    door.close()
+
+
 def test_large_answers_do_not_stop_the_loop_for_long(room, server):
     """The longest pause between two ticks of another task, while 1,024 vectors of 1,536 numbers arrive."""
     server.script = lambda seen: http(answer({**seen.json, "dimensions": 1_536}))
-    door, embedder = embedder_of(room, server)
+    embedder = embedder_of(room, server)
 
     async def main():
         pauses = []
@@ -170,9 +188,9 @@ def test_large_answers_do_not_stop_the_loop_for_long(room, server):
                 pauses.append(time.perf_counter() - last)
                 last = time.perf_counter()
 
-        await ask(door, embedder, ["warm"])
+        await ask(embedder, ["warm"])
         ticking = asyncio.ensure_future(tick())
-        vectors = await ask(door, embedder, numbered(1_024))
+        vectors = await ask(embedder, numbered(1_024))
         ticking.cancel()
         assert [len(vector) for vector in vectors] == [1_536] * 1_024
         return max(pauses)

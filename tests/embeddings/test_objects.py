@@ -13,6 +13,7 @@ from tests.embeddings.doors import CLIENT, LANGCHAIN, LLAMA_INDEX
 from tests.vectors import vector_of
 
 KEY = "a-key-that-nobody-has"
+SECRET = "a-header-that-nobody-may-see"
 
 
 def test_copies_and_pickles_work_used_or_not_and_so_does_what_was_closed(door, server, made):
@@ -26,6 +27,13 @@ def test_copies_and_pickles_work_used_or_not_and_so_does_what_was_closed(door, s
         door.query(embedder, "q")
     door.close_kept()
     assert door.query(embedder, "q") == vector_of("q")
+
+
+def test_nothing_secret_shows(door, made):
+    embedder = made(api_key=KEY, default_headers={"X-S": SECRET}, extra_body={"s": SECRET})
+    shown = door.shown(embedder)
+    assert all(shown)
+    assert not any(KEY in text or SECRET in text for text in shown)
 
 
 PROGRAMS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.embeddings.doors import of_frameworks
 from tests.vectors import inputs_of, numbered, vectors_of
 from xdm_integrations import ConfigurationError
 
@@ -58,6 +59,20 @@ def test_extra_body_and_headers_go_along_and_extra_body_wins(door, server, made)
     assert seen.headers["x-a"] == "1"
 
 
+@of_frameworks
+def test_instructions_stand_in_front(door, server, made):
+    embedder = made(query_instruction="query: ", text_instruction="passage: ")
+    door.documents(embedder, ["a", "b"])
+    door.query(embedder, "q")
+    assert [body["input"] for body in bodies(server)] == [["passage: a", "passage: b"], "query: q"]
+    for text in (None, 5, b"a"):
+        with pytest.raises((ValueError, TypeError)):
+            door.documents(embedder, ["a", text])
+        with pytest.raises((ValueError, TypeError)):
+            door.query(embedder, text)
+    assert len(server.requests) == 2
+
+
 def test_several_texts_share_a_request(door, server, made):
     assert door.documents(made(), numbered(256)) == vectors_of(numbered(256))
     assert sorted(len(inputs_of(body)) for body in bodies(server)) == [128, 128]
@@ -107,6 +122,9 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_sent(door, s
 def test_what_is_no_text_is_refused_before_anything_is_sent(door, server, made, text):
     with pytest.raises((ValueError, TypeError)):
         door.documents(made(), ["a", text])
+    if not isinstance(text, list):  # which the client takes: one text
+        with pytest.raises((ValueError, TypeError)):
+            door.query(made(), text)
     assert server.requests == []
 
 

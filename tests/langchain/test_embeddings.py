@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 
 import pytest
@@ -16,7 +15,6 @@ from xdm_integrations import ConfigurationError
 from xdm_integrations.langchain import XDMEmbeddings
 
 KEY = "a-key-that-nobody-has"
-SECRET = "a-header-that-nobody-may-see"
 
 
 @pytest.fixture
@@ -50,13 +48,6 @@ def test_many_vectors_are_made_aside_and_are_the_same(world, server, made):
 
 def test_token_ids_go_through(world, server, made):
     assert documents(world, made(), [[1, 2], [3]]) == [vector_of([1, 2]), vector_of([3])]
-
-
-def test_instructions_stand_in_front(world, server, made):
-    embeddings = made(query_instruction="query: ", text_instruction="passage: ")
-    documents(world, embeddings, ["a", "b"])
-    query(world, embeddings, "q")
-    assert [seen.json["input"] for seen in server.requests] == [["passage: a", "passage: b"], "query: q"]
 
 
 def test_settings_go_out_and_calls_and_extra_body_win(world, server, made):
@@ -109,28 +100,6 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
     with pytest.raises(ConfigurationError) as caught:
         XDMEmbeddings(**settings)
     assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("text", [None, 5, b"a"])
-def test_what_is_no_text_is_refused_before_anything_is_sent(world, server, made, text):
-    for settings in ({}, {"query_instruction": "q", "text_instruction": "t"}):
-        with pytest.raises((ValueError, TypeError)):
-            documents(world, made(**settings), ["a", text])
-        with pytest.raises((ValueError, TypeError)):
-            query(world, made(**settings), text)
-    assert server.requests == []
-
-
-def test_nothing_secret_shows():
-    embeddings = XDMEmbeddings(api_key=KEY, default_headers={"X-S": SECRET}, extra_body={"s": SECRET})
-    shown = [
-        repr(embeddings),
-        str(embeddings),
-        repr(embeddings.model_dump()),
-        embeddings.model_dump_json(),
-        json.dumps(XDMEmbeddings.model_json_schema(mode="serialization")),
-    ]
-    assert not any(KEY in text or SECRET in text for text in shown)
 
 
 def test_copies_and_pickles_are_equal_and_are_what_langchain_takes(server):
