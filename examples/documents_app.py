@@ -7,9 +7,8 @@ It needs `pip install ".[langchain,app]"`, and talks to the gateway if `XDM_API_
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 from langchain_core.documents import Document
@@ -18,9 +17,6 @@ from served import served
 
 from xdm_integrations import Client, XDMError
 from xdm_integrations.langchain import XDMEmbeddings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DATA = Path(__file__).with_name("data")
 SAMPLES = ("bees.md", "tides.md", "compass-zh.md")
@@ -53,6 +49,13 @@ def open_client() -> tuple[Client, ExitStack]:
     return Client(max_tokens=300), models
 
 
+def decode(data: bytes) -> str:
+    """Return the text of a file: UTF-8, or GB18030, as Windows writes it in China."""
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8-sig")
+    return data.decode("gb18030", "replace")
+
+
 @st.cache_resource(max_entries=8)
 def read_documents(files: tuple[tuple[str, str], ...]) -> InMemoryVectorStore:
     """Cut texts into passages, and embed them."""
@@ -70,7 +73,7 @@ def main() -> None:
     words = WORDS[st.sidebar.radio("Language / 语言", list(WORDS), key="language")]
     st.title(words["title"])
     uploaded = st.sidebar.file_uploader(words["files"], accept_multiple_files=True, type=["txt", "md"])
-    files = [(file.name, file.getvalue().decode("utf-8", "replace")) for file in uploaded or ()]
+    files = [(file.name, decode(file.getvalue())) for file in uploaded or ()]
     client, _ = open_client()
     with st.spinner(words["reading"]):
         store = read_documents(tuple(files or ((name, (DATA / name).read_text("utf-8")) for name in SAMPLES)))
@@ -82,8 +85,7 @@ def main() -> None:
     text = "\n\n".join(passage.page_content for passage in found)
     messages = [{"role": "system", "content": words["task"]}, {"role": "user", "content": f"{text}\n\n{question}"}]
     with st.chat_message("assistant"), client.stream_chat(messages, temperature=0) as stream:
-        pieces: Iterator[str] = (chunk.text for chunk in stream)
-        st.write_stream(pieces)
+        st.write_stream(chunk.text for chunk in stream)
         usage = stream.completion.usage
         st.caption(" · ".join(dict.fromkeys(passage.metadata["name"] for passage in found)))
         if usage:

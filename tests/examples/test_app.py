@@ -6,10 +6,18 @@ import pytest
 
 from tests.docs.pages import ROOT
 from tests.scripted import http
+from tests.vectors import embedding
+from tests.wire.chat import chat_stream
 
 testing = pytest.importorskip("streamlit.testing.v1")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Streamlit's own
+
+
+def gateway(seen):
+    return embedding(seen) if seen.path.endswith("/embeddings") else chat_stream("On hills.")
+
+
 APP = ROOT / "examples" / "documents_app.py"
 
 
@@ -46,6 +54,17 @@ def test_it_speaks_chinese_too(app, chat_engine):
     assert page.title[0].value == "向你的文档提问"
     page.chat_input(key="question").set_value("指南针的核心是什么？").run()  # noqa: RUF001 - Chinese punctuation
     assert page.chat_message[1].caption[0].value.startswith("compass-zh.md")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_file_that_is_dropped_is_the_source_whatever_wrote_it(app, server, encoding):
+    server.script = gateway
+    page = app(server.url)
+    page.file_uploader[0].upload("茶.txt", "茶树长在山上。".encode(encoding), "text/plain").run()
+    page.chat_input(key="question").set_value("Where does tea grow?").run()
+    assert not page.exception
+    assert page.chat_message[1].caption[0].value == "茶.txt"
+    assert "茶树长在山上。" in server.requests[-1].json["messages"][1]["content"]
 
 
 def test_an_error_is_shown_with_its_advice(app, server):
