@@ -1,12 +1,12 @@
-"""Show the model a picture: a data URL is the safe form, since gateways fetch other URLs themselves."""
+"""Show the model a picture: a file, or bytes as here, since gateways fetch URLs themselves and may fail."""
 
-import base64
 import struct
 import zlib
 
 from served import served
 
 from xdm_integrations import Client
+from xdm_integrations.client import attachments
 
 
 def red_square(side: int) -> bytes:
@@ -17,14 +17,8 @@ def red_square(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-url = f"data:image/png;base64,{base64.b64encode(red_square(8)).decode()}"
-message = {
-    "role": "user",
-    "content": [
-        {"type": "text", "text": "What colour is this?"},
-        {"type": "image_url", "image_url": {"url": url}},
-    ],
-}
+picture = attachments.image(red_square(8), detail="low")  # or a path, or a URL
+message = {"role": "user", "content": ["What colour is this?", picture]}
 ANSWERS = [{"role": "assistant", "content": "Red."}]  # the local models can't see: without a key, a stand-in answers
 
 with served(ANSWERS), Client(model="gpt-4o-mini") as client:

@@ -15,13 +15,18 @@ import pytest
 from tests.docs.pages import ROOT
 from xdm_integrations.core.chat.parameters import PARAMETERS
 
-DOORS = ("xdm_integrations", "xdm_integrations.langchain", "xdm_integrations.llama_index")
+DOORS = (
+    "xdm_integrations",
+    "xdm_integrations.langchain",
+    "xdm_integrations.llama_index",
+    "xdm_integrations.client.attachments",
+)
 NAMES = [(door, name) for door in DOORS for name in importlib.import_module(door).__all__ if name != "__version__"]
 
 
 def members(cls):
     """Return the public methods and properties that this package defines for a class."""
-    for base in cls.__mro__:
+    for base in cls.__mro__ if inspect.isclass(cls) else ():
         if base.__module__.startswith("xdm_integrations"):
             for name, member in vars(base).items():
                 if not name.startswith("_") and (inspect.isroutine(member) or isinstance(member, property)):
@@ -63,7 +68,7 @@ def test_every_public_name_is_in_the_reference(door, name):
 def test_every_class_that_a_signature_names_is_in_the_reference(door, name):
     """`Unpack[TurnParams]` tells a reader nothing unless the page says what that holds."""
     public = getattr(importlib.import_module(door), name)
-    fields = [public] if issubclass(public, tuple) else []
+    fields = [public] if not inspect.isclass(public) or issubclass(public, tuple) else []
     for signature in [*fields, *(getattr(member, "__func__", member) for _, _, member in members(public))]:
         annotations = getattr(signature, "__annotations__", {}).values()
         for named in re.findall(r"\b[A-Z]\w+", " ".join(map(str, annotations))):
