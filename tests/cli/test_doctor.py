@@ -176,6 +176,13 @@ def test_a_refused_key_is_told_by_each_check_that_meets_it(run, server):
     assert "XDM_API_KEY" in found["completion"][1]
 
 
+def test_what_is_wrong_with_every_call_is_written_once(run, server):
+    server.script = [http({"error": {"message": "Invalid API Key", "type": "x", "code": 401}}, 401)]
+    out = run("doctor").stdout
+    assert out.count("Invalid API Key") == 1
+    assert out.count("the same as for models") >= 2
+
+
 def test_a_model_that_is_not_offered_gets_its_neighbours(run, server):
     no_channel = http({"error": {"message": "无可用渠道", "type": "one_api_error"}}, 503)
     server.script = gateway(completions=no_channel)

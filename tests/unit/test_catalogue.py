@@ -596,3 +596,10 @@ def test_time_is_linear(piece):
     for reply in (body, b'{"error":{"message":"' + body.replace(b'"', b"") + b'"}}'):
         error_for(400, {}, reply)
     assert time.thread_time() - start < 2
+
+
+def test_a_code_that_is_the_status_is_not_written_twice():
+    body = {"error": {"message": "Invalid API Key", "type": "authentication_error", "code": 401}}
+    error = error_for(401, {}, json.dumps(body).encode(), "chat")
+    assert error.message.endswith("(HTTP 401, authentication_error)")
+    assert error.code == "401"

@@ -71,6 +71,7 @@ def doctor(options: Options) -> None:
     code 0 if everything that matters works.
     """
     findings: list[Finding] = []
+    crosses: dict[str, str] = {}
     out = screen()
     examination = _examine(options)
     while True:
@@ -80,7 +81,10 @@ def doctor(options: Options) -> None:
             break
         findings.append(finding)
         if not options.as_json:
-            _show(out, finding)
+            same = crosses.get(finding.said)
+            _show(out, finding._replace(said=f"the same as for {same}") if same else finding)
+        if finding.ok is False:
+            crosses.setdefault(finding.said, finding.check)
     well = all(finding.ok is not False for finding in findings)
     if options.as_json:
         options.write({"ok": well, "checks": [finding._asdict() for finding in findings]})

@@ -176,7 +176,8 @@ def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
     request_id = request_id_of(headers) or reply.request_id
     hint = row.hint.format(param=f"`{param}`" if param else "a parameter", **WORDS[endpoint]._asdict())
     inner = f"the provider's status {status}" if http_status not in (status, 200) else None
-    label = reply.code or reply.type or {HTML: "a web page", EMPTY: "an empty body"}.get(reply.format)
+    code = None if reply.code == str(http_status) else reply.code  # llama.cpp's says the status once more
+    label = code or reply.type or {HTML: "a web page", EMPTY: "an empty body"}.get(reply.format)
     message = _message(hint, reply.message, "The gateway said", http_status, inner, label, request_id=request_id)
     error = row.error(
         message,
