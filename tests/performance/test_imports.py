@@ -12,6 +12,8 @@ BASES = {
     ("langchain", "ChatXDM"): "langchain_core.language_models.llms, langchain_core.language_models.chat_models",
     ("langchain", "XDMEmbeddings"): "langchain_core.language_models.llms, langchain_core.embeddings",
     ("llama_index", "XDM"): "llama_index.core.llms",
+    ("llama_index", "XDMChat"): "llama_index.core.llms, llama_index.core.llms.function_calling",
+    ("llama_index", "XDMEmbedding"): "llama_index.core.llms, llama_index.core.embeddings",
 }
 
 

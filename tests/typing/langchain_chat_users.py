@@ -84,7 +84,23 @@ async def awaited(chat: ChatXDM) -> None:
         assert_type(chunk, AIMessageChunk)
 
 
+async def awaited_mistakes(chat: ChatXDM) -> None:
+    await chat.ainvoke(5)  # type: ignore[arg-type] # no messages
+    chat.astream(5)  # type: ignore[arg-type] # no messages
+    chat.get_num_tokens_from_messages("a")  # type: ignore[arg-type] # no messages
+
+
 def mistakes(chat: ChatXDM) -> None:
+    ChatXDM(model=None)  # type: ignore[arg-type] # there is always one
+    ChatXDM(max_tokens="5")  # type: ignore[arg-type] # a string
+    ChatXDM(stop=5)  # type: ignore[arg-type] # no text
+    ChatXDM(tools=["add"])  # type: ignore[list-item] # not the API's form; `bind_tools` takes functions
+    ChatXDM(rate_limiter=5)  # type: ignore[arg-type] # no limiter
+    chat.invoke(5)  # type: ignore[arg-type] # no messages
+    chat.bind_tools(subtract)  # type: ignore[arg-type] # not in a list
+    chat.bind_tools([add], tool_choice=5)  # type: ignore[arg-type] # no choice
+    chat.with_structured_output(City, method=5)  # type: ignore[arg-type] # no method
+    chat.with_structured_output(City, include_raw="yes")  # type: ignore[arg-type] # not a truth value
     ChatXDM(temprature=0)  # type: ignore[call-arg] # misspelt
     ChatXDM(temperature="hot")  # type: ignore[arg-type] # a word
     ChatXDM(max_concurrency="five")  # type: ignore[arg-type] # a word

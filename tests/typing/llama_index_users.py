@@ -145,7 +145,23 @@ async def awaited_chat(llm: XDMChat, prompt: PromptTemplate) -> None:
         assert_type(answer, ChatResponse)
 
 
+async def awaited_chat_mistakes(llm: XDMChat, prompt: PromptTemplate) -> None:
+    await llm.achat([], temprature=0)  # type: ignore[call-arg] # misspelt
+    await llm.astream_chat([], max_tokens="5")  # type: ignore[arg-type] # a string
+    await llm.acomplete("a", suffix="b")  # type: ignore[call-arg] # for text completions
+    await llm.astream_complete(5)  # type: ignore[arg-type] # no prompt
+    await llm.astructured_predict(Dog)  # type: ignore[call-arg] # no prompt
+    await llm.astructured_predict(5, prompt)  # type: ignore[arg-type] # no class
+
+
 def chat_mistakes(llm: XDMChat) -> None:
+    XDMChat(temprature=0)  # type: ignore[call-arg] # misspelt
+    XDMChat(model=None)  # type: ignore[arg-type] # there is always one
+    llm.chat("a")  # type: ignore[arg-type] # not messages
+    llm.chat([{"role": "user"}])  # type: ignore[list-item] # not LlamaIndex's messages
+    llm.chat([], tool_choice=5)  # type: ignore[arg-type] # no choice
+    llm.chat_with_tools("add")  # type: ignore[arg-type] # not tools
+    llm.get_tool_calls_from_response("a")  # type: ignore[arg-type] # no response
     llm.chat([], temprature=0)  # type: ignore[call-arg] # misspelt
     llm.chat([], max_tokens="5")  # type: ignore[arg-type] # a string
     llm.stream_chat([], stream=True)  # type: ignore[call-arg] # the method called decides

@@ -76,6 +76,7 @@ def test_pyright_accepts_what_users_write_and_finds_each_mistake(folder: Path) -
 def test_every_room_that_users_enter_is_checked() -> None:
     assert [path.name for path in FILES] == [
         "client_users.py",
+        "embeddings_users.py",
         "langchain_chat_users.py",
         "langchain_users.py",
         "llama_index_users.py",
