@@ -8,10 +8,12 @@ nor is anything inside it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 _DECODER = json.JSONDecoder(strict=False)  # models write line breaks into strings
+_BEGINNING = re.compile(r"""\{[ \t\n\r]*["}]""")  # of an object
 _WRAPPERS = ("arguments", "parameters")
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -54,15 +56,19 @@ def objects_for(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the complete JSON objects of a text, in order, without those inside others; in linear time.
+    """Yield the complete JSON objects of a text in order, without those inside others; in linear time up to a megabyte.
 
     A thought in front of the answer (`<think>...</think>`) is left out.
     """
     start = text.lstrip()
     if start.startswith("<think>"):
         text = start.partition("</think>")[2]
-    at = text.find("{")
-    while at >= 0:
+    far = max(4096, len(text) // 256)
+    at = 0
+    while begun := _BEGINNING.search(text, at):
+        at = begun.start()
+        if at > far:  # a JSONDecodeError counts the lines of all that is in front of it
+            text, at = text[at:], 0
         try:
             value, end = _DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
@@ -73,7 +79,7 @@ def objects_in(text: str) -> Iterator[dict[str, Any]]:
             return
         else:
             yield value
-        at = text.find("{", end)
+        at = end
 
 
 def fits(value: object, schema: object, root: Mapping[str, Any] | None = None, depth: int = _DEEPEST) -> bool:
