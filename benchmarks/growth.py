@@ -35,7 +35,7 @@ GROWTH = {
     "growth, tokens": Growth("token of a stream", "us CPU", (100, 1000, 10_000, LONGEST)),
     "growth, prompts": Growth("prompt of a batch", "us CPU", (100, 1000, 10_000)),
     "growth, calls": Growth("call of a tool in an answer", "us CPU", (1, 10, 100, 1000)),
-    "growth, streamed calls": Growth("call of a tool in a streamed answer", "us CPU", (1, 10, 100, 1000)),
+    "growth, streamed calls": Growth("call of a tool in a streamed answer", "us CPU", (1, 10, 100)),
     "growth, turns": Growth("turn of the history", "us CPU", (1, 10, 100, 1000)),
     "growth, texts": Growth("text embedded", "us CPU", (10, 100, 1000, 10_000, LONGEST)),
     "growth, streams": Growth("stream at once", "us CPU", (1, 10, 100, 1000)),

@@ -30,6 +30,8 @@ from benchmarks.rows import (
 EACH = 50
 """Tokens of each of many streams at once."""
 PACED = 500
+LONG_CALL = 1500
+"""Pieces of a tool call; peers need half a millisecond for each."""
 
 
 class Names(NamedTuple):
@@ -65,13 +67,15 @@ def _tokens(group: str, subject: str, make: Callable[..., Asked], names: Names) 
 
         @row(f"{group}: {names.stream}{what}", subject)
         def _(url: str, tools: bool = tools) -> float:
-            one = make(url, tokens=TOKENS, tools=tools)
-            return cpu_per(TOKENS, lambda: sum(1 for _ in one.stream()))
+            count = LONG_CALL if tools else TOKENS
+            one = make(url, tokens=count, tools=tools)
+            return cpu_per(count, lambda: sum(1 for _ in one.stream()))
 
         @row(f"{group}: {names.astream}{what}", subject)
         def _(url: str, tools: bool = tools) -> float:
-            one = make(url, tokens=TOKENS, tools=tools)
-            return finished(one.aclose, cpu_per_awaited(TOKENS, lambda: consumed(one.astream())))
+            count = LONG_CALL if tools else TOKENS
+            one = make(url, tokens=count, tools=tools)
+            return finished(one.aclose, cpu_per_awaited(count, lambda: consumed(one.astream())))
 
     @row(f"{group}: 100 {names.astream}s at once", subject)
     def _(url: str) -> float:

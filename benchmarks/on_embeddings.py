@@ -141,6 +141,9 @@ def _rows(group: str, subject: str, make: Callable[[str, str], Embedder]) -> Non
             model = make(url, "m")
             return finished(model.aclose, cpu_per_awaited(VECTORS, lambda: model.aembed(texts[:VECTORS])))
 
+    if subject == "plain" and group != "client embeddings":
+        return  # slow, and the same for all
+
     @row(f"{group}: {TEXTS:,} texts, 50 ms a request", subject)
     def _(url: str) -> float:
         model = make(url, "delay-50")

@@ -1,12 +1,13 @@
 """Run the side-by-side comparison, and save it as a table and a plot.
 
-    python -m benchmarks.run [--rounds 5] [--rows invoke] [--save]
+    python -m benchmarks.run [--rounds 5] [--minutes 15] [--rows invoke] [--save]
 
 Every subject of a row runs in a process of its own, in turn, round after round, against one
 loopback server in another process; the rows of chat and of embeddings that belong together share one,
-since imports take longer than they do. What is shown is the median over the rounds, with the
-spread (half the range between the quartiles) of ours, and ours as a ratio to the floor and to
-the peer. The floor is plain requests or aiohttp + the framework over a model that answers from
+since imports take longer than they do. No round begins that would end after `--minutes`, and the peers,
+which are slow and far from any bound, are measured in the first two only. What is shown is the median
+over the rounds, with the spread (half the range between the quartiles) of ours, and ours as a ratio to the
+floor and to the peer. The floor is plain requests or aiohttp + the framework over a model that answers from
 memory; of a row of waits, the same waits with nothing to do in between. `--save` writes `results.json`,
 `results.md`, `results.png` and `results.svg`, and the table of both READMEs.
 
@@ -48,6 +49,7 @@ PACKAGES = (
     "llama-index-embeddings-openai",
     "openai",
 )
+PEER_ROUNDS = 2
 
 
 def measure(rows: list[str], subject: str, url: str) -> list[Any] | None:
@@ -78,20 +80,25 @@ def measure(rows: list[str], subject: str, url: str) -> list[Any] | None:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run(rows: list[str], rounds: int) -> dict[str, dict[str, list[Any]]]:
-    """Return the figures of all rounds, by row and subject; growth is measured in the first round only."""
+def run(rows: list[str], rounds: int, minutes: float) -> tuple[dict[str, dict[str, list[Any]]], int]:
+    """Return the figures by row and subject, and of how many rounds; growth is measured in the first round only."""
     figures: dict[str, dict[str, list[Any]]] = {name: {} for name in rows}
-    start = time.monotonic()
+    began, done = time.monotonic(), 0
     with running_server() as server:
-        for number in range(rounds):
-            for group in in_one_process([name for name in rows if not (number and name in GROWTH)]):
+        while done < rounds:
+            start = time.monotonic()
+            for group in in_one_process([name for name in rows if not (done and name in GROWTH)]):
                 for subject in dict.fromkeys(s for name, s in ROWS if name in group):
+                    if subject == "peer" and done >= PEER_ROUNDS:
+                        continue
                     names = [name for name in group if (name, subject) in ROWS]
                     for name, figure in zip(names, measure(names, subject, server.url) or (), strict=False):
                         figures[name].setdefault(subject, []).append(figure)
-            took = time.monotonic() - start
-            print(f"round {number + 1} of {rounds} done, after {took:.0f} s", file=sys.stderr, flush=True)
-    return figures
+            done, now = done + 1, time.monotonic()
+            print(f"round {done} of {rounds} done, after {now - began:.0f} s", file=sys.stderr, flush=True)
+            if now - began + now - start > minutes * 60:
+                break
+    return figures, done
 
 
 def environment() -> str:
@@ -109,11 +116,12 @@ def main() -> None:
     """Run, print and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--rows", default="", help="only rows whose name holds this text")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     rows = [name for name in dict.fromkeys(name for name, _ in ROWS) if arguments.rows in name]
-    figures = run(rows, arguments.rounds)
+    figures, rounds = run(rows, arguments.rounds, arguments.minutes)
     table = summary(figures)
     print(markdown(table))
     growth = {
@@ -136,12 +144,12 @@ def main() -> None:
     )
     (HERE / "results.md").write_text(
         f"{markdown(table)}\n\n"
-        f"Medians of {arguments.rounds} rounds, with half the range between the quartiles of ours. "
-        f"{environment()}\n\n"
+        f"Medians of {rounds} rounds ({min(rounds, PEER_ROUNDS)} for the peers), with half the range between the "
+        f"quartiles of ours. {environment()}\n\n"
         f"What an item costs, by how many there are:\n\n"
         f"{growth_markdown(growth)}\n\n"
-        f"One round. Each item of a LlamaIndex stream holds the whole text so far, copied for it; in its own stream\n"
-        f"from memory too.\n"
+        f"One round. Where there is one item, it carries the cost of its request. Each item of a LlamaIndex stream\n"
+        f"holds all of the answer so far, text and calls, copied for it; in its own stream from memory too.\n"
     )
     draw(table, growth, HERE)
     readme.write()
