@@ -65,12 +65,35 @@ def test_instructions_stand_in_front(door, server, made):
     door.documents(embedder, ["a", "b"])
     door.query(embedder, "q")
     assert [body["input"] for body in bodies(server)] == [["passage: a", "passage: b"], "query: q"]
-    for text in (None, 5, b"a"):
-        with pytest.raises((ValueError, TypeError)):
+    for text in (None, 5, b"a", [1, 2]):
+        with pytest.raises(ConfigurationError, match="item 1 is"):
             door.documents(embedder, ["a", text])
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises(ConfigurationError, match="item 0 is"):
             door.query(embedder, text)
     assert len(server.requests) == 2
+
+
+@of_frameworks
+def test_a_text_in_the_place_of_a_list_is_not_taken_for_its_characters(door, server, made):
+    with pytest.raises(ConfigurationError, match="expected a list of texts"):
+        door.documents(made(), "a text")
+    assert server.requests == []
+
+
+@of_frameworks
+def test_two_numbers_are_two_items_and_not_the_tokens_of_one_text(door, server, made):
+    with pytest.raises(ConfigurationError, match="item 0 is a int"):
+        door.documents(made(), [5, 6])
+    assert server.requests == []
+
+
+@of_frameworks
+def test_texts_may_come_from_an_iterator(door, server, made):
+    assert door.documents(made(), (text for text in "ab")) == vectors_of("ab")
+
+
+def test_token_ids_go_through_for_servers_that_take_them(door, server, made):
+    assert door.documents(made(), [[1, 2], [3]]) == vectors_of([[1, 2], [3]])
 
 
 def test_several_texts_share_a_request(door, server, made):
@@ -120,10 +143,10 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_sent(door, s
 
 @pytest.mark.parametrize("text", [None, 5, b"a", ["a"]])
 def test_what_is_no_text_is_refused_before_anything_is_sent(door, server, made, text):
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ConfigurationError):
         door.documents(made(), ["a", text])
     if not isinstance(text, list):  # which the client takes: one text
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises(ConfigurationError):
             door.query(made(), text)
     assert server.requests == []
 

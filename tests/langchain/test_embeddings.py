@@ -46,10 +46,6 @@ def test_many_vectors_are_made_aside_and_are_the_same(world, server, made):
     assert documents(world, made(), numbered(64)) == [vector_of(text, 1_536) for text in numbered(64)]
 
 
-def test_token_ids_go_through(world, server, made):
-    assert documents(world, made(), [[1, 2], [3]]) == [vector_of([1, 2]), vector_of([3])]
-
-
 def test_settings_go_out_and_calls_and_extra_body_win(world, server, made):
     embeddings = made(
         dimensions=8,

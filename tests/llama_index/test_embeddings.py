@@ -115,14 +115,6 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [None, 5, b"a"])
-def test_what_is_no_text_is_refused_before_anything_is_sent(world, server, made, text):
-    for name, given in (("text_embedding_batch", ["a", text]), ("query_embedding", text), ("text_embedding", text)):
-        with pytest.raises((ValueError, TypeError)):
-            ask(world, made(), name, given)
-    assert server.requests == []
-
-
 @pytest.mark.parametrize(
     ("settings", "most"),
     [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
-from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters
+from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters, listed
 
 from .settings import GatewaySettings
 
@@ -76,25 +76,22 @@ class XDMEmbeddings(GatewaySettings, Embeddings):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
         """
-        return self._embed(self._documents(texts), kwargs).vectors
+        return self._embed(listed(texts, self.text_instruction), kwargs).vectors
 
     async def aembed_documents(self, texts: Iterable[str], **kwargs: Unpack[EmbeddingParams]) -> list[list[float]]:
         """See `embed_documents`."""
-        made = await self._aembed(self._documents(texts), kwargs)
+        made = await self._aembed(listed(texts, self.text_instruction), kwargs)
         if len(made) * made.dimensions > _MANY:
             return await asyncio.to_thread(lambda: made.vectors)
         return made.vectors
 
     def embed_query(self, text: str, **kwargs: Unpack[EmbeddingParams]) -> list[float]:
         """Return the vector of a query; see `embed_documents`."""
-        return self._embed([self.query_instruction + text], kwargs)[0]
+        return self._embed(listed([text], self.query_instruction), kwargs)[0]
 
     async def aembed_query(self, text: str, **kwargs: Unpack[EmbeddingParams]) -> list[float]:
         """See `embed_query`."""
-        return (await self._aembed([self.query_instruction + text], kwargs))[0]
-
-    def _documents(self, texts: Iterable[str]) -> list[str]:
-        return [self.text_instruction + text for text in texts] if self.text_instruction else list(texts)
+        return (await self._aembed(listed([text], self.query_instruction), kwargs))[0]
 
     def _embed(self, texts: list[str], kwargs: EmbeddingParams) -> Vectors:
         return self._sync_client().embed(

@@ -11,6 +11,7 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
 
+from xdm_integrations.core.embeddings.parameters import listed
 from xdm_integrations.core.embeddings.refusals import name_input
 from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
@@ -32,10 +33,10 @@ class EmbeddingCall:
     """
 
     def __init__(self, model: BaseEmbedding, texts: list[str], *, show_progress: bool) -> None:
-        self.packs = packs_of(len(texts), model.embed_batch_size)
-        self._texts = list(texts)
+        self._texts: list[Any] = listed(texts)
+        self.packs = packs_of(len(self._texts), model.embed_batch_size)
         self._manager = model.callback_manager
-        self._progress: Iterator[Any] = iter(get_tqdm_iterable(texts, show_progress, "Generating embeddings"))
+        self._progress: Iterator[Any] = iter(get_tqdm_iterable(self._texts, show_progress, "Generating embeddings"))
         self._open_events: deque[str] = deque()
         about = model.to_payload()
         for _ in self.packs:

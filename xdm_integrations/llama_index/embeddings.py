@@ -9,7 +9,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, ValidationInfo, field_validator
 
 from xdm_integrations.client.batches import run_batch, run_batch_async
-from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters
+from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters, listed
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import PackResult
 from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
@@ -96,10 +96,10 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     # What LlamaIndex calls, sync and async
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([self.query_instruction + query])[0]
+        return self._embed(listed([query], self.query_instruction))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([self.query_instruction + query]))[0]
+        return (await self._aembed(listed([query], self.query_instruction)))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._get_text_embeddings([text])[0]
@@ -108,10 +108,10 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed([self.text_instruction + text for text in texts])
+        return self._embed(listed(texts, self.text_instruction))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed([self.text_instruction + text for text in texts])
+        return await self._aembed(listed(texts, self.text_instruction))
 
     def get_text_embedding_batch(
         self,

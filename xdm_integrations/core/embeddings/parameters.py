@@ -6,7 +6,7 @@ sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
@@ -97,6 +97,25 @@ def split_texts(texts: object) -> list[OneText]:
         return inputs
     kind = str if isinstance(inputs[0], str) else list
     return [_check_text(one, position, kind) for position, one in enumerate(inputs)]
+
+
+def listed(texts: Iterable[str], instruction: str = "") -> list[str]:
+    """Return texts as a list, each with an instruction in front, if there is one.
+
+    For callers that want a vector for each item: `[5, 6]` are two items, not the token ids of one text.
+
+    Raises:
+        ConfigurationError: It is a single text, whose characters would be taken for texts; or an item is no text, nor,
+            where there is no instruction, token ids.
+    """
+    if isinstance(texts, (str, bytes, bytearray)):
+        raise ConfigurationError("input: expected a list of texts, got a single one, whose characters are no texts.")
+    items: list[Any] = list(texts)  # callers who are not typed give anything
+    for position, item in enumerate(items):
+        if not isinstance(item, str) and (instruction or not isinstance(item, Sequence)):
+            expected = "text, which the instruction goes in front of" if instruction else "text or token ids"
+            raise ConfigurationError(f"input: item {position} is a {type(item).__name__}; expected {expected}.")
+    return [instruction + item for item in items] if instruction else items
 
 
 def _check_text(text: object, position: int, kind: type) -> OneText:
