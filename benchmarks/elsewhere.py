@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PAGE = HERE / "elsewhere.md"
 
-PRELOADED = ["benchmarks.situations", "openai.resources.chat", "openai.resources.embeddings", "httpcore"]
-"""What is imported once for all processes. The openai package and httpx import much of theirs late."""
+PRELOADED = ["benchmarks.situations", "openai.resources.chat", "openai.resources.embeddings", "httpcore", "aiohttp"]
+"""What is imported once for all processes. These are imported late by who needs them."""
 AT_ONCE = 3
 """Processes at a time. They wait far more than they compute."""
 PATIENCE = 20.0

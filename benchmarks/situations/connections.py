@@ -9,10 +9,11 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.scripted import HANG, ScriptedServer, Seen, slowly, stream
+from xdm_integrations import Timeout
 
 from . import CONTENDERS, LLAMA_INDEX, situation
 from .cuts import STREAMS
@@ -149,9 +150,9 @@ def _(contender: Any) -> str:
     return f"{connect} to connect, {read} to read"
 
 
-def waits(contender: Any, *steps: Any) -> str:
+def waits(contender: Any, *steps: Any, timeout: Any = 1) -> str:
     with ScriptedServer(lambda seen: contender.healthy(seen) if len(server.requests) == 1 else list(steps)) as server:
-        llm = contender.make(server.url, timeout=1, max_retries=0)
+        llm = contender.make(server.url, timeout=timeout, max_retries=0)
         list(contender.stream(llm))  # imports what is late
         start = time.monotonic()
         error = caught(lambda: [contender.text_of(piece) for piece in contender.stream(llm)])
@@ -173,13 +174,49 @@ def _(contender: Any) -> str:
     return waits(contender, *stream(contender.word("one"), HANG))
 
 
+def commenting(contender: Any) -> list[Any]:
+    """Return a stream that sends only comments after a word."""
+    comments = [step for _ in range(40) for step in (": still here\n\n", lambda: time.sleep(0.3))]
+    return stream(contender.word("one"), *comments)
+
+
 @situation("Limits", "`timeout=1`; a stream sends only comments after a word, one every 0.3 s", *STREAMS, limit=FOREVER)
 def _(contender: Any) -> str:
-    comments = [step for _ in range(40) for step in (": still here\n\n", lambda: time.sleep(0.3))]
-    return waits(contender, *stream(contender.word("one"), *comments))
+    return waits(contender, *commenting(contender))
+
+
+@situation("Limits", "the same with `Timeout(read=1, event=1)`, where that is known", *STREAMS, limit=FOREVER)
+def _(contender: Any) -> str:
+    return waits(contender, *commenting(contender), timeout=Timeout(read=1, event=1) if contender.ours else 1)
 
 
 # Async that is async
+
+
+async def standstill(
+    work: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic
+) -> tuple[float, float]:
+    """Return how many seconds `work` took by this clock, and for how many of them at most its event loop stood still.
+
+    By `time.thread_time` the loop's own computing is counted, and no wait for a busy machine.
+    """
+    gaps = [0.0]
+
+    async def tick() -> None:
+        last = clock()
+        while True:
+            await asyncio.sleep(0.01)
+            gaps.append(clock() - last)
+            last = clock()
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    start = clock()
+    await work()
+    seconds = clock() - start
+    await asyncio.sleep(0.02)  # for the tick that was due
+    ticking.cancel()
+    return seconds, max(gaps)
 
 
 @situation(
@@ -194,23 +231,8 @@ def _(contender: Any) -> str:
 
     async def together(llm: Any) -> str:
         await contender.acomplete(llm)  # connects, and imports what is late
-        gaps = [0.0]
-
-        async def tick() -> None:
-            last = time.monotonic()
-            while True:
-                await asyncio.sleep(0.01)
-                gaps.append(time.monotonic() - last)
-                last = time.monotonic()
-
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0)
-        start = time.monotonic()
-        await asyncio.gather(*(contender.acomplete(llm) for _ in range(4)))
-        seconds = time.monotonic() - start
-        await asyncio.sleep(0.02)  # for the tick that was due
-        ticking.cancel()
-        return f"{seconds:.1f} s; the loop stood still for up to {max(gaps):.1f} s"
+        seconds, gap = await standstill(lambda: asyncio.gather(*(contender.acomplete(llm) for _ in range(4))))
+        return f"{seconds:.1f} s; the loop stood still for up to {gap:.1f} s"
 
     with ScriptedServer(script) as server:
         return asyncio.run(together(contender.make(server.url)))

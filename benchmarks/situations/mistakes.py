@@ -43,6 +43,17 @@ def _errors() -> None:
 _errors()
 
 
+@situation("Many requests", "`max_retries=2`; each answer is a 500: requests for one text", "Embeddings")
+@situation("Errors", "`max_retries=2`; each answer is a 500", "Chat")
+def _(contender: Any) -> str:
+    with ScriptedServer([http({"error": {"message": "upstream error", "type": "server_error"}}, 500)]) as server:
+        try:
+            contender.complete(contender.make(server.url, max_retries=2))
+        except Exception as error:  # noqa: BLE001 - whatever comes is the observation
+            return f"{error_name(error)} after {times(len(server.requests), 'request')}"
+        return "an answer"
+
+
 # Misspelt names
 
 

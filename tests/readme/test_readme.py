@@ -72,12 +72,33 @@ def test_each_thing_that_others_lack_is_proved_by_a_test(page):
             assert re.search(r"^def test_", (ROOT / proof).read_text("utf-8"), re.MULTILINE), proof
 
 
+def seen_elsewhere():
+    """Return what was seen with chat, embeddings and text completions: the cells of all situations, by their row."""
+    found = []
+    for table in tables(ROOT / "benchmarks" / "elsewhere.md"):
+        seen, name = {}, ""
+        for row, *cells in table:
+            name = row.strip() or name
+            seen.setdefault(name, []).extend(cells)
+        found.append(seen)
+    return found
+
+
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
 def test_each_thing_that_others_lack_was_looked_for_elsewhere(page):
-    _, rows = tables_of_proofs(page)
-    (seen,) = tables(ROOT / "benchmarks" / "elsewhere.md")
-    assert len(rows) == len([row for row in seen if row[0].strip()])
-    assert all(elsewhere.strip() and here.strip() for _, _, elsewhere, here in seen)
+    own_rows, rows = tables_of_proofs(page)
+    chat, embeddings, completions = seen_elsewhere()
+    own = [name for name in {**chat, **embeddings} if name not in completions]
+    assert len(own_rows) == len(own)
+    assert len(rows) == len(completions)
+    assert all(cell.strip() for table in (chat, embeddings, completions) for cells in table.values() for cell in cells)
+    for name, (_, elsewhere, _) in zip(own, own_rows, strict=True):
+        seen = " ".join(chat.get(name, []) + embeddings.get(name, []))
+        said = LINK.sub("", elsewhere)
+        for quoted in re.findall(r"`([^`]+)`", said):
+            assert quoted in seen, (name, quoted)
+        for number in re.findall(r"\d+", said):
+            assert re.search(rf"\b{number}\b", seen), (name, number)
 
 
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 from benchmarks.contenders.embeddings import Embedding
 from benchmarks.situations import situation
+from benchmarks.situations.connections import standstill
 from benchmarks.situations.words import error_name, short, times
 from tests.scripted import ScriptedServer, Seen, http
-from tests.vectors import embedding, inputs_of
+from tests.vectors import base64_of, embedding, inputs_of, vector_of
 
 SENT, LIMITS, MANY = "What is sent", "Limits of servers", "Many requests"
 
@@ -189,11 +191,29 @@ def _(contender: Embedding) -> str:
     return flights(contender, awaited=True)
 
 
-@situation(MANY, "`max_retries=2`; each answer is a 500: requests for one text", "Embeddings")
+def long_vectors(seen: Seen) -> list[Any]:
+    """Answer with vectors of 1,536 numbers, made beforehand: the server shares the process with what is observed."""
+    form = "base64" if seen.json.get("encoding_format") == "base64" else "float"
+    items = (
+        f'{{"object": "embedding", "index": {i}, "embedding": {LONG[form]}}}' for i in range(len(inputs_of(seen.json)))
+    )
+    usage = '"model": "served", "usage": {"prompt_tokens": 3, "total_tokens": 3}}'
+    return http(
+        f'{{"object": "list", "data": [{", ".join(items)}], {usage}', headers={"Content-Type": "application/json"}
+    )
+
+
+LONG = {"float": json.dumps(vector_of("a", 1536)), "base64": json.dumps(base64_of(vector_of("a", 1536)))}
+"""A vector as JSON, in both forms."""
+
+
+@situation(MANY, "1,000 vectors of 1,536 numbers, async", "Embeddings")
 def _(contender: Embedding) -> str:
-    with ScriptedServer([http({"error": {"message": "upstream error", "type": "server_error"}}, 500)]) as server:
-        try:
-            contender.embed(contender.make(server.url, max_retries=2), ["a"])
-        except Exception as error:  # noqa: BLE001 - whatever comes is the observation
-            return f"{error_name(error)} after {times(len(server.requests), 'request')}"
-        return "a vector"
+    async def run(llm: Any) -> str:
+        await contender.acomplete(llm)  # connects, and imports what is late
+        texts = [f"text {i}" for i in range(1000)]
+        _, gap = await standstill(lambda: contender.aembed(llm, texts), time.thread_time)
+        return f"computed for up to {gap:.2f} s at a time on the loop"
+
+    with ScriptedServer(long_vectors) as server:
+        return asyncio.run(run(contender.make(server.url)))
