@@ -191,6 +191,10 @@ def _(contender: Embedding) -> str:
     return flights(contender, awaited=True)
 
 
+LONG = {"float": json.dumps(vector_of("a", 1536)), "base64": json.dumps(base64_of(vector_of("a", 1536)))}
+"""A vector as JSON, in both forms."""
+
+
 def long_vectors(seen: Seen) -> list[Any]:
     """Answer with vectors of 1,536 numbers, made beforehand: the server shares the process with what is observed."""
     form = "base64" if seen.json.get("encoding_format") == "base64" else "float"
@@ -201,10 +205,6 @@ def long_vectors(seen: Seen) -> list[Any]:
     return http(
         f'{{"object": "list", "data": [{", ".join(items)}], {usage}', headers={"Content-Type": "application/json"}
     )
-
-
-LONG = {"float": json.dumps(vector_of("a", 1536)), "base64": json.dumps(base64_of(vector_of("a", 1536)))}
-"""A vector as JSON, in both forms."""
 
 
 @situation(MANY, "1,000 vectors of 1,536 numbers, async", "Embeddings")
