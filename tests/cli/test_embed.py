@@ -72,6 +72,16 @@ def test_without_a_model_the_one_for_vectors_is_asked(run, server, files):
     assert server.requests[0].json["model"] == "text-embedding-3-small"
 
 
+def test_standard_output_is_refused_and_no_file_of_that_name_is_made(run, server, files, monkeypatch):
+    texts, _ = files("a")
+    monkeypatch.chdir(texts.parent)
+    result = run("embed", texts, "-o", "-")
+    assert result.exit_code == 2
+    assert "vectors need a file" in result.stderr
+    assert [path.name for path in texts.parent.iterdir()] == [texts.name]
+    assert not server.requests
+
+
 def test_a_second_run_asks_nothing_and_a_changed_text_is_asked_alone(run, server, files):
     texts, vectors = files("a", "b")
     run("embed", texts, "-o", vectors)

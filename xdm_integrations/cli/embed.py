@@ -70,6 +70,8 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     `vectors.npy.jsonl`, and written as one array of float32, a row per text, when all are there. Without
     `--model`, the model is text-embedding-3-small.
     """
+    if str(output) == "-":
+        raise click.UsageError("--output: vectors need a file, which the next run goes on with.")
     as_array = output.suffix == ".npy"
     if as_array:
         check_numpy()
