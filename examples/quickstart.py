@@ -185,7 +185,7 @@ def run(stack: ExitStack, meter: Meter) -> str:
 
 
 def main() -> None:
-    """Run every part and print what it used; what goes wrong is said in one sentence."""
+    """Run every part and print what it used; an error ends it in one sentence."""
     meter = Meter()
     try:
         with ExitStack() as stack:

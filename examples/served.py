@@ -46,8 +46,8 @@ def _standing_in(answers: Sequence[str | Mapping[str, Any]]) -> Iterator[Any]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer, streamed = next(left), request.get("stream")
-            said = {"text": answer} if isinstance(answer, str) else {"delta" if streamed else "message": answer}
-            choice = {"index": 0, **said, "finish_reason": "stop", "logprobs": None}
+            content = {"text": answer} if isinstance(answer, str) else {"delta" if streamed else "message": answer}
+            choice = {"index": 0, **content, "finish_reason": "stop", "logprobs": None}
             body = json.dumps({"id": "1", "object": "text_completion", "model": "stand-in", "choices": [choice]})
             data = (f"data: {body}\n\ndata: [DONE]\n\n" if streamed else body).encode()
             self.send_response(200)
