@@ -18,65 +18,52 @@ STRUCTURED = "structured_output"
 """The argument of a call that says which object is wanted, and how; `with_structured_output` binds it."""
 
 
+def _parameter(name: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
+    return Field(default=None, description=PARAMETERS[name].doc)
+
+
 class ChatSettings(BaseModel):
-    """The parameters of the endpoint, sent under these names. None means "not given", and nothing is sent."""
+    """The parameters of the endpoint, sent under these names. None means "not given", and nothing is sent.
+
+    Each is described in `core.chat.parameters.PARAMETERS`; what is said here is what LangChain adds.
+    """
 
     model: str = DEFAULT_MODEL
     """The model's id. `model_name` is accepted, and readable, too."""
-    audio: Mapping[str, Any] | None = None
-    """Voice and format of a spoken answer; needs `modalities`."""
-    frequency_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens by how often they have appeared."""
-    logit_bias: Mapping[int, float] | Mapping[str, float] | None = None
-    """Token id to -100 (never) ... 100 (always)."""
-    logprobs: bool | None = None
-    """Return the log probabilities of the answer's tokens."""
-    max_completion_tokens: int | None = None
-    """At least 1: tokens generated, reasoning included; newer models' name for `max_tokens`."""
-    max_tokens: int | None = None
+    audio: Mapping[str, Any] | None = _parameter("audio")
+    frequency_penalty: float | None = _parameter("frequency_penalty")
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None = _parameter("logit_bias")
+    logprobs: bool | None = _parameter("logprobs")
+    max_completion_tokens: int | None = _parameter("max_completion_tokens")
+    max_tokens: int | None = _parameter("max_tokens")
     """At least 1: tokens generated. Sent under this name, or under the other one where the server names that."""
-    modalities: Sequence[str] | None = None
-    """Kinds of answer that are wanted: ["text"], ["text", "audio"]."""
-    n: int | None = None
+    modalities: Sequence[str] | None = _parameter("modalities")
+    n: int | None = _parameter("n")
     """1 to 128: answers. Each is billed; streams deliver the first one; many channels return one."""
-    parallel_tool_calls: bool | None = None
-    """Whether the model may call several tools at once."""
-    prediction: Mapping[str, Any] | None = None
-    """Text that much of the answer will repeat, for speed."""
-    presence_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens that have appeared at all."""
-    prompt_cache_key: str | None = None
-    """Groups requests with a common beginning, for the provider's cache."""
-    reasoning_effort: str | None = None
-    """How long a reasoning model thinks: "low", "medium", "high", or a model's own."""
-    response_format: Mapping[str, Any] | None = None
+    parallel_tool_calls: bool | None = _parameter("parallel_tool_calls")
+    prediction: Mapping[str, Any] | None = _parameter("prediction")
+    presence_penalty: float | None = _parameter("presence_penalty")
+    prompt_cache_key: str | None = _parameter("prompt_cache_key")
+    reasoning_effort: str | None = _parameter("reasoning_effort")
+    response_format: Mapping[str, Any] | None = _parameter("response_format")
     """The answer's form; `with_structured_output` chooses and reads it by itself."""
-    seed: int | None = None
-    """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
-    service_tier: str | None = None
-    """The provider's class of service."""
-    stop: str | list[str] | None = None
+    seed: int | None = _parameter("seed")
+    service_tier: str | None = _parameter("service_tier")
+    stop: str | list[str] | None = _parameter("stop")
     """Up to 4 texts at which generation ends; they aren't part of the answer. `stop_sequences` is accepted too."""
-    store: bool | None = None
-    """Whether the provider keeps the answer."""
-    stream_options: Mapping[str, Any] | None = None
+    store: bool | None = _parameter("store")
+    stream_options: Mapping[str, Any] | None = _parameter("stream_options")
     """Options of streams. Token counts are asked for anyway; see `stream_usage`."""
-    temperature: float | None = None
-    """0 to 2: how random the sampling is."""
-    tool_choice: str | Mapping[str, Any] | None = None
+    temperature: float | None = _parameter("temperature")
+    tool_choice: str | Mapping[str, Any] | None = _parameter("tool_choice")
     """"auto", "none", "required", or a named tool; `bind_tools` sets it for one chain."""
-    tools: Sequence[Mapping[str, Any]] | None = None
+    tools: Sequence[Mapping[str, Any]] | None = _parameter("tools")
     """Functions that the model may call, in the API's form; `bind_tools` takes them in any form."""
-    top_logprobs: int | None = None
-    """0 to 20: likeliest tokens at each position; needs `logprobs`."""
-    top_p: float | None = None
-    """0 to 1: sample from the likeliest tokens that add up to this probability."""
-    user: str | None = None
-    """An id of the end user, for the provider's abuse detection."""
-    verbosity: str | None = None
-    """How much the model writes: "low", "medium", "high"."""
-    web_search_options: Mapping[str, Any] | None = None
-    """Options of a search that the model may make."""
+    top_logprobs: int | None = _parameter("top_logprobs")
+    top_p: float | None = _parameter("top_p")
+    user: str | None = _parameter("user")
+    verbosity: str | None = _parameter("verbosity")
+    web_search_options: Mapping[str, Any] | None = _parameter("web_search_options")
 
     streaming: bool | None = None
     """True: `invoke` and `batch` stream, so that callbacks get each token. False: `stream` doesn't. By default
