@@ -50,8 +50,9 @@ def about(message):
     return {name: value for name, value in message.response_metadata.items() if name != "lc_gateway_metadata"}
 
 
-def test_metadata_says_who_answered_and_how_it_ended(ask):
-    message = ask(headers={"X-Request-Id": "r1"})
+@pytest.mark.parametrize("header", ["X-Oneapi-Request-Id", "X-Request-Id"])
+def test_metadata_says_who_answered_and_how_it_ended(ask, header):
+    message = ask(headers={header: "r1"})
     assert message.content == "hi"
     assert about(message) == {
         "model_name": "served-model",

@@ -100,6 +100,8 @@ def test_every_parameter_is_a_field_and_an_argument_of_calls(world, server):
     assert body(server) == SENT
     world.invoke(world.chat(server), "x", **VALUES)
     assert body(server) == SENT
+    world.stream(world.chat(server), "x", **VALUES)
+    assert body(server) == {**SENT, "stream": True, "stream_options": {"include_usage": True}}
     world.stream(world.chat(server), "x", stream_options={"include_usage": False})
     assert body(server)["stream_options"] == {"include_usage": False}
 
@@ -288,6 +290,13 @@ BLOCKS = [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}},
         IMAGE,
     ),
+    ("an image's URL of version 0", {"type": "image", "source_type": "url", "url": PNG}, IMAGE),
+    ("an image's URL of Anthropic's", {"type": "image", "source": {"type": "url", "url": PNG}}, IMAGE),
+    (
+        "an image of version 1 with its detail",
+        {"type": "image", "url": PNG, "extras": {"detail": "low"}},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+    ),
     ("a sound", {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "mp3"}}, AUDIO),
     (
         "a sound of version 0",
@@ -306,7 +315,22 @@ BLOCKS = [
         {"type": "file", "source_type": "base64", "data": "QUJD", "mime_type": "application/pdf", "filename": "a.pdf"},
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
     ),
+    (
+        "a nameless file of OpenAI's",
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,QUJD"}},
+        PDF,
+    ),
+    (
+        "a named file of version 1",
+        {"type": "file", "base64": "QUJD", "mime_type": "application/pdf", "extras": {"filename": "a.pdf"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
+    ),
     ("a file by its id", {"type": "file", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
+    (
+        "a file by its id of version 0",
+        {"type": "file", "source_type": "id", "id": "f1"},
+        {"type": "file", "file": {"file_id": "f1"}},
+    ),
     (
         "a video",
         {"type": "video", "url": "https://v.example/a"},

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.v1 import BaseModel as OldModel
 from typing_extensions import TypedDict
 
+from tests.langchain.test_chat_answers import summed
 from tests.scripted import http, stream
 from tests.wire.chat import answer, calling, chat_stream, delta, tool_call
 from xdm_integrations import AuthenticationError, ConfigurationError, RateLimitError, XDMError
@@ -212,6 +213,19 @@ def test_include_raw_gives_the_message_and_the_object(world, server):
     assert got["raw"].content == TEXT
 
 
+@pytest.mark.parametrize("text", [TEXT, "I don't know."])
+def test_include_raw_streams_too(world, server, text):
+    server.script = lambda seen: obliging(seen, text)
+    chain = world.chat(server).with_structured_output(Pet, method="json_schema", include_raw=True)
+    pieces = world.stream(chain, "x")
+    raw = summed([piece["raw"] for piece in pieces if "raw" in piece])
+    assert raw.content == text
+    assert raw.usage_metadata["total_tokens"] == 10
+    last = {name: value for piece in pieces for name, value in piece.items()}
+    assert last.get("parsed") == (Pet(**DATA) if text == TEXT else None)
+    assert (last["parsing_error"] is None) == (text == TEXT)
+
+
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_dictionaries_grow_and_instances_come_once(world, server, method):
     chat = world.chat(server)
@@ -291,6 +305,18 @@ def test_auto_falls_to_what_the_model_takes_and_remembers_it(world, server, refu
     assert [way_of(seen.json) for seen in server.requests] == [*ways, ways[-1]]
     world.invoke(chain, "x", model="another")
     assert way_of(server.requests[-1].json) == "json_schema"
+
+
+def test_what_was_learnt_holds_for_every_thread_and_task(world, server):
+    def script(seen):
+        return refusal_of(400, "response_format") if way_of(seen.json) == "json_schema" else obliging(seen)
+
+    server.script = script
+    chain = world.chat(server, max_retries=0).with_structured_output(Pet)
+    assert world.batch(chain, ["x"] * 8) == [Pet(**DATA)] * 8
+    before = len(server.requests)
+    assert world.batch(chain, ["x"] * 8) == [Pet(**DATA)] * 8
+    assert [way_of(seen.json) for seen in server.requests[before:]] == ["named"] * 8
 
 
 def test_auto_falls_to_the_next_method_where_the_model_ignores_one(world, server):

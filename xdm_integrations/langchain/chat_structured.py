@@ -16,7 +16,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser, JsonOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import RunnableMap, RunnablePassthrough
+from langchain_core.runnables import RunnableLambda, RunnableMap, RunnablePassthrough
 
 from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.structured import AUTO_TOOL, JSON_OBJECT, JSON_SCHEMA, NAMED_TOOL
@@ -65,9 +65,10 @@ def structured_output(
     parser = ObjectParser(wanted=wanted)
     if not include_raw:
         return llm | parser
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    raw: Runnable[Any, Any] = RunnableLambda(itemgetter("raw"))
+    # No fallback of LangChain's: those take over only as long as nothing has been streamed.
+    outcome = RunnablePassthrough.assign(parsed=raw | _QuietParser(wanted=wanted), parsing_error=raw | parser.error_of)
+    return RunnableMap(raw=llm) | outcome
 
 
 class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
@@ -104,6 +105,14 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         """Return the object that a text holds; see `parse_result`."""
         return self.wanted.read(text)
 
+    def error_of(self, message: AIMessage) -> Exception | None:
+        """Return why `parse_result` refuses a message; None if it doesn't."""
+        try:
+            self.parse_result([ChatGeneration(message=message)])
+        except Exception as error:  # noqa: BLE001 - a class may refuse its fields by any error
+            return error
+        return None
+
     def _growing(self, message: AIMessage) -> dict[str, Any] | None:
         if self.wanted.is_class:
             return None
@@ -111,6 +120,16 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
             return message.tool_calls[0]["args"] or None
         found = JsonOutputParser().parse_result([Generation(text=str(message.text))], partial=True)
         return found if isinstance(found, dict) and found else None
+
+
+class _QuietParser(ObjectParser):
+    """Gives None where the other one raises: the error stands beside."""
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        try:
+            return super().parse_result(result, partial=partial)
+        except Exception:  # noqa: BLE001 - as in `error_of`
+            return None
 
 
 def _check_complete(message: AIMessage) -> None:
