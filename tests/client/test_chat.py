@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scripted import HANG, http, stream
-from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError
+from tests.scripted import HANG, RESET, http, stream
+from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError, XDMError
 from xdm_integrations.client import attachments
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
@@ -177,6 +177,28 @@ def test_a_call_that_begins_after_a_finish_reason_and_is_cut_before_its_argument
     assert [call.name for call in complete.invalid_tool_calls] == ["delete"]
     _, complete = surface.streamed(client, "stream_chat", "hello")
     assert [call.name for call in complete.tool_calls] == ["now", "delete"]
+
+
+def a_call(name, finish="tool_calls"):
+    call = {"index": 0, "id": name, "function": {"name": name, "arguments": '{"a": 1}'}}
+    return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize("end", [RESET, '{"error": {"message": "upstream went away"}}\n'])
+def test_a_finish_reason_beside_a_call_completes_no_stream_that_breaks_off(surface, server, end):
+    server.script = [stream(a_call("look"), end)]  # New API's Gemini channel sends one with each call
+    with pytest.raises(XDMError) as caught:
+        surface.streamed(client_of(surface, server), "stream_chat", "hello")
+    assert [call.name for call in caught.value.partial.tool_calls] == ["look"]
+    assert caught.value.retry == "never"
+
+
+@pytest.mark.parametrize("end", ["data: [DONE]\n\n", ": over\n\n"])
+def test_a_finish_reason_beside_the_last_call_completes_a_stream_that_ends(surface, server, end):
+    server.script = [stream(a_call("look"), a_call("read"), end)]
+    _, complete = surface.streamed(client_of(surface, server), "stream_chat", "hello")
+    assert [call.name for call in complete.tool_calls] == ["look", "read"]
+    assert complete.finish_reason == "tool_calls"
 
 
 THOUGHT = "<think>\nhm\n</think>\nhi"

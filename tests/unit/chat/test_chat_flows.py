@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from xdm_integrations.core.errors.tree import (
 )
 from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import Config
+from xdm_integrations.core.protocol.reading import GRACE_AFTER_FINISH
 from xdm_integrations.core.protocol.retry import RetryPolicy, Runtime
 from xdm_integrations.core.protocol.wire import Reply, Send
 
@@ -146,3 +148,20 @@ def test_several_answers_are_kept_apart_and_fewer_than_asked_for_are_returned():
     assert [choice.message.text for choice in answer.choices] == ["a", "b"]
     answer, _ = play(ask_chat(setup(), "x", {"n": 3}), [reply])
     assert [choice.message.text for choice in answer.choices] == ["a", "b"]
+
+
+def test_after_a_finish_reason_beside_a_call_the_next_call_is_waited_for():
+    def event(**delta):
+        choice = {"index": 0, "delta": delta, "finish_reason": "tool_calls"}
+        return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+
+    def call(number):
+        return {"index": number, "id": f"call_{number}", "function": {"name": "look", "arguments": '{"a": 1}'}}
+
+    body = SimpleNamespace(close=lambda: None)
+    streaming, _ = play(stream_chat(setup(), "x", {}), [Reply(200, {}, b"", body), event(tool_calls=[call(0)])])
+    assert streaming.within is None
+    streaming.feed(event(tool_calls=[call(1)]))
+    assert streaming.within is None
+    streaming.feed(event())
+    assert streaming.within == GRACE_AFTER_FINISH

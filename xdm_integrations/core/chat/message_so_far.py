@@ -32,11 +32,14 @@ class ChatSoFar:
         expected: How many choices were asked for, `n`. If it is 1, every choice is choice 0: relays
             number the blocks of Claude's answers there.
         unfinished: How many of them have had no finish_reason yet.
+        may_go_on: True if the last finish_reason came with a call of a tool: New API's Gemini channel sends one with
+            each call, the next of which may take the model a minute, and another one at the end.
     """
 
     def __init__(self, expected: int, *, think_tags: bool = False, streaming: bool = True) -> None:
         self.expected = expected
         self.unfinished = expected
+        self.may_go_on = False
         self._choices = [ChoiceSoFar(think_tags=think_tags) for _ in range(expected)]
         self._streaming = streaming
         self._usage: Usage | None = None
@@ -112,6 +115,7 @@ class ChatSoFar:
             raise self._filtered()
         if not growing.begun and self.expected == 1:
             raise APIResponseError("The server ended the answer without any message.", retry="once")
+        self.may_go_on = self._streaming and bool((inner_of(choice) or {}).get("tool_calls"))
         growing.close_calls()
         if growing.finish is None:
             self.unfinished -= 1

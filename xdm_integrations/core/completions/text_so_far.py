@@ -29,11 +29,13 @@ class TextSoFar:
     Attributes:
         expected: How many choices were asked for, `len(prompts) * n`.
         unfinished: How many of them have had no finish_reason yet.
+        may_go_on: See `SoFar`; never here.
     """
 
     def __init__(self, prompts: int, n: int, echoed: Sequence[OnePrompt] = ()) -> None:
         self.expected = expected = prompts * n
         self.unfinished = expected
+        self.may_go_on = False
         self._n = n
         self._prompts = echoed
         self._echoed = {

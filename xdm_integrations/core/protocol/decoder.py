@@ -40,12 +40,14 @@ class SoFar(Protocol[Chunk, Answer_co]):
     Attributes:
         expected: How many choices were asked for.
         unfinished: How many of them have had no finish_reason yet.
+        may_go_on: True if more of the answer may come although every choice has had its finish_reason.
         has_output: True if anything of the answer has come.
         complete_if_done: True if the answer is complete where `[DONE]` comes now, although choices may be missing.
     """
 
     expected: int
     unfinished: int
+    may_go_on: bool
 
     @property
     def complete_if_done(self) -> bool:
@@ -114,8 +116,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
 
     @property
     def finished(self) -> bool:
-        """True if every choice has had its finish_reason: the answer is complete."""
-        return self._answer.unfinished == 0
+        """True if the answer is complete, whatever comes now: every choice has had its last finish_reason."""
+        return self._answer.unfinished == 0 and not self._answer.may_go_on
 
     def feed(self, block: bytes) -> list[Chunk]:
         """Take the next bytes of the body."""
@@ -242,7 +244,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
             return
         answer = self._answer
         accepted = answer.complete_if_done or (answer.has_output and not self._require_finish_reason)
-        if self.finished or (self._done and accepted):
+        if answer.unfinished == 0 or (self._done and accepted):
             self._complete(chunks)
             return
         how = "with [DONE] but " if self._done else ""
