@@ -11,7 +11,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from tests.scripted import http
 from tests.wire.chat import calling, chat_stream, tool_call
-from xdm_integrations import APIResponseError, ConfigurationError, ContentFilterError
+from xdm_integrations import APIResponseError, BadRequestError, ConfigurationError, ContentFilterError
 
 CITY = {
     "title": "City",
@@ -66,6 +66,22 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(surface,
         structured(surface, server, "A city?", CITY)
     assert caught.value.partial.parsed is None
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["chat_structured", "stream_structured"])
+def test_messages_that_are_refused_however_an_object_is_asked_for_teach_nothing_about_the_ways(surface, server, name):
+    words = "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1"
+    refusal = http({"error": {"message": words, "type": "invalid_request_error"}}, 400)
+    server.script = [refusal] * 5 + [answer('{"name": "Bern", "people": 134000}')]
+    client = surface.client(base_url=server.url)
+    with pytest.raises(BadRequestError, match="toolu_1"):
+        surface.call(client, name, "A city?", CITY)
+    surface.call(client, "chat_structured", "A city?", CITY)
+    assert [seen.json.get("response_format", {}).get("type") for seen in server.requests[3:]] == [
+        "json_object",
+        None,
+        "json_schema",
+    ]
 
 
 def test_an_unknown_method_is_refused_before_a_byte_is_sent(surface, server):

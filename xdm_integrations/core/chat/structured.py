@@ -188,6 +188,10 @@ def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) ->
     """
     if not teaches(error):
         return None
+    if method == PROMPT and not isinstance(error, NotTheSchemaError):
+        # Nothing but messages was sent: they are what the server refuses (results of tools that lack their calls, ...).
+        facts.structured_refused.pop(model, None)
+        return None
     facts.structured_refused.setdefault(model, set()).add(method)
     later = METHODS[METHODS.index(method) + 1 :]
     return next((other for other in later if other not in facts.structured_refused[model]), None)
