@@ -904,6 +904,28 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "tools-without-ids-or-arguments",
+        [
+            delta({"tool_calls": [{"index": 0, "function": {"name": "now", "arguments": "{}"}}]}),
+            delta({"tool_calls": [{"index": 0, "function": {"name": "today", "arguments": "{}"}}]}),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("now", {}), ("today", {})],
+        finish="tool_calls",
+    ),
+    Row(
+        "tools-without-ids-indices-or-arguments",
+        [
+            delta({"tool_calls": [{"function": {"name": "now", "arguments": {}}}]}),
+            delta({"tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Rome"}}}]}),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("now", {}), ("get_weather", {"city": "Rome"})],
+        finish="tool_calls",
+    ),
+    Row(
         "tools-oneapi-repeat (O claude)",
         [
             delta({"tool_calls": [{"id": "toolu_1", "function": {"name": "now", "arguments": ""}}]}, fin=""),

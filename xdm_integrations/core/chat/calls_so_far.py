@@ -178,9 +178,12 @@ class CallsSoFar:
             return None
         if new_id and latest.id:
             return None if name or latest.is_object() else latest
-        if not name or latest.waiting or not latest.is_object():
+        if not name or not latest.is_object():
             return latest
-        another = name != latest.name or (piece and not latest.repeats(piece))
+        if latest.waiting:
+            another = piece and name != latest.name  # a name in pieces brings no arguments between them
+        else:
+            another = name != latest.name or (piece and not latest.repeats(piece))
         return None if another else latest
 
     def close(self) -> None:
