@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.scripted import DONE, chunk, completion, http, stream
+from tests.wire.chat import answer, delta
 
 TIMINGS = {"predicted_ms": 12.5}
 
@@ -19,6 +20,7 @@ def test_of_an_answer(surface, server):
 
 def test_of_a_stream(surface, server):
     first, second, last = chunk("a"), chunk("b"), chunk("", finish="stop", timings=TIMINGS)
+    del first["choices"][0]["logprobs"]  # LiteLLM leaves out what is null
     first["choices"][0]["token_ids"] = [1]
     second["choices"][0]["token_ids"] = [2]
     last["choices"][0]["stop_reason"] = "END"
@@ -26,3 +28,23 @@ def test_of_a_stream(surface, server):
     _, answer = surface.stream(surface.client(base_url=server.url), "x")
     assert answer.choices[0].extra == {"token_ids": [1, 2], "stop_reason": "END"}
     assert answer.extra == {"timings": TIMINGS}
+
+
+def test_of_a_chat(surface, server):
+    body = answer("hi") | {"timings": TIMINGS}
+    body["choices"][0] |= {"stop_reason": 5, "token_ids": [1, 2], "matched_stop": None}
+    server.script = [http(body)]
+    completion = surface.call(surface.client(base_url=server.url), "chat", "x")
+    assert completion.choices[0].extra == {"stop_reason": 5, "token_ids": [1, 2]}
+    assert completion.extra == {"timings": TIMINGS}
+
+
+def test_of_a_stream_of_chat(surface, server):
+    first, second, last = delta("a"), delta("b"), delta(finish="stop") | {"timings": TIMINGS}
+    first["choices"][0]["token_ids"] = [1]
+    second["choices"][0]["token_ids"] = [2]
+    last["choices"][0] |= {"stop_reason": "END", "usage": {"prompt_tokens": 1}}
+    server.script = [stream(first, second, last, DONE)]
+    _, completion = surface.streamed(surface.client(base_url=server.url), "stream_chat", "x")
+    assert completion.choices[0].extra == {"token_ids": [1, 2], "stop_reason": "END"}
+    assert completion.extra == {"timings": TIMINGS}

@@ -282,3 +282,22 @@ def test_marks_heartbeats_and_odd_types_change_nothing(world, server, make):
 def test_a_stream_in_place_of_a_whole_answer_is_read(world, server):
     server.script = [chat_stream("al", "pha")]
     assert world.invoke(world.chat(server), "x").content == "alpha"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_fields_that_a_server_adds_are_kept_and_none_is_taken_for_langchains(world, server, streamed):
+    body = answer("hi") | {"timings": {"ms": 1}, "usage_metadata": {"promptTokenCount": 1}}
+    body["choices"][0] |= {"stop_reason": 128009, "token_ids": [1, 2], "choices": "theirs"}
+    pieces = [delta("hi"), delta(finish="stop") | {"timings": {"ms": 1}, "usage_metadata": {"promptTokenCount": 1}}]
+    pieces[0]["choices"][0]["token_ids"] = [1]
+    pieces[1]["choices"][0] |= {"stop_reason": 128009, "token_ids": [2], "choices": "theirs"}
+    server.script = [stream(*pieces, DONE) if streamed else http(body)]
+    chat = world.chat(server)
+    if streamed:
+        first, *rest = world.stream(chat, "x")
+        message = sum(rest, first)
+    else:
+        message = world.invoke(chat, "x")
+    about = message.response_metadata
+    assert (about["stop_reason"], about["token_ids"], about["timings"]) == (128009, [1, 2], {"ms": 1})
+    assert not {"usage_metadata", "choices"} & about.keys()

@@ -439,3 +439,18 @@ def test_a_refusal_is_kept_beside_the_message(world: World, server: ScriptedServ
     message = world.call(chat, "chat", ASKED).message
     assert message.additional_kwargs == {"refusal": "I won't."}
     assert message.blocks == [TextBlock(text="")]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_server_adds_to_an_answer_or_a_choice_is_shown(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str
+) -> None:
+    added: dict[str, Any] = {"timings": {"predicted_ms": 5}}
+    body, last = answer("hi") | added, delta(finish="stop") | added
+    body["choices"][0]["stop_reason"] = last["choices"][0]["stop_reason"] = 11
+    server.script = [stream(delta("hi"), last, DONE) if method.startswith("stream") else http(body)]
+    response = world.ask(chat, method)
+    assert response.raw["choices"][0]["stop_reason"] == 11
+    assert response.raw["timings"] == added["timings"]
+    shown = response.additional_kwargs
+    assert {name: shown.get(name) for name in (*added, "stop_reason")} == {**added, "stop_reason": 11}

@@ -29,6 +29,8 @@ class ChoiceSoFar:
     def __init__(self, *, think_tags: bool) -> None:
         self.texts: list[str] = []
         self.finish: str | None = None
+        self.extra: dict[str, Any] = {}
+        """What the server added to the choice, beside its message."""
         self.begun = False
         """True if a message has come, be it empty."""
         self.plain = not think_tags

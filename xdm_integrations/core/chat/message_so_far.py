@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError
 from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, label
+from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_extra, label
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .choice_so_far import ChoiceSoFar
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _FILTERED = "content_filter"
+_PLAIN = 3
+"""Fields of a choice that has nothing beside index, message and finish_reason, its log probabilities not counted."""
 
 
 class ChatSoFar:
@@ -90,6 +92,8 @@ class ChatSoFar:
         plain = logprobs is None and inner.__class__ is dict and (inner or finish is None)
         if not plain or not growing.add_plain(inner, index, chunks, each=not self._streaming):
             self._take_all(choice, logprobs, index, chunks)
+        if len(choice) - ("logprobs" in choice) > _PLAIN:
+            join_extra(growing.extra, choice)
         if finish is not None:
             self._take_finish(finish_reason_of(finish), growing, choice)
 
@@ -140,6 +144,7 @@ class ChatSoFar:
                 index,
                 growing.finish,
                 growing.all_logprobs(),
+                growing.extra,
             )
             for index, growing in enumerate(self._choices)
             if self.expected == 1 or growing.has_output or not self._accepted

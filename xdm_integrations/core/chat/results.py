@@ -80,12 +80,15 @@ class ChatChoice(NamedTuple):
         index: The choice's number, 0 unless `n` was more than 1.
         finish_reason: "stop", "length", "tool_calls", "content_filter" or a server's own; None if not given.
         logprobs: Log probabilities, if they were asked for and given.
+        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...), as it was sent; in a stream,
+            lists are joined.
     """
 
     message: Message
     index: int = 0  # type: ignore[assignment] # the API's own name; it hides `tuple.index`
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
+    extra: Mapping[str, Any] = {}
 
 
 class ChatChunk(NamedTuple):

@@ -8,7 +8,7 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, join_surrogates
+from xdm_integrations.core.protocol.lenient import extra_of, finish_reason_of, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .results import Choice, Completion
@@ -103,14 +103,6 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
         Logprobs.parse(choice.get("logprobs")),
         extra_of(choice),
     )
-
-
-_CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta"})
-
-
-def extra_of(choice: dict[str, Any]) -> dict[str, Any]:
-    """Return what a server added to a choice."""
-    return {name: value for name, value in choice.items() if name not in _CHOICE_FIELDS and value is not None}
 
 
 def choice_text(choice: dict[str, Any]) -> str:

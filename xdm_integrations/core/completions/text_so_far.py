@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_surrogates
+from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_extra, join_surrogates
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
 
 from .echo import cannot_echo, check_echo
-from .parse import choice_text, extra_of
+from .parse import choice_text
 from .results import Choice, Completion, CompletionChunk
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .parameters import OnePrompt
 
 
-_PLAIN = 4
-"""Fields of a choice that has nothing beside text, index, finish_reason and logprobs."""
+_PLAIN = 3
+"""Fields of a choice that has nothing beside text, index and finish_reason, its log probabilities not counted."""
 
 
 class TextSoFar:
@@ -120,8 +120,8 @@ class TextSoFar:
             logprobs = Logprobs.parse(logprobs)
             if logprobs is not None:
                 self._logprobs.setdefault(index, []).append(logprobs)
-        if len(choice) > _PLAIN:
-            self._add_extra(extra_of(choice), index)
+        if len(choice) - ("logprobs" in choice) > _PLAIN:
+            join_extra(self._extra.setdefault(index, {}), choice)
         if text:
             self._texts[index].append(text)
             if index in self._echoed:
@@ -140,12 +140,6 @@ class TextSoFar:
             raise cannot_echo()
         if len(text) >= len(prompt):
             del self._echoed[index]
-
-    def _add_extra(self, extra: dict[str, Any], index: int) -> None:
-        known = self._extra.setdefault(index, {})
-        for name, value in extra.items():
-            before = known.get(name)
-            known[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
 
     def _index_of(self, index: object, text: str) -> int:
         """Return the choice that an event speaks of.

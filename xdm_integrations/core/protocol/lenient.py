@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -45,6 +49,21 @@ def finish_reason_of(value: object) -> str | None:
     """Return a finish reason; None for null, and for the "", "null" and "None" of running chunks."""
     reason = value if isinstance(value, str) else label(value)
     return None if reason.lower() in _NONE else reason
+
+
+_CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta", "usage", "error"})
+
+
+def extra_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server added to a choice."""
+    return {name: value for name, value in choice.items() if name not in _CHOICE_FIELDS and value is not None}
+
+
+def join_extra(so_far: dict[str, Any], choice: Mapping[str, Any]) -> None:
+    """Join what a server added to a choice of a stream with what came before: lists grow, other values replace."""
+    for name, value in extra_of(choice).items():
+        before = so_far.get(name)
+        so_far[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
 
 
 def label(value: object) -> str:

@@ -16,7 +16,7 @@ from xdm_integrations.core.chat.results import ChatChunk
 from xdm_integrations.core.chat.tool_calls import ToolCallDelta, arguments_of
 
 from . import PROVIDER
-from .completions import served, usage_metadata
+from .completions import added_to, served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _invalid(call: ToolCall) -> Any:  # noqa: ANN401 - LangChain's dictionary
 
 def _metadata(completion: ChatCompletion, choice: ChatChoice, *, logprobs: bool = True) -> dict[str, Any]:
     about: dict[str, Any] = {
+        **added_to(completion, choice),
         "model_name": completion.model,
         "model_provider": PROVIDER,
         "finish_reason": choice.finish_reason,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
+    from xdm_integrations.core.chat.results import ChatChoice
     from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer, Logprobs, Usage
@@ -47,7 +48,7 @@ def generations(completion: Completion) -> list[Generation]:
         Generation(
             text=choice.text,
             generation_info={
-                **_added(completion, choice),
+                **added_to(completion, choice),
                 "finish_reason": choice.finish_reason,
                 "logprobs": _logprobs(choice.logprobs),
                 **answered_by,
@@ -162,7 +163,7 @@ def _counts(details: object, names: dict[str, str]) -> dict[str, int]:
 
 
 def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
-    added = _added(completion, completion.choices[0]) if completion.choices else {}
+    added = added_to(completion, completion.choices[0]) if completion.choices else {}
     info = {**added, "finish_reason": completion.finish_reason, **_about(completion), **served(completion)}
     if logprobs is not None:
         info["logprobs"] = _logprobs(logprobs)
@@ -183,7 +184,7 @@ def _choice(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _added(completion: Completion, choice: Choice) -> dict[str, Any]:
+def added_to(completion: Answer, choice: Choice | ChatChoice) -> dict[str, Any]:
     """Return what the server added to the answer and to a choice, without what LangChain would take for its own."""
     added = {**completion.extra, **choice.extra}
     for name in _MEANINGFUL:

@@ -30,6 +30,8 @@ from .completions import logprobs_of
 from .messages import AUDIO_ID, DETAILS, FIELD, INVALID_TOOL_CALLS, TOOL_CALLS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.chat.tool_calls import ToolCall
     from xdm_integrations.core.protocol.results import Logprobs
@@ -122,11 +124,13 @@ def _beside(completion: ChatCompletion) -> dict[str, Any]:
     return {
         "raw": {**completion.extra, **about(completion, "chat.completion"), "choices": choices, "usage": usage},
         "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
-        "additional_kwargs": {**completion.extra, **(usage or {})},
+        "additional_kwargs": {**completion.extra, **first.extra, **(usage or {})},
     }
 
 
-def _choice(message: Message, index: int, finish_reason: str | None, logprobs: Logprobs | None) -> dict[str, Any]:
+def _choice(
+    message: Message, index: int, finish_reason: str | None, logprobs: Logprobs | None, extra: Mapping[str, Any]
+) -> dict[str, Any]:
     calls = [*map(_as_written, (*message.tool_calls, *message.invalid_tool_calls))]
     beside = {
         **(message.reasoning_fields or {}),
@@ -138,7 +142,8 @@ def _choice(message: Message, index: int, finish_reason: str | None, logprobs: L
     }
     sent = {"role": "assistant", "content": message.text, **(message.extra or {})}
     sent.update({name: value for name, value in beside.items() if value})
-    return {"index": index, "message": sent, "finish_reason": finish_reason, "logprobs": wire_logprobs(logprobs)}
+    known = {"index": index, "message": sent, "finish_reason": finish_reason, "logprobs": wire_logprobs(logprobs)}
+    return {**extra, **known}
 
 
 def wire_logprobs(logprobs: Logprobs | None) -> dict[str, Any] | None:
