@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import command
-from tests.scripted import echoing, http
+from tests.scripted import completion, echoing, http
 from xdm_integrations.cli.prompts import Task
 
 
@@ -543,3 +543,21 @@ def test_a_file_of_errors_that_cannot_be_written_is_named_before_anything_is_sen
     assert result.exit_code == 2
     assert "--errors: " in result.stderr
     assert not server.requests
+
+
+def test_an_answer_that_the_server_stopped_is_a_failure_and_asked_for_again(run, server, files):
+    prompts, answers = files("a", "b")
+    arguments = ("batch", prompts, "-o", answers, "--batch-size", 1, "--max-retries", 0)
+    server.script = lambda seen: http(completion("Half", finish="abort")) if asked_for(seen, "b") else echoing(seen)
+    first = run(*arguments)
+    assert first.exit_code == 1
+    assert "abort" in first.stderr
+    server.script = echoing
+    server.requests.clear()
+    assert run(*arguments).exit_code == 0
+    assert asked(server) == ["b"]
+    assert [record["text"] for record in records(answers)] == ["<a>", "<b>"]
+
+
+def asked_for(seen, prompt):
+    return prompts_of(seen) == [prompt]

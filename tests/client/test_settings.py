@@ -15,7 +15,7 @@ import threading
 import pytest
 
 from tests.scripted import completion, http
-from xdm_integrations import AsyncClient, Client, ConfigurationError, XDMError
+from xdm_integrations import AsyncClient, BadRequestError, Client, ConfigurationError, XDMError
 
 KEY = "secret-of-the-test-1234567890"
 
@@ -347,3 +347,32 @@ def test_threads_with_keys_of_their_own_never_swap_them(server):
             thread.join(30)
     assert len(server.requests) == 160
     assert all(seen.headers["authorization"] == f"Bearer {seen.json['prompt']}" for seen in server.requests)
+
+
+WIDER = {"temperature": 3, "stop": ["a", "b", "c", "d", "e"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "wider"),
+    [("complete", {**WIDER, "logprobs": 10}), ("chat", {**WIDER, "top_logprobs": 30}), ("embed", {"dimensions": 0})],
+)
+def test_what_other_servers_take_is_refused_with_the_way_to_pass_it_and_goes_out_that_way(
+    surface, server, method, wider
+):
+    server.script = [http({"error": {"message": "enough"}}, 400)]
+    client = surface.client(base_url=server.url)
+    for name, value in wider.items():
+        with pytest.raises(ConfigurationError, match=rf"^{name}: .*extra_body"):
+            surface.call(client, method, "x", **{name: value})
+    assert not server.requests
+    with pytest.raises(BadRequestError):
+        surface.call(client, method, "x", extra_body=wider)
+    assert {name: server.requests[0].json[name] for name in wider} == wider
+
+
+@pytest.mark.parametrize("method", ["complete", "chat", "embed"])
+def test_a_path_of_other_letters_arrives_encoded(surface, server, method):
+    server.script = [http({"error": {"message": "enough"}}, 400)]
+    with pytest.raises(BadRequestError):
+        surface.call(surface.client(base_url=server.origin + "/\u4ee3\u7406/v1"), method, "x")
+    assert server.requests[0].path.startswith("/%E4%BB%A3%E7%90%86/v1/")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.scripted import DONE, chunk, completion, echoing, http, stream
-from xdm_integrations import APIResponseError, ConfigurationError, InsufficientQuotaError, UnsupportedParameterError
+from xdm_integrations import (
+    APIResponseError,
+    ConfigurationError,
+    InsufficientQuotaError,
+    StreamInterruptedError,
+    UnsupportedParameterError,
+)
 
 QUOTA = {"error": {"message": "用户额度不足", "type": "new_api_error", "code": "insufficient_user_quota"}}
 NESTED = {
@@ -178,3 +184,14 @@ def test_a_server_that_drops_echo_is_named_and_no_score_is_of_the_wrong_text(wor
     with pytest.raises(UnsupportedParameterError) as raised:
         call(llm, ["The capital of France is"] if method in ("batch", "generate") else "The capital of France is")
     assert raised.value.param == "echo"
+
+
+@pytest.mark.parametrize("method", ["invoke", "batch", "stream"])
+def test_an_answer_that_the_server_stopped_is_an_error_with_its_text(world, server, method):
+    half = stream(chunk("Half"), chunk(" an", finish="abort"), DONE)
+    server.script = [half if method == "stream" else http(completion("Half an", finish="abort"))]
+    call = {"invoke": world.invoke, "batch": world.batch, "stream": world.stream}[method]
+    with pytest.raises(StreamInterruptedError if method == "stream" else APIResponseError, match="abort") as raised:
+        call(world.llm(server), ["x"] if method == "batch" else "x")
+    assert raised.value.text == "Half an"
+    assert len(server.requests) == 1

@@ -17,6 +17,7 @@ from tests.llama_index.conftest import METHODS, STREAMS, World
 from tests.scripted import CLOSE, DONE, HANG, RESET, ScriptedServer, chunk, completion, http, stream, tokens
 from xdm_integrations import (
     APIConnectionError,
+    APIResponseError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -212,3 +213,15 @@ def test_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM
 
     assert all("ok" in text for text in asyncio.run(main()))
     assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_that_the_server_stopped_is_an_error_with_its_text(
+    world: World, server: ScriptedServer, llm: XDM, method: str
+) -> None:
+    half = stream(chunk("Half"), chunk(" an", finish="abort"), DONE)
+    server.script = [half if method.startswith("stream") else http(completion("Half an", finish="abort"))]
+    with pytest.raises((StreamInterruptedError, APIResponseError), match="abort") as raised:
+        world.ask(llm, method)
+    assert raised.value.text == "Half an"
+    assert len(server.requests) == 1
