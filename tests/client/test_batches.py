@@ -108,6 +108,28 @@ def test_never_more_at_once_than_allowed_and_as_many_as_that(surface, server, mo
     assert gauge.peak == most
 
 
+def test_what_a_thread_brings_after_the_end_is_dropped():
+    """Its work can't be ended; the batch doesn't wait for it."""
+    begun, hold, delivered = threading.Event(), threading.Event(), []
+
+    def work(pack):
+        if pack.positions[0] == 0:
+            begun.wait(60)
+            return PackResult([ServerError("no", status_code=500)])
+        begun.set()
+        hold.wait(60)
+        return PackResult(["late"])
+
+    batch = run_batch(
+        packs_of(2, 1), work, max_concurrency=2, on_result=lambda *what: delivered.append(what), stop_on_error=True
+    )
+    hold.set()
+    for thread in [thread for thread in threading.enumerate() if thread.name.startswith("xdm-batch")]:
+        thread.join(60)
+    assert len(batch.errors) == 2
+    assert [position for position, _ in delivered] == [0]
+
+
 def test_a_split_pack_is_asked_at_once_too(surface, server):
     """One pack of many prompts is refused; the single ones must not wait for each other."""
     singles = threading.Barrier(4)

@@ -6,7 +6,8 @@ import inspect
 
 import pytest
 
-from tests.vectors import embedding, inputs_of, numbered, refusal, vector_of, vectors_of
+from tests.scripted import http
+from tests.vectors import answer, embedding, inputs_of, numbered, refusal, vector_of, vectors_of
 from xdm_integrations import AsyncClient, BadRequestError, Client, ConfigurationError, Usage
 
 
@@ -21,11 +22,13 @@ def bodies(server):
 
 
 def test_the_result_says_what_it_holds(surface, server):
+    server.script = lambda seen: http(answer(seen.json), headers={"x-oneapi-request-id": "r-1"})
     texts = numbered(300)
     result = surface.embed(surface.client(base_url=server.url), texts, batch_size=16)
     assert result.vectors == vectors_of(texts)
     assert (len(result), result.dimensions, result.model) == (300, 4, "served")
     assert result.usage == Usage(19 * 3, 0, 19 * 3)
+    assert result.request_ids == ("r-1",) * 19
 
 
 def test_a_text_alone_and_token_ids(surface, server):

@@ -160,7 +160,7 @@ BAD_CALLS = [
 @pytest.mark.parametrize(("prompt", "params", "names"), BAD_CALLS, ids=lambda v: repr(v)[:30])
 def test_bad_calls_send_nothing_and_say_what_is_wrong(surface, server, call, prompt, params, names):
     client = surface.client(base_url=server.url)
-    if call == "batch" and not prompt:  # a batch of nothing is no mistake
+    if call == "batch" and prompt == []:  # a batch of nothing is no mistake
         assert surface.batch(client, prompt).outcomes == []
         assert server.connections == 0
         return
