@@ -59,6 +59,12 @@ def test_extra_body_and_headers_go_along_and_extra_body_wins(door, server, made)
     assert seen.headers["x-a"] == "1"
 
 
+def test_what_is_no_json_is_refused_before_anything_is_sent(door, server, made):
+    with pytest.raises(ConfigurationError, match="extra_body"):
+        door.documents(made(extra_body={"x": object()}, batch_size=1), ["a", "b"])
+    assert server.requests == []
+
+
 @of_frameworks
 def test_instructions_stand_in_front(door, server, made):
     embedder = made(query_instruction="query: ", text_instruction="passage: ")
