@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import time
 import traceback
 from types import SimpleNamespace
@@ -181,7 +182,12 @@ def _no_file_is_left() -> bool:
 
 
 def words(error: BaseException) -> str:
-    """Return the kind of an exception and what it says, in one line."""
+    """Return the kind of an exception and what it says, in one line; what the system says of a host, by itself."""
+    system = getattr(error, "os_error", error.__cause__)
+    if isinstance(system, socket.gaierror):
+        return str(system.strerror)
+    if isinstance(system, ConnectionRefusedError):
+        return "connection refused"
     text = " ".join(str(error).split()).rstrip(".")
     if len(text) > LONGEST_WORDS:  # aiohttp quotes what it couldn't parse
         text = text[:LONGEST_WORDS] + "..."
