@@ -459,7 +459,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
         return [go_on, *echoing(seen)] if late else echoing(seen)
 
     server.script = script
-    arguments = ("batch", prompts, "-o", answers, "--batch-size", 1, "-c", 4)
+    arguments = ("batch", prompts, "-o", answers, "--batch-size", 1, "-c", 4, "--price", "1,1")
     with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
         assert server.wait_until(lambda: len(server.requests) >= 34)  # 30 are answered, 4 wait
         running.send_signal(how)
@@ -467,6 +467,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
     assert running.returncode == codes[how]
     assert "Traceback" not in error
+    assert ("; cost " in error) == (how == signal.SIGINT)
     kept = {record["prompt"] for record in records(answers)}
     assert kept >= {f"p{i}" for i in range(27)}  # all but what the last four requests brought
     go_on.set()
@@ -475,6 +476,22 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
     assert result.returncode == 0
     assert not kept & set(asked(server))
     assert [record["text"] for record in records(answers)] == [f"<p{i}>" for i in range(count)]
+
+
+def test_an_interrupted_run_writes_its_counts_beside_the_answers_and_not_among_them(server, files):
+    prompts, _ = files(*[f"p{i}" for i in range(4)])
+    go_on = threading.Event()
+    server.script = lambda seen: echoing(seen) if prompts_of(seen) == ["p0"] else [go_on, *echoing(seen)]
+    arguments = ("batch", prompts, "-o", "-", "--batch-size", 1, "-c", 4, "--json")
+    with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
+        first = running.stdout.readline()
+        assert server.wait_until(lambda: len(server.requests) == 4)
+        running.send_signal(signal.SIGINT)
+        out, error = running.communicate(timeout=30)
+    go_on.set()
+    assert running.returncode == 130
+    assert (json.loads(first)["text"], out) == ("<p0>", "")
+    assert '"interrupted": true' in error
 
 
 def test_the_real_engine_answers_a_file(engine, files, process):

@@ -110,7 +110,11 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
                 if piped:
                     click.echo("The answers go to standard output: a run that is interrupted begins anew.", err=True)
                 run.begin(len(todo))
-                _work_off(client, run, packs, concurrency, options)
+                try:
+                    _work_off(client, run, packs, concurrency)
+                except KeyboardInterrupt:
+                    run.report(options, price, piped=piped, interrupted=True)
+                    raise
                 if not (run.stopped or piped):
                     answers.put_in_order(task for task in read_tasks(source, asked) if isinstance(task, Task))
                 run.report(options, price, piped=piped)
@@ -148,7 +152,7 @@ def _alike(one: Task, other: Task) -> bool:
     )
 
 
-def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concurrency: int, options: Options) -> None:
+def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concurrency: int) -> None:
     """Ask, so that a slow request holds up nothing but itself; only what is being asked is held in memory."""
     under_way: dict[int, Task] = {}
 
@@ -173,9 +177,6 @@ def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concur
             run_batch(numbered(), work, max_concurrency=concurrency, on_result=take, abort=client.abort)
     except FatalError as error:
         run.stopped = error.why
-    except KeyboardInterrupt:
-        run.report(options, None, piped=False, interrupted=True)
-        raise
 
 
 def _ask(client: Client, tasks: list[Task], pack: Pack) -> PackResult:
