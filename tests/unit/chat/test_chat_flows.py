@@ -54,6 +54,21 @@ def test_a_request_holds_what_was_set_and_nothing_else():
     assert bodies(commands) == [{"model": "gpt-4o-mini", "messages": [message], "temperature": 0}]
 
 
+@pytest.mark.parametrize(
+    ("settings", "given", "sent"),
+    [
+        ({}, {}, {}),
+        ({"max_tokens": 7}, {}, {"max_tokens": 7}),
+        ({"max_tokens": 7}, {"max_tokens": 9}, {"max_tokens": 9}),
+        ({"max_tokens": 7}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+    ],
+)
+def test_a_limit_of_the_client_is_sent_unless_the_call_has_one(settings, given, sent):
+    _, commands = play(ask_chat(setup(**settings), "hello", given), [ok()])
+    (body,) = bodies(commands)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
+
+
 @pytest.mark.parametrize("given", [{"messages": []}, {"extra_body": {"messages": []}}, {"temprature": 1}])
 def test_nothing_is_sent_where_something_is_wrong(given):
     with pytest.raises(ConfigurationError) as caught:

@@ -136,6 +136,11 @@ def test_an_answer_goes_back_as_it_came_and_its_broken_calls_as_empty_ones():
     assert "reasoning" not in Message("x", "hm", reasoning_fields={"reasoning": "hm"}).to_wire()
 
 
+def test_a_refusal_goes_back_as_one():
+    wire = Message(refusal="I won't.").to_wire()
+    assert wire == {"role": "assistant", "content": "", "refusal": "I won't."}
+
+
 def test_spoken_answers_go_back_by_their_id():
     wire = Message(audio={"id": "audio_1", "data": "UklGRg=="}).to_wire()
     assert wire == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
@@ -154,9 +159,16 @@ def test_arguments_are_parsed_or_an_error_shows_them():
     [
         (PNG, "image/png"),
         (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF87a...", "image/gif"),
         (b"GIF89a...", "image/gif"),
+        (b"BM......", "image/bmp"),
+        (b"II*\x00....", "image/tiff"),
+        (b"MM\x00*....", "image/tiff"),
         (b"RIFF0000WEBPVP8 ", "image/webp"),
         (b"0000ftypavif", "image/avif"),
+        (b"0000ftypheic", "image/heic"),
+        (b"0000ftypheix", "image/heic"),
+        (b"0000ftypmif1", "image/heif"),
     ],
 )
 def test_the_media_type_of_an_image_is_found_from_its_bytes(data, kind):
@@ -187,12 +199,30 @@ def test_attachments_that_cannot_be_sent_are_refused(make, words):
         make()
 
 
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (b"ID3.", "mp3"),
+        (b"\xff\xfb..", "mp3"),
+        (b"\xff\xf3..", "mp3"),
+        (b"\xff\xf2..", "mp3"),
+        (b"fLaC", "flac"),
+        (b"OggS", "ogg"),
+        (b"0000ftypM4A ", "m4a"),
+    ],
+)
+def test_the_format_of_a_recording_is_found_from_its_bytes(data, form):
+    assert parts.audio_part(data)["input_audio"]["format"] == form
+
+
 def test_audio_and_files_are_parts():
-    assert parts.audio_part(b"RIFF0000WAVE")["input_audio"]["format"] == "wav"
-    assert parts.audio_part(b"ID3...")["input_audio"]["format"] == "mp3"
-    assert parts.file_part(b"%PDF", "a.pdf")["file"] == {
-        "filename": "a.pdf",
-        "file_data": "data:application/pdf;base64,JVBERg==",
+    assert parts.audio_part(b"RIFF0000WAVE") == {
+        "type": "input_audio",
+        "input_audio": {"data": "UklGRjAwMDBXQVZF", "format": "wav"},
+    }
+    assert parts.file_part(b"%PDF", "a.pdf") == {
+        "type": "file",
+        "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="},
     }
 
 

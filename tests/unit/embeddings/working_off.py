@@ -62,6 +62,7 @@ class Worked:
             result = self._run(plan.flow(pack))
             todo.extendleft(reversed(result.retry))
             usages.append(result.usage)
+            assert len(result.outcomes) <= len(pack.positions)
             for position, outcome in zip(pack.positions, result.outcomes, strict=False):
                 assert position not in outcomes, "delivered twice"
                 outcomes[position] = outcome

@@ -1,0 +1,69 @@
+"""What an answer that comes in pieces has grown to, beside its text and its calls."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from xdm_integrations.core.chat.message_so_far import ChatSoFar
+from xdm_integrations.core.chat.parse import parse_chat
+from xdm_integrations.core.errors.tree import APIResponseError, XDMError
+from xdm_integrations.core.protocol.wire import Limits, Reply
+
+
+def grown(*deltas, n=1, **choice):
+    """Return the accumulator that was given these deltas, and then a finish."""
+    so_far = ChatSoFar(n)
+    for delta in deltas:
+        so_far.add({"choices": [{"index": 0, "delta": delta, **choice}]}, [])
+    so_far.add({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, [])
+    return so_far.result({})
+
+
+def details(index, kind, **more):
+    return {"content": "a", "reasoning_details": [{"index": index, "type": kind, **more}]}
+
+
+def test_details_of_a_thought_are_joined_by_number_and_type():
+    answer = grown(
+        details(0, "reasoning.text", text="h", format="x"),
+        details(0, "reasoning.text", text="m", format=None, signature="c2"),
+        details(0, "reasoning.summary", summary="s"),
+        details(1, "reasoning.encrypted", data="ZW"),
+        details(1, "reasoning.encrypted", data="5j"),
+        details(None, "reasoning.text", text="p"),
+        details(None, "reasoning.text", text="q"),
+    )
+    assert answer.choices[0].message.reasoning_fields["reasoning_details"] == [
+        {"index": 0, "type": "reasoning.text", "text": "hm", "format": "x", "signature": "c2"},
+        {"index": 0, "type": "reasoning.summary", "summary": "s"},
+        {"index": 1, "type": "reasoning.encrypted", "data": "ZW5j"},
+        {"index": None, "type": "reasoning.text", "text": "p"},
+        {"index": None, "type": "reasoning.text", "text": "q"},
+    ]
+
+
+def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():
+    answer = grown({"content": "a", "mood": None, "tone": "calm"})
+    assert answer.choices[0].message.extra == {"tone": "calm"}
+
+
+def test_an_error_beside_a_piece_of_the_text_ends_the_stream():
+    with pytest.raises(XDMError, match="gone away") as caught:
+        grown({"content": "a"}, {"content": "b"}, error={"code": 502, "message": "The provider has gone away"})
+    assert caught.value.partial is None or not caught.value.partial.finish_reason
+
+
+@pytest.mark.parametrize("index", [2, -1, "x", 1.5])
+def test_an_answer_beyond_those_asked_for_is_an_error(index):
+    with pytest.raises(APIResponseError, match=f"choice {index!r} where 2 were asked for"):
+        grown({"content": "a"}, n=2, index=index)
+
+
+@pytest.mark.parametrize(("body", "scope"), [({"choices": []}, "request"), ({"answer": 1}, None)])
+def test_an_answer_without_choices_may_be_another_one_the_next_time(body, scope):
+    with pytest.raises(XDMError) as caught:
+        parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
+    assert scope is None or caught.value.scope == scope
+    assert scope is not None or caught.value.scope != "request"
