@@ -21,6 +21,12 @@ class Size(Enum):
     LARGE = 2
 
 
+@dataclass
+class Corner:
+    x: int
+    y: int
+
+
 class Item(BaseModel):
     name: str
 
@@ -83,6 +89,7 @@ def test_an_annotation_has_a_schema_and_makes_a_value(annotation, schema, value,
         (Size, 3, "none of"),
         (Union[int, bool], "a", "expected integer.*expected boolean"),
         (Item, {}, "name"),
+        (Corner, {"x": 1}, "'y' is missing"),
         (Loop, [], "expected an object"),
     ],
 )
@@ -98,7 +105,9 @@ def test_definitions_stand_where_references_look_for_them():
     assert value_of(list[Box], [{"items": [{"name": "a"}]}], "x") == [Box(items=[Item(name="a")])]
 
 
-@pytest.mark.parametrize(("annotation", "said"), [(complex, "no JSON schema"), (Loop, "holds itself")])
+@pytest.mark.parametrize(
+    ("annotation", "said"), [(complex, "no JSON schema"), ("a text", "no JSON schema"), (Loop, "holds itself")]
+)
 def test_what_has_no_schema_is_named(annotation, said):
     with pytest.raises(ConfigurationError, match=f"^x.*{said}"):
         schema_of(annotation, "x")

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Annotated, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from tests.scripted import CLOSE, http
 from xdm_integrations import (
@@ -32,6 +33,10 @@ class Unit(Enum):
 class Place:
     city: str
     country: str = "CH"
+
+
+class Note(BaseModel):
+    text: str
 
 
 def weather(place: Place, unit: Unit = Unit.CELSIUS, days: int = 1) -> dict[str, object]:
@@ -140,6 +145,67 @@ def test_a_decorated_coroutine_function_is_awaited_too(surface, server):
     else:
         with pytest.raises(ConfigurationError, match="double"):
             run(surface, server, [decorated])
+
+
+def test_what_a_tool_returns_is_told_as_json(surface, server):
+    def place() -> Place:
+        return Place("Bern")
+
+    def unit() -> object:
+        return {"set": {1}, "model": Note(text="a"), "other": Unit.CELSIUS}
+
+    server.script = [answer(("place", "{}"), ("unit", "{}")), answer(text="x")]
+    run(surface, server, [place, unit])
+    assert [json.loads(text) for text in results(server)] == [
+        {"city": "Bern", "country": "CH"},
+        {"set": [1], "model": {"text": "a"}, "other": "Unit.CELSIUS"},
+    ]
+
+
+def test_a_coroutine_that_fails_is_told_to_the_model(surface, server):
+    async def fail() -> str:
+        raise OSError("no such file")
+
+    server.script = [answer(("fail", "{}")), answer(text="x")]
+    if surface.is_async:
+        run(surface, server, [fail])
+        assert results(server) == ["Error: OSError: no such file"]
+    else:
+        with pytest.raises(ConfigurationError, match="fail"):
+            run(surface, server, [fail])
+
+
+def test_a_function_of_any_arguments_is_described_by_those_with_names(surface, server):
+    def echo(text: str, *more: int, **options: int) -> str:
+        return text
+
+    server.script = [answer(("echo", '{"text": "a"}')), answer(text="x")]
+    run(surface, server, [echo], tool_choice="auto")
+    assert list(server.requests[0].json["tools"][0]["function"]["parameters"]["properties"]) == ["text"]
+    assert results(server) == ["a"]
+
+
+def test_a_choice_of_no_tool_is_kept(surface, server):
+    server.script = [answer(("add", '{"a": 1, "b": 2}')), answer(text="x")]
+    run(surface, server, [add], tool_choice="none")
+    assert [seen.json["tool_choice"] for seen in server.requests] == ["none", "none"]
+
+
+def test_a_call_without_a_name_is_an_error_with_what_came(surface, server):
+    server.script = [answer(("", "{}"))]
+    with pytest.raises(APIResponseError, match="without naming it") as caught:
+        run(surface, server, [add])
+    assert caught.value.partial.usage.total_tokens == 2
+
+
+def test_annotations_that_name_nothing_are_told_before_a_byte_is_sent(surface, server):
+    def broken(a: int) -> str:
+        return str(a)
+
+    broken.__annotations__["a"] = "Nowhere"
+    with pytest.raises(ConfigurationError, match=r"broken: its annotations can't be read.*Nowhere"):
+        run(surface, server, [broken])
+    assert server.requests == []
 
 
 def test_a_class_that_refuses_its_fields_by_any_error_is_told_to_the_model(surface, server):

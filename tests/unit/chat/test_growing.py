@@ -44,6 +44,51 @@ def test_details_of_a_thought_are_joined_by_number_and_type():
     ]
 
 
+def test_a_recording_and_log_probabilities_grow():
+    def odds(token):
+        return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": []}]}
+
+    so_far = ChatSoFar(1)
+    for token, data in (("a", "QU"), ("b", "JD")):
+        delta = {"content": token, "audio": {"id": "audio_1", "data": data, "expires_at": 5}}
+        so_far.add({"choices": [{"delta": delta, "logprobs": odds(token)}]}, [])
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, [])
+    answer = so_far.result({})
+    assert answer.audio == {"id": "audio_1", "data": "QUJD", "expires_at": 5}
+    assert answer.logprobs.tokens == ["a", "b"]
+    assert answer.logprobs.token_logprobs == [-0.5, -0.5]
+
+
+HALVES = ("\ud83d", "\ude00")  # an emoji, as a server sends it that cuts in the middle of a character
+
+
+@pytest.mark.parametrize("name", ["content", "reasoning_content"])
+def test_halves_of_a_character_are_joined(name):
+    chunks: list = []
+    so_far = ChatSoFar(1)
+    for half in HALVES:
+        so_far.add({"choices": [{"delta": {name: half}}]}, chunks)
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, chunks)
+    so_far.end(chunks)
+    assert "".join(chunk.text + chunk.reasoning for chunk in chunks) == "\N{GRINNING FACE}"
+
+
+def test_halves_of_a_character_in_arguments_are_joined():
+    first, second = ({"function": {"arguments": half}} for half in (f'{{"a": "{HALVES[0]}', f'{HALVES[1]}"}}'))
+    answer = grown(
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", **first["function"]}}]},
+        {"tool_calls": [{"index": 0, **second}]},
+    )
+    assert answer.tool_calls[0].parsed() == {"a": "\N{GRINNING FACE}"}
+
+
+@pytest.mark.parametrize("placeholder", ["", "{}", " "])
+def test_a_placeholder_of_arguments_that_comes_twice_is_none(placeholder):
+    entry = {"index": 0, "id": "c", "function": {"name": "f", "arguments": placeholder}}
+    answer = grown({"tool_calls": [entry]}, {"tool_calls": [entry]}, {"tool_calls": [entry]})
+    assert [call.parsed() for call in answer.tool_calls] == [{}]
+
+
 def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():
     answer = grown({"content": "a", "mood": None, "tone": "calm"})
     assert answer.choices[0].message.extra == {"tone": "calm"}

@@ -170,6 +170,7 @@ def test_strict_is_asked_for_where_it_changes_nothing():
     assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
     assert response_format(form_of(optional), strict=True)["json_schema"]["schema"]["required"] == ["name", "age"]
     assert not can_be_strict({"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]})
+    assert not can_be_strict({"allOf": [SCHEMA]})
     assert as_tool(form_of(SCHEMA))["function"] == {"name": "Person", "parameters": SCHEMA}
 
 
@@ -195,6 +196,9 @@ def test_the_schema_goes_into_the_first_system_message():
     added = with_prompt([user], form)
     assert added[0]["role"] == "system"
     assert json.dumps(SCHEMA) in added[0]["content"]
+    kind = {"type": "text", "text": "Be kind."}
+    in_parts = with_prompt([{"role": "system", "content": [kind]}, user], form)
+    assert in_parts == [{"role": "system", "content": [kind, {"type": "text", "text": added[0]["content"]}]}, user]
     joined = with_prompt([{"role": "system", "content": "Be kind."}, user], form)
     assert len(joined) == 2
     assert joined[0]["content"].startswith("Be kind.\n\n")
