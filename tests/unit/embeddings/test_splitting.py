@@ -79,6 +79,21 @@ def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(words):
     assert failed.sizes == refused.sizes
 
 
+def test_one_text_that_meets_a_passing_failure_is_asked_for_again():
+    replies = [error(500, "overloaded"), error(500, "overloaded")]
+    worked = Worked(lambda body: replies.pop() if replies else healthy(body), max_retries=5)
+    check(worked, worked.embed(["a"]), ["a"])
+    assert len(worked.requests) == 3
+
+
+@pytest.mark.parametrize("name", ["model", "dimensions", "user"])
+def test_a_refusal_of_something_else_asks_for_no_fewer_texts(name):
+    worked = Worked(lambda body: error(400, "This value is out of the question.", param=name))
+    with pytest.raises(BadRequestError, match="out of the question"):
+        worked.embed(numbered(8))
+    assert worked.sizes == [8]
+
+
 def test_base64_refused_in_the_status_of_a_passing_failure_is_left_out_at_once():
     def respond(body):
         return error(500, "encoding_format is not supported") if "encoding_format" in body else healthy(body)
