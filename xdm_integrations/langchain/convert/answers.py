@@ -20,7 +20,7 @@ from .completions import added_to, served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
     from xdm_integrations.core.chat.tool_calls import ToolCall
@@ -64,16 +64,14 @@ class Pieces:
         self._calls: dict[int, list[Any]] = {}
         """By the call's number, its id, its name, and its arguments in pieces."""
 
-    def chunks(self, piece: ChatChunk) -> Iterator[ChatGenerationChunk]:
-        """Yield what a piece of the first choice becomes. Calls have chunks of their own, as LangChain needs them."""
-        text, _, _, *more = piece
-        if text and not self._blocks and not any(more):  # what most pieces are
-            yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-            return
-        if piece.text or piece.reasoning or piece.refusal or piece.logprobs:
-            yield self._words(piece)
-        if piece.tool_calls:
-            yield self._deltas(piece.tool_calls)
+    def chunks(self, piece: ChatChunk) -> Sequence[ChatGenerationChunk]:
+        """Return what a piece of the first choice becomes. Calls have chunks of their own, as LangChain needs them."""
+        text, _, _, thought, calls, refusal, logprobs = piece
+        words = thought or refusal or logprobs
+        if text and not (words or calls or self._blocks):  # what most pieces are
+            return (ChatGenerationChunk(message=AIMessageChunk(content=text)),)
+        made = [self._words(piece)] if text or words else []
+        return [*made, self._deltas(calls)] if calls else made
 
     def end(self, completion: ChatCompletion) -> Iterator[ChatGenerationChunk]:
         """Yield the rest of a stream that has ended well: what no piece can hold, and what describes the answer.
