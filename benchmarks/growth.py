@@ -23,23 +23,22 @@ from benchmarks.rows import cpu_per, cpu_per_awaited, finished, peak_memory, row
 
 
 class Growth(NamedTuple):
-    """What a curve is about."""
+    """What a curve shows, and where its points are."""
 
-    item: str
-    unit: str
+    title: str
     counts: tuple[int, ...]
 
 
 LONGEST = 100_000
 GROWTH = {
-    "growth, tokens": Growth("token of a stream", "us CPU", (100, 1000, 10_000, LONGEST)),
-    "growth, prompts": Growth("prompt of a batch", "us CPU", (100, 1000, 10_000)),
-    "growth, calls": Growth("call of a tool in an answer", "us CPU", (1, 10, 100, 1000)),
-    "growth, streamed calls": Growth("call of a tool in a streamed answer", "us CPU", (1, 10, 100)),
-    "growth, turns": Growth("turn of the history", "us CPU", (1, 10, 100, 1000)),
-    "growth, texts": Growth("text embedded", "us CPU", (10, 100, 1000, 10_000, LONGEST)),
-    "growth, streams": Growth("stream at once", "us CPU", (1, 10, 100, 1000)),
-    "growth, memory": Growth("all streams at once", "MB", (1, 10, 100, 1000)),
+    "growth, tokens": Growth("us CPU per token of a stream", (100, 1000, 10_000, LONGEST)),
+    "growth, prompts": Growth("us CPU per prompt of a batch", (100, 1000, 10_000)),
+    "growth, calls": Growth("us CPU per call of a tool in an answer", (1, 10, 100, 1000)),
+    "growth, streamed calls": Growth("us CPU per call of a tool in a stream", (1, 10, 100)),
+    "growth, turns": Growth("us CPU per turn of the history", (1, 10, 100, 1000)),
+    "growth, texts": Growth("us CPU per text embedded", (10, 100, 1000, 10_000, LONGEST)),
+    "growth, streams": Growth("us CPU per stream, of so many at once", (1, 10, 100, 1000)),
+    "growth, memory": Growth("MB that streams at once take together", (1, 10, 100, 1000)),
 }
 DIMENSIONS = 16
 """Numbers of each vector: 100,000 long ones wouldn't fit into memory."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from benchmarks.readme import LABELS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,8 +18,8 @@ mpl.use("Agg")
 
 
 def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, dict[str, float]]], folder: Path) -> None:
-    """Write `results.png` and `results.svg` into `folder`."""
-    rows = [line for line in table if line["ours / floor"] is not None and line["peer"] is not None][::-1]
+    """Write `results.png` and `results.svg` into `folder`: the rows of the READMEs."""
+    rows = [line for line in table if line["row"] in LABELS and None not in (line["ours / floor"], line["peer"])][::-1]
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(12, 0.42 * len(rows) + 1.6), width_ratios=[1.7, 1], layout="constrained"
     )
@@ -33,6 +35,7 @@ def draw(table: list[dict[str, Any]], growth: dict[str, dict[str, dict[str, floa
         left.text(line["ours / floor"], y - 0.2, f" {line['ours / floor']:.2f}", va="center", fontsize=8)
     left.axvline(1, color=FLOOR, linewidth=1, label="floor: plain HTTP + framework")
     left.set_yticks(list(where), [line["row"].replace("_", "\u2009") for line in rows], fontsize=9)
+    left.margins(y=0.01)
     left.set_xlabel("cost, as a multiple of the floor (less is better)")
     left.legend(frameon=False, loc="lower right", fontsize=8)
     for subject, points in growth.get("growth, tokens", {}).items():

@@ -80,9 +80,9 @@ def growth_markdown(growth: dict[str, dict[str, dict[str, float]]]) -> str:
     """Return what an item costs, by how many there are: a table for each kind of item."""
     tables = []
     for name, by_subject in growth.items():
-        item, unit, counts = GROWTH[name]
+        title, counts = GROWTH[name]
         lines = [
-            f"| {unit} per {item} | " + " | ".join(f"{n:,}" for n in counts) + " |",
+            f"| {title} | " + " | ".join(f"{n:,}" for n in counts) + " |",
             "|---" * (1 + len(counts)) + "|",
         ]
         lines += [
