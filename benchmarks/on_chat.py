@@ -27,7 +27,7 @@ from benchmarks.rows import (
     wall_awaited,
 )
 
-EACH = 50
+EACH = 200
 """Tokens of each of many streams at once."""
 PACED = 500
 LONG_CALL = 1500

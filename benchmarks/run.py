@@ -24,6 +24,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ PACKAGES = (
 PEER_ROUNDS = 2
 
 
-def measure(rows: list[str], subject: str, url: str) -> list[Any] | None:
+def measure(rows: Sequence[str], subject: str, url: str) -> list[Any] | None:
     """Run one subject's rows in a process; None if it isn't installed.
 
     Bytecode may be written: an installed package has its own, and ours would be compiled at each import.
@@ -80,24 +81,38 @@ def measure(rows: list[str], subject: str, url: str) -> list[Any] | None:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
+def plan(rows: list[str], number: int) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the processes of a round, counted from 0: each one's subject, and its rows.
+
+    Growth is measured in the first round only, and the peers in the first few.
+    """
+    processes = []
+    for group in in_one_process([name for name in rows if not (number and name in GROWTH)]):
+        for subject in dict.fromkeys(subject for name, subject in ROWS if name in group):
+            if subject != "peer" or number < PEER_ROUNDS:
+                processes.append((subject, tuple(name for name in group if (name, subject) in ROWS)))
+    return processes
+
+
 def run(rows: list[str], rounds: int, minutes: float) -> tuple[dict[str, dict[str, list[Any]]], int]:
-    """Return the figures by row and subject, and of how many rounds; growth is measured in the first round only."""
+    """Return the figures by row and subject, and of how many rounds."""
     figures: dict[str, dict[str, list[Any]]] = {name: {} for name in rows}
+    took: dict[tuple[str, tuple[str, ...]], float] = {}
     began, done = time.monotonic(), 0
     with running_server() as server:
         while done < rounds:
-            start = time.monotonic()
-            for group in in_one_process([name for name in rows if not (done and name in GROWTH)]):
-                for subject in dict.fromkeys(s for name, s in ROWS if name in group):
-                    if subject == "peer" and done >= PEER_ROUNDS:
-                        continue
-                    names = [name for name in group if (name, subject) in ROWS]
-                    for name, figure in zip(names, measure(names, subject, server.url) or (), strict=False):
-                        figures[name].setdefault(subject, []).append(figure)
-            done, now = done + 1, time.monotonic()
-            print(f"round {done} of {rounds} done, after {now - began:.0f} s", file=sys.stderr, flush=True)
-            if now - began + now - start > minutes * 60:
+            processes = plan(rows, done)
+            passed = time.monotonic() - began
+            if done and passed + sum(took[process] for process in processes) > minutes * 60:
                 break
+            for subject, names in processes:
+                start = time.monotonic()
+                for name, figure in zip(names, measure(names, subject, server.url) or (), strict=False):
+                    figures[name].setdefault(subject, []).append(figure)
+                took[subject, names] = time.monotonic() - start
+            done += 1
+            passed = time.monotonic() - began
+            print(f"round {done} of {rounds} done, after {passed:.0f} s", file=sys.stderr, flush=True)
     return figures, done
 
 
