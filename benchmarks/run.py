@@ -86,12 +86,12 @@ def plan(rows: list[str], number: int) -> list[tuple[str, tuple[str, ...]]]:
 
     Growth is measured in the first round only, and the peers in the first few.
     """
-    processes = []
-    for group in in_one_process([name for name in rows if not (number and name in GROWTH)]):
-        for subject in dict.fromkeys(subject for name, subject in ROWS if name in group):
-            if subject != "peer" or number < PEER_ROUNDS:
-                processes.append((subject, tuple(name for name in group if (name, subject) in ROWS)))
-    return processes
+    return [
+        (subject, tuple(name for name in group if (name, subject) in ROWS))
+        for group in in_one_process([name for name in rows if not (number and name in GROWTH)])
+        for subject in dict.fromkeys(subject for name, subject in ROWS if name in group)
+        if subject != "peer" or number < PEER_ROUNDS
+    ]
 
 
 def run(rows: list[str], rounds: int, minutes: float) -> tuple[dict[str, dict[str, list[Any]]], int]:
