@@ -7,6 +7,8 @@ import copy
 import pytest
 
 from xdm_integrations import Client, ConfigurationError
+from xdm_integrations.langchain import XDMLLM, ChatXDM, XDMEmbeddings
+from xdm_integrations.llama_index import XDM, XDMChat, XDMEmbedding
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,10 @@ def test_a_name_that_a_method_does_not_take_is_refused_before_a_byte_is_sent(sur
     with pytest.raises(ConfigurationError, match=rf"^{name}: .*{said}"):
         surface.run(getattr(client, method)(["a"] if method.endswith("batch") else "a", **given))
     assert server.requests == []
+
+
+@pytest.mark.parametrize("adapter", [XDMLLM, ChatXDM, XDMEmbeddings, XDM, XDMChat, XDMEmbedding])
+@pytest.mark.parametrize("model", ["", " "])
+def test_an_empty_name_of_a_model_is_refused_by_every_class(adapter, model):
+    with pytest.raises(ConfigurationError, match=r"^model: an empty string"):
+        adapter(api_key="k", model=model)

@@ -265,3 +265,15 @@ def test_an_example_is_short_and_says_what_it_teaches(path):
         assert "\n# Output:\n# " in text
         code = text.partition("# Output:")[0]
         assert "with served(" in code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_package_is_installed_from_where_it_is(page):
+    """It is on no index yet: it comes from a checkout or a wheel, with extras that there are."""
+    text, project = page.read_text("utf-8"), (ROOT / "pyproject.toml").read_text("utf-8")
+    extras = re.findall(r"^([\w-]+) = \[", project.partition("[project.optional-dependencies]")[2], re.MULTILINE)
+    assert set(re.findall(r"pip install [^\n`]*\.\[([\w-]+)\]", text)) <= set(extras)
+    assert not re.search(r"pip install (-q )?['\"]?xdm.integrations", text)
+    if page in (ENGLISH, CHINESE):
+        assert 'pip install ".[langchain]"' in text
+        assert "python -m build" in text
