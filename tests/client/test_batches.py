@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -414,6 +415,19 @@ def test_an_authentication_error_of_one_is_that_of_all(surface, server):
     server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
     batch = surface.batch(surface.client(base_url=server.url), ["a"] * 3, batch_size=1)
     assert {type(e) for e in batch.errors} == {AuthenticationError}
+
+
+class Saver:
+    async def __call__(self, number, outcome):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("callback", [Saver(), Saver().__call__, partial(Saver().__call__)])
+@pytest.mark.parametrize("method", ["complete_batch", "chat_batch", "embed"])
+def test_a_callback_that_would_have_to_be_awaited_is_refused_before_a_byte_is_sent(surface, server, method, callback):
+    with pytest.raises(ConfigurationError, match="on_result"):
+        surface.call(surface.client(base_url=server.url), method, ["a", "b"], on_result=callback)
+    assert not server.requests
 
 
 def test_what_a_callback_crashes_with_is_raised_although_the_last_request_ends_meanwhile(server, monkeypatch):

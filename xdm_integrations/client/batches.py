@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdm_integrations.core.errors.tree import XDMError
-from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one
+from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one, check_callback
 from xdm_integrations.core.protocol.results import Usage, total_usage
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class _Progress:
         stop_on_error: bool,
         ahead: int = 0,
     ) -> None:
+        check_callback(on_result)
         known = packs if isinstance(packs, Sequence) else ()
         self.todo = deque(known)
         self._more = iter(() if known else packs)
@@ -158,7 +159,7 @@ def run_batch(  # noqa: PLR0913 - one argument per setting
         abort: Called with the threads whose work nobody wants any more.
 
     Raises:
-        ConfigurationError: `max_concurrency` isn't at least 1.
+        ConfigurationError: `max_concurrency` isn't at least 1, or `on_result` is a coroutine function.
         BaseException: What `work` or `on_result` crashed with.
     """
     check_at_least_one("max_concurrency", max_concurrency)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, XDMError
 from xdm_integrations.core.gateway.models import with_model_suggestions
-from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one
+from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one, check_callback
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
 from xdm_integrations.core.protocol.flow import deadline_of, send_flow
@@ -133,7 +133,12 @@ class EmbeddingPlan:
     def on_result(
         self, callback: Callable[[int, list[float] | XDMError], None] | None
     ) -> Callable[[int, array[float] | XDMError], None] | None:
-        """Return the callback for outcomes as they are kept here, None if there is none."""
+        """Return the callback for outcomes as they are kept here, None if there is none.
+
+        Raises:
+            ConfigurationError: It is a coroutine function.
+        """
+        check_callback(callback)
         if callback is None:
             return None
         return lambda position, outcome: callback(

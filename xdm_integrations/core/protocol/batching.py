@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -68,3 +69,11 @@ def check_at_least_one(name: str, value: int) -> None:
     """Refuse a count that isn't an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name}: {value!r} must be an integer of at least 1.")
+
+
+def check_callback(callback: Callable[[int, Any], None] | None) -> None:
+    """Refuse a coroutine function, which would never run: outcomes are handed on without waiting for anything."""
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None)):  # noqa: B004 - its kind is asked for, not whether it is there
+        raise ConfigurationError(
+            "on_result: a coroutine function isn't awaited; give a plain one, which may start a task or fill a queue."
+        )
