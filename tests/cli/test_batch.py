@@ -208,6 +208,25 @@ def test_two_runs_never_write_to_one_file(run, server, files):
     assert not server.requests
 
 
+def test_a_run_that_opened_the_file_before_another_put_it_in_order_writes_nothing(run, server, files, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    prompts, answers = files("a")
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    lock = fcntl.flock
+
+    def late(file, how):
+        answers.with_name("sorted").write_bytes(answers.read_bytes())
+        answers.with_name("sorted").replace(answers)
+        lock(file, how)
+
+    monkeypatch.setattr("xdm_integrations.cli.answers.fcntl.flock", late)
+    files("a", "b")
+    result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 2
+    assert "another run is writing" in " ".join(result.stderr.split())
+    assert len(server.requests) == 1
+
+
 def test_a_full_disk_ends_the_run_in_words_and_the_next_run_goes_on(run, server, files, monkeypatch):
     prompts, answers = files("a", "b")
 

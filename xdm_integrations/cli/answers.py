@@ -312,15 +312,23 @@ def _whole(task: Task, record: dict[str, Any], params: Mapping[str, dict[str, An
 
 
 def _lock(file: BinaryIO) -> None:
-    """Keep other runs away from the file until it is closed, where the system can."""
+    """Keep other runs away from the file until it is closed, where the system can.
+
+    Raises:
+        click.UsageError: Another run has it, or has put it in order since it was opened: this isn't the file any more.
+    """
     if sys.platform == "win32":
         return
+    writing = click.UsageError(f"--output: another run is writing to {file.name}.")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise click.UsageError(f"--output: another run is writing to {file.name}.") from None
+        is_the_file = os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
+    except (BlockingIOError, FileNotFoundError):
+        raise writing from None
     except OSError:  # some network disks have no locks
         return
+    if not is_the_file:
+        raise writing
 
 
 def _is_response(record: dict[str, Any]) -> bool:
