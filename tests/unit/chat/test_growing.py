@@ -112,3 +112,17 @@ def test_an_answer_without_choices_may_be_another_one_the_next_time(body, scope)
         parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
     assert scope is None or caught.value.scope == scope
     assert scope is not None or caught.value.scope != "request"
+
+
+def test_what_has_a_place_of_its_own_is_no_unknown_field():
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = grown({"tool_calls": [call], "images": [{"image_url": {"url": "u"}}]}).choices[0].message
+    assert message.tool_calls[0].extra is None
+    assert message.extra is None
+    assert message.images == ({"image_url": {"url": "u"}},)
+
+
+@pytest.mark.parametrize("thinking", ["hm", [{"type": "text", "text": "hm"}]])
+def test_a_thought_may_be_a_part_of_the_content(thinking):
+    answer = grown({"content": [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "a"}]})
+    assert (answer.text, answer.choices[0].message.reasoning) == ("a", "hm")
