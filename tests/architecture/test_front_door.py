@@ -56,12 +56,20 @@ def test_it_is_light():
 
 
 def test_it_opens_in_a_tenth_of_a_second_of_cpu(tmp_path):
-    """The best of some tries: a busy machine makes CPU time longer too."""
-    program = "import time; begun = time.process_time(); import xdm_integrations; print(time.process_time() - begun)"
+    """The best of some tries; or in the time of two imports of asyncio: a busy machine makes CPU time longer too."""
+    program = """
+import time
+begun = time.process_time()
+import asyncio
+between = time.process_time()
+import xdm_integrations
+print(between - begun, time.process_time() - between)
+"""
     compiled = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-c", program]
-    took = (float(subprocess.check_output(command, env=compiled, text=True)) for _ in range(20))  # noqa: S603 - our own interpreter
-    assert any(seconds < 0.1 for seconds in took)
+    tries = (subprocess.check_output(command, env=compiled, text=True).split() for _ in range(20))  # noqa: S603 - our own interpreter
+    times = ((float(asyncios), float(own)) for asyncios, own in tries)
+    assert any(asyncios + own < 0.1 or own < 2 * asyncios for asyncios, own in times)
 
 
 def test_clients_open_and_load_nothing_until_they_are_used():

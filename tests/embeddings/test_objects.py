@@ -61,7 +61,7 @@ PROGRAMS = {
 """By the name of the room, how `embed` and `aembed` are made."""
 
 BEFORE = """
-import asyncio, os, socket, sys, textwrap
+import asyncio, os, socket, sys, textwrap, warnings
 url, blocked, program = sys.argv[1], sys.argv[2].split(), sys.argv[3]
 for name in blocked:
     sys.modules[name] = None
@@ -72,6 +72,7 @@ socket.socket.connect = connect
 exec(textwrap.dedent(program))
 assert len(embed()) == 2
 assert len(asyncio.run(aembed())) == 1
+warnings.filterwarnings("ignore", "This process .* is multi-threaded")  # Python 3.12 and later
 child = os.fork()
 if child == 0:
     os._exit(0 if len(embed()) == 2 and len(asyncio.run(aembed())) == 1 else 1)
