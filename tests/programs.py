@@ -85,7 +85,7 @@ class Programs:
         )
         return self
 
-    def run(self, code: str, *arguments: str, timeout: float = 20) -> Done:
+    def run(self, code: str, *arguments: str, timeout: float = 60) -> Done:
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
         order = {"code": code, "arguments": arguments, "timeout": timeout}

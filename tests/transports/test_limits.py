@@ -171,8 +171,9 @@ def test_a_limit_that_passes_is_no_cancellation(server):
     async def main():
         transport = AiohttpTransport(Limits())
         statuses = await asyncio.gather(*(one(transport, seconds) for seconds in (0.3, 0.1, 0.2)))
+        before = len(server.requests)  # on a busy machine, a limit passes before its request was sent
         cancelled = asyncio.create_task(transport.send(ask(server, **within(LONG, total=True))))
-        assert await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 7)
+        assert await asyncio.to_thread(server.wait_until, lambda: len(server.requests) > before)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
