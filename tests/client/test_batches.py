@@ -94,7 +94,7 @@ def test_an_empty_list_needs_no_request_and_no_key(surface, method, empty):
 
 
 @pytest.mark.parametrize("method", ["complete_batch", "chat_batch", "embed"])
-@pytest.mark.parametrize("given", [None, 0, False, {}, b"", iter(())], ids=repr)
+@pytest.mark.parametrize("given", [None, 0, False, {}, b"", iter(())], ids=lambda given: type(given).__name__)
 def test_what_is_no_list_is_refused_and_not_taken_for_an_empty_one(surface, server, method, given):
     with pytest.raises(ConfigurationError, match="expected"):
         surface.call(surface.client(base_url=server.url), method, given)
