@@ -22,7 +22,7 @@ ENDLESS_CHAT: dict[str, Any] = {"temperature": 0, "max_tokens": 3900, "ignore_eo
 
 
 def ask(engine: Any, method: str, path: str, body: Any = None) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=240)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         return json.loads(connection.getresponse().read())

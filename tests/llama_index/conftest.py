@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core import Settings
-from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.callbacks import TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
@@ -67,11 +67,11 @@ def clean_settings() -> Iterator[None]:
     """LlamaIndex's global settings are as new before and after each test."""
     Settings._llm = None
     Settings._embed_model = None
-    Settings.callback_manager = CallbackManager([])
+    Settings._callback_manager = None  # an empty manager would take over its handlers
     yield
     Settings._llm = None
     Settings._embed_model = None
-    Settings.callback_manager = CallbackManager([])
+    Settings._callback_manager = None  # an empty manager would take over its handlers
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import time
 
 import llama_index.core
 import pytest
-from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage
 from llama_index_instrumentation import root_manager
 
@@ -30,7 +29,7 @@ FRAMEWORKS = {"langchain": LANGCHAIN, "llama_index": LLAMA_INDEX}
 def nobody_listens(monkeypatch):
     """Put aside the handlers and tracers that other tests, and what they load, have left in this process."""
     monkeypatch.setattr(llama_index.core, "global_handler", None)
-    monkeypatch.setattr(llama_index.core.Settings, "_callback_manager", CallbackManager([]))
+    monkeypatch.setattr(llama_index.core.Settings, "_callback_manager", None)  # an empty one would take its handlers
     for dispatcher in root_manager.dispatchers.values():
         monkeypatch.setattr(dispatcher, "event_handlers", [])
         monkeypatch.setattr(dispatcher, "span_handlers", [])

@@ -73,7 +73,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[TransportWorld]:
 
 
 def ask(
-    server: ScriptedServer | str, *, streaming: bool = False, timeout: Timeout = Timeout(5, 5), **more: Any
+    server: ScriptedServer | str, *, streaming: bool = False, timeout: Timeout = Timeout(30, 30), **more: Any
 ) -> Request:
     """Return a request to the server, or to a URL."""
     url = server if isinstance(server, str) else server.url + "/completions"
