@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
+from xdm_integrations.core.chat.parse import parse_chat
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.decoder import StreamDecoder
-from xdm_integrations.core.protocol.wire import Limits
+from xdm_integrations.core.protocol.wire import Limits, Reply
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 values = st.recursive(
@@ -97,3 +99,24 @@ def test_nothing_that_a_server_may_send_is_more_than_a_typed_error(deltas, finis
     assert decoder.ended
     assert decoder.failure is None or isinstance(decoder.failure, XDMError)
     assert all(isinstance(call.parsed(), dict) for call in decoder.result().tool_calls)
+
+
+@given(
+    message=st.dictionaries(names | st.just("prefix"), values | st.text(max_size=8), max_size=4),
+    text=st.none() | st.text(st.characters(), max_size=8) | st.sampled_from(["Hi", "\ud83d\ude00", "a\ud83d"]),
+    choice=st.dictionaries(st.sampled_from(["logprobs", "error", "usage", "index", "stop_reason"]), values, max_size=2),
+    reason=st.sampled_from(["stop", "length", "tool_calls", "content_filter", "error", "", None, "eos", 5]),
+    usage=st.sampled_from([USAGE, {}, None, {"total_tokens": "7"}, []]),
+)
+def test_the_short_way_of_a_plain_answer_makes_the_same_of_it(message, text, choice, reason, usage):
+    choice = {**choice, "message": {"role": "assistant", **message, "content": text}, "finish_reason": reason}
+
+    def outcome(*choices: Any) -> Any:
+        body = {"id": "c", "model": "m", "choices": choices, "usage": usage, "timings": 1}
+        try:
+            answer = parse_chat(Reply(200, {"x-request-id": "r"}, json.dumps(body).encode()), 1, Limits())
+        except XDMError as error:
+            return type(error), error.retry, error.partial and replace(error.partial, raw={})
+        return replace(answer, raw={})
+
+    assert outcome(choice) == outcome(choice, {})  # an empty choice more adds nothing, and makes the way the long one

@@ -8,6 +8,7 @@ from xdm_integrations.core.protocol.lenient import has_surrogates, whole_charact
 from xdm_integrations.core.protocol.results import Logprobs
 
 from .calls_so_far import CallsSoFar
+from .pieces import KNOWN
 from .results import ChatChunk, Message
 from .think_tags import ThinkTags
 
@@ -73,7 +74,7 @@ class ChoiceSoFar:
         text = thought = key = ""
         calls: list[Any] | None = None
         for name, value in delta.items():
-            if not value or name == "role":
+            if value is None or (not value and name in KNOWN) or name == "role":
                 continue
             if name == "content" and value.__class__ is str:
                 text = value

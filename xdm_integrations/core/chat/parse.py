@@ -9,13 +9,23 @@ from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import ContentFilterError, XDMError
 from xdm_integrations.core.protocol.decoder import StreamDecoder
+from xdm_integrations.core.protocol.lenient import has_surrogates
+from xdm_integrations.core.protocol.results import Usage, answer_fields
 
 from .message_so_far import ChatSoFar
+from .pieces import KNOWN
+from .results import ChatChoice, ChatCompletion, Message
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xdm_integrations.core.protocol.wire import Limits, Reply
 
-    from .results import ChatChunk, ChatCompletion
+    from .results import ChatChunk
+
+_PLAIN_ENDS = ("stop", "length")
+_PLAIN_CHOICE = ("index", "finish_reason", "message")
+_PLAIN_MESSAGE = ("role", "content")
 
 
 def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False) -> ChatCompletion:
@@ -43,9 +53,16 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
     if not choices or not isinstance(choices, list) or value.get("error"):
         error: XDMError | None = error_in(value, status=status, headers=headers, body=body, endpoint="chat")
         raise error or _no_answer(value, reply)
+    plain = _plain_answer(value, choices[0], headers) if n == len(choices) == 1 and not think_tags else None
+    return plain or _answer(value, reply, n, think_tags=think_tags)
+
+
+def _answer(value: dict[str, Any], reply: Reply, n: int, *, think_tags: bool) -> ChatCompletion:
+    """Return the answer, whatever it holds."""
+    status, headers, *_ = reply
     answer = ChatSoFar(max(n, 1), think_tags=think_tags, streaming=False)
     if n > 1:
-        value = {**value, "choices": _numbered(choices, n)}
+        value = {**value, "choices": _numbered(value["choices"], n)}
     try:
         answer.add(value, [])
         answer.end([])
@@ -64,6 +81,29 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
             request_id=completion.request_id,
         )
     return completion
+
+
+def _plain_answer(value: dict[str, Any], choice: Any, headers: Mapping[str, str]) -> ChatCompletion | None:  # noqa: ANN401 - as it came
+    """Return an answer that is a text with a plain end, as most are; None where it holds anything more.
+
+    It is only a shorter way: `ChatSoFar` makes the same of it in four times the time.
+    """
+    if choice.__class__ is not dict or choice.get("finish_reason") not in _PLAIN_ENDS:
+        return None
+    message = choice.get("message")
+    if message.__class__ is not dict:
+        return None
+    text = message.get("content")
+    if not text or text.__class__ is not str or has_surrogates(text):
+        return None
+    for name, field in message.items():
+        if name not in _PLAIN_MESSAGE and field is not None and (field or name not in KNOWN):
+            return None
+    for name, field in choice.items():
+        if field is not None and name not in _PLAIN_CHOICE:
+            return None
+    made = ChatChoice(Message(text), 0, choice["finish_reason"], None, {})
+    return ChatCompletion(choices=(made,), **answer_fields(value, headers, Usage.parse(value.get("usage"))))
 
 
 def _parse_stream(reply: Reply, n: int, limits: Limits, *, think_tags: bool) -> ChatCompletion:

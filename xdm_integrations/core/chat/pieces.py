@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from .results import REASONING_KEYS
 
-_READ = {
+KNOWN = {
     "role", "content", "text", *REASONING_KEYS, "tool_calls", "function_call", "refusal", "audio", "image", "images",
     "annotations",
 }  # fmt: skip
+"""The fields of a message or a delta that are read; empty ones mean nothing. All others are kept as they came."""
 
 
 class Pieces(NamedTuple):
@@ -76,12 +77,12 @@ def pieces_of(inner: dict[str, Any]) -> Pieces:
         audio if isinstance(audio, dict) else {},
         images,
         _listed(inner.get("annotations")),
-        {name: value for name, value in inner.items() if name not in _READ and value is not None},
+        {name: value for name, value in inner.items() if name not in KNOWN and value is not None},
     )
 
 
 def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+    return value if isinstance(value, list) else [value] if isinstance(value, dict) and value else []
 
 
 def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:

@@ -256,15 +256,13 @@ def answer_fields(
         last: For a stream, its last event.
     """
     created = value.get("created")
-    names = [value.get(name) or "" for name in ("model", "id", "system_fingerprint")]
-    model, answer_id, fingerprint = [name if isinstance(name, str) else label(name) for name in names]
     everything = value if last is None else {**value, **last}
     return {
         "usage": usage,
-        "model": model,
-        "id": answer_id,
+        "model": label(value.get("model")),
+        "id": label(value.get("id")),
         "created": created if isinstance(created, int) else None,
-        "system_fingerprint": fingerprint or None,
+        "system_fingerprint": label(value.get("system_fingerprint")) or None,
         "request_id": request_id_of(headers),
         "headers": dict(headers),
         "raw": dict(value if last is None else last),
