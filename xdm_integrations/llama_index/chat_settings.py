@@ -14,7 +14,8 @@ from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pyd
 _FIELDS = tuple(name for name in PARAMETERS if name != "metadata")
 """LlamaIndex has a property of the name `metadata`, so that parameter goes into a call, or into `additional_kwargs`."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_ABOUT_TOOLS = ("tool_choice", "parallel_tool_calls")
+_BOTH_LIMITS = frozenset(_LIMITS)
+_ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 
 
 def _parameter(name: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
@@ -103,10 +104,10 @@ def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[
         call: What the call itself was given: it wins.
         more: `additional_kwargs`, which win over fields.
     """
-    if all(name in params for name in _LIMITS):  # one limit by its two names
+    if params.keys() >= _BOTH_LIMITS:  # one limit by its two names
         wins = next((name for layer in (call, more) for name in _LIMITS if layer.get(name) is not None), None)
         params = {name: value for name, value in params.items() if wins is None or name == wins or name not in _LIMITS}
-    if not params.get("tools"):  # strict servers refuse words about tools where there are none
+    if not params.get("tools") and not _ABOUT_TOOLS.isdisjoint(params):  # strict servers refuse words about tools where there are none
         told = [name for name in _ABOUT_TOOLS if call.get(name) is None]
         params = {name: value for name, value in params.items() if name not in told}
     return params

@@ -72,14 +72,8 @@ def _message(message: Message, *, one_call: bool) -> ChatMessage:
     if message.reasoning or message.reasoning_fields:
         blocks.append(_thinking(message))
     blocks += [TextBlock(text=message.text), *_images(message)]
-    audio = message.audio or {}
-    with suppress(ValueError):
-        if audio.get("data"):
-            blocks.append(AudioBlock(audio=b64decode(audio["data"])))
-    if audio.get("transcript"):
-        kept["transcript"] = audio["transcript"]
-    if audio.get("id"):
-        kept[AUDIO_ID] = audio["id"]
+    if message.audio:
+        blocks += _audio(message.audio, kept)
     blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.parsed()) for call in calls]
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kept)
 
@@ -93,6 +87,18 @@ def _thinking(message: Message) -> ThinkingBlock:
         else:
             about[FIELD] = name
     return ThinkingBlock(content=message.reasoning, additional_information=about)
+
+
+def _audio(audio: Mapping[str, Any], kept: dict[str, Any]) -> list[AudioBlock]:
+    """Return spoken words that can be read; what else belongs to them goes into `kept`."""
+    if audio.get("transcript"):
+        kept["transcript"] = audio["transcript"]
+    if audio.get("id"):
+        kept[AUDIO_ID] = audio["id"]
+    with suppress(ValueError):
+        if audio.get("data"):
+            return [AudioBlock(audio=b64decode(audio["data"]))]
+    return []
 
 
 def _images(message: Message) -> list[ImageBlock]:

@@ -58,9 +58,9 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A message holds what can't be sent; the error names its number, counted from 1.
     """
-    if not isinstance(messages, Sequence) or not all(isinstance(message, ChatMessage) for message in messages):
-        kinds = {type(message).__name__ for message in messages} if isinstance(messages, Sequence) else ()
-        shown = ", ".join(sorted(kinds)) or type(messages).__name__
+    others = [m for m in messages if not isinstance(m, ChatMessage)] if isinstance(messages, Sequence) else [messages]
+    if others:
+        shown = ", ".join(sorted({type(other).__name__ for other in others}))
         raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
     answered = {message.additional_kwargs.get("tool_call_id") for message in messages if message.role == "tool"}
     wire: list[dict[str, Any]] = []
@@ -81,9 +81,13 @@ async def ato_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 
 
 def _names_a_file(message: ChatMessage) -> bool:
-    blocks = message.blocks if isinstance(message, ChatMessage) else ()
-    inner = (one for block in blocks for one in (block.content if isinstance(block, CitableBlock) else (block,)))
-    return any(getattr(block, "path", None) for block in inner)
+    for block in message.blocks if isinstance(message, ChatMessage) else ():
+        if isinstance(block, TextBlock):
+            continue
+        inner: Sequence[Any] = block.content if isinstance(block, CitableBlock) else (block,)
+        if any(getattr(one, "path", None) for one in inner):
+            return True
+    return False
 
 
 def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
@@ -155,6 +159,8 @@ def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
 
 def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
     """Return the content of a message: a string if it is nothing but text."""
+    if len(blocks) == 1 and isinstance(blocks[0], TextBlock):
+        return blocks[0].text
     parts = [part for block in blocks for part in _parts(block)]
     if all(part["type"] == "text" for part in parts):
         return "".join(part["text"] for part in parts)
