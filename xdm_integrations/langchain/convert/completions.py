@@ -147,6 +147,8 @@ def usage_metadata(usage: Usage) -> dict[str, Any]:
         "total_tokens": usage.total_tokens,
     }
     details = usage.details
+    if not details:
+        return metadata
     read = {**_counts(details, _READ_BESIDE), **_counts(details.get("prompt_tokens_details"), _READ)}
     made = _counts(details.get("completion_tokens_details"), _MADE)
     if read:
