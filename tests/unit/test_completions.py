@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.flows import URL, Clock, call_of, ok, play, refused, sent
+from tests.unit.flows import URL, Clock, call_of, ok, play, refused, sent, setup_of
 from xdm_integrations.core.completions.parse import WrongChoicesError
 from xdm_integrations.core.completions.request import complete_flow, merge, refuses_lists, with_prompts
 from xdm_integrations.core.completions.results import Choice, Completion
@@ -34,9 +34,8 @@ MESSAGE_FREE = {"error": {"message": "", "type": "internal_server_error"}}
 
 def complete(prompt, answers, facts=None, clock=None, one_by_one=True, settings=None, **params):
     clock = clock or Clock()
-    facts = ServerFacts() if facts is None else facts
     call, prompts = call_of(prompt, settings=settings, **params)
-    return play(complete_flow(call, prompts, facts, clock.runtime, one_by_one=one_by_one), answers, clock)
+    return play(complete_flow(call, prompts, setup_of(facts, clock), one_by_one=one_by_one), answers, clock)
 
 
 def body_of(prompt="x", settings=None, **params):

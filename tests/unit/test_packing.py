@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.flows import Clock, call_of, ok, play, refused, sent
+from tests.unit.flows import call_of, ok, play, refused, sent, setup_of
 from xdm_integrations.core.completions.packing import pack_prompts
 from xdm_integrations.core.completions.parse import WrongChoicesError
 from xdm_integrations.core.errors.tree import (
@@ -27,7 +27,7 @@ BAD = refused(400, {"error": {"message": "not this one"}})
 
 def plan_of(prompts, batch_size=20, facts=None, **params):
     call, checked = call_of(prompts, **params)
-    return pack_prompts(call, checked, ServerFacts() if facts is None else facts, Clock().runtime, batch_size)
+    return pack_prompts(call, checked, setup_of(facts), batch_size)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.errors.tree import BadRequestError, ConfigurationError, XDMError
-from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.errors.tree import BadRequestError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations.core.gateway.models import suggest_models
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
@@ -40,7 +40,7 @@ from .structured import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
+    from xdm_integrations.core.protocol.call import Call, Setup
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.results import Usage
     from xdm_integrations.core.protocol.wire import Reply, RequestHeaders
@@ -71,8 +71,7 @@ def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[
     """
     headers = setup.headers((yield Key()))
     call = prepare_chat(setup.config, headers, messages, params)
-    flow = chat_flow(call, setup, think_tags=wants_think_tags(setup.config, params))
-    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+    return (yield from chat_flow(call, setup, think_tags=wants_think_tags(setup.config, params)))
 
 
 def stream_chat(
@@ -94,10 +93,9 @@ def open_chat(
         def handled_here(error: XDMError) -> bool:
             return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
 
-        return stream_flow(call, body, so_far, setup.facts, setup.runtime, handled_here)
+        return stream_flow(call, body, so_far, setup, handled_here)
 
-    flow = _with_limit_name(call, setup.facts, send)
-    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+    return _with_limit_name(call, setup, deadline_of(call.timeout, setup.runtime), send)
 
 
 def ask_structured(  # noqa: PLR0913 - one argument per decision
@@ -139,9 +137,8 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
         think_tags = wants_think_tags(setup.config, params)
-        flow = chat_flow(call, setup, None if fixed else teaches, think_tags=think_tags)
         try:
-            completion = yield from with_model_suggestions(flow, call, setup.facts, setup.runtime)
+            completion = yield from chat_flow(call, setup, None if fixed else teaches, think_tags=think_tags)
             found = object_of(completion, form)
         except XDMError as error:
             if error.partial is not None:
@@ -210,13 +207,17 @@ def chat_flow(
 
         return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_here)
 
-    return _with_limit_name(call, setup.facts, send)
+    return _with_limit_name(call, setup, deadline, send)
 
 
 def _with_limit_name(
-    call: Call, facts: ServerFacts, send: Callable[[dict[str, Any], Callable[[XDMError], bool]], Flow[T]]
+    call: Call,
+    setup: Setup,
+    deadline: float | None,
+    send: Callable[[dict[str, Any], Callable[[XDMError], bool]], Flow[T]],
 ) -> Flow[T]:
     """Send a call's body; once more, where the server refuses the limit's name and names the other one."""
+    facts = setup.facts
     body = _renamed(call.body, facts.token_limit_name.get(call.model))
 
     def refuses_name(error: XDMError) -> bool:
@@ -224,6 +225,9 @@ def _with_limit_name(
 
     try:
         return (yield from send(body, refuses_name))
+    except ModelUnavailableError as error:
+        yield from suggest_models(error, call, setup, deadline)
+        raise
     except XDMError as error:
         name = wanted_limit_name(error, body)
         if name is None:

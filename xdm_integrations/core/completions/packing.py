@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdm_integrations.core.errors.tree import APIResponseError, BadRequestError, ConfigurationError, XDMError
-from xdm_integrations.core.gateway.models import with_model_suggestions
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, check_at_least_one, packs_of
 from xdm_integrations.core.protocol.wire import Key
 
@@ -18,9 +17,8 @@ Outcome: TypeAlias = "Completion | XDMError"
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
+    from xdm_integrations.core.protocol.call import Call, Setup
     from xdm_integrations.core.protocol.flow import Flow
-    from xdm_integrations.core.protocol.retry import Runtime
 
     from .parameters import OnePrompt
     from .results import Completion
@@ -36,7 +34,7 @@ def plan_prompts(
     """
     headers = setup.headers((yield Key()))
     call, checked = prepare_completion(setup.config, headers, prompts, params)
-    return pack_prompts(call, checked, setup.facts, setup.runtime, batch_size)
+    return pack_prompts(call, checked, setup, batch_size)
 
 
 def ask_pack(
@@ -61,31 +59,26 @@ def ask_pack(
     return (yield from plan.flow(plan.packs[0]._replace(previous_error=previous_error)))
 
 
-def pack_prompts(
-    call: Call, prompts: list[OnePrompt], facts: ServerFacts, runtime: Runtime, batch_size: int
-) -> Plan[Completion]:
+def pack_prompts(call: Call, prompts: list[OnePrompt], setup: Setup, batch_size: int) -> Plan[Completion]:
     """Return the plan of a batch.
 
     Raises:
         ConfigurationError: `batch_size` isn't at least 1.
     """
     check_at_least_one("batch_size", batch_size)
-    if call.model in facts.single_prompt_models:
+    if call.model in setup.facts.single_prompt_models:
         batch_size = 1
 
     def flow(pack: Pack) -> Flow[PackResult]:
-        return _pack_flow(call, [prompts[i] for i in pack.positions], pack, facts, runtime)
+        return _pack_flow(call, [prompts[i] for i in pack.positions], pack, setup)
 
     return Plan(packs_of(len(prompts), batch_size), flow)
 
 
-def _pack_flow(
-    call: Call, prompts: list[OnePrompt], pack: Pack, facts: ServerFacts, runtime: Runtime
-) -> Flow[PackResult]:
+def _pack_flow(call: Call, prompts: list[OnePrompt], pack: Pack, setup: Setup) -> Flow[PackResult]:
     packed = len(prompts) > 1
     try:
-        flow = complete_flow(call, prompts, facts, runtime, one_by_one=False)
-        completion = yield from with_model_suggestions(flow, call, facts, runtime)
+        completion = yield from complete_flow(call, prompts, setup, one_by_one=False)
     except ConfigurationError:
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
@@ -94,7 +87,7 @@ def _pack_flow(
             return PackResult([], usage_of_unusable_answer(error), alone)
         return PackResult([error] * len(prompts))
     if pack.previous_error is not None and refuses_lists(pack.previous_error):
-        facts.single_prompt_models.add(call.model)
+        setup.facts.single_prompt_models.add(call.model)
     return PackResult(_split(completion, len(prompts)), completion.usage)
 
 

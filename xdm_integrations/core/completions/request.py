@@ -17,11 +17,12 @@ from xdm_integrations.core.errors.tree import (
     BadRequestError,
     ContentFilterError,
     ContextLengthExceededError,
+    ModelUnavailableError,
     ServerError,
     UnsupportedParameterError,
     XDMError,
 )
-from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.gateway.models import suggest_models
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.flow import Flow, deadline_of, send_flow
 from xdm_integrations.core.protocol.reading import Streaming, stream_flow
@@ -36,10 +37,9 @@ from .text_so_far import TextSoFar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
+    from xdm_integrations.core.protocol.call import Call, Setup
     from xdm_integrations.core.protocol.config import Config
     from xdm_integrations.core.protocol.results import Usage
-    from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply, RequestHeaders
 
     from .parameters import OnePrompt
@@ -64,8 +64,7 @@ def ask_completion(setup: Setup, prompt: object, params: Mapping[str, Any]) -> F
     """
     headers = setup.headers((yield Key()))
     call, prompts = prepare_completion(setup.config, headers, prompt, params)
-    flow = complete_flow(call, prompts, setup.facts, setup.runtime)
-    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+    return (yield from complete_flow(call, prompts, setup))
 
 
 def stream_completion(
@@ -76,8 +75,12 @@ def stream_completion(
     call, prompts = prepare_completion(setup.config, headers, prompt, params, streaming=True)
     echoed = prompts if call.body.get("echo") else []
     so_far = partial(TextSoFar, len(prompts), call.n, echoed)
-    flow = stream_flow(call, with_prompts(call, prompts), so_far, setup.facts, setup.runtime)
-    return (yield from with_model_suggestions(flow, call, setup.facts, setup.runtime))
+    deadline = deadline_of(call.timeout, setup.runtime)
+    try:
+        return (yield from stream_flow(call, with_prompts(call, prompts), so_far, setup))
+    except ModelUnavailableError as error:
+        yield from suggest_models(error, call, setup, deadline)
+        raise
 
 
 def prepare_completion(
@@ -99,27 +102,25 @@ def with_prompts(call: Call, prompts: list[OnePrompt]) -> dict[str, Any]:
     return {**call.body, "prompt": prompts[0] if len(prompts) == 1 else prompts}
 
 
-def complete_flow(
-    call: Call, prompts: list[OnePrompt], facts: ServerFacts, runtime: Runtime, *, one_by_one: bool = True
-) -> Flow[Completion]:
+def complete_flow(call: Call, prompts: list[OnePrompt], setup: Setup, *, one_by_one: bool = True) -> Flow[Completion]:
     """Ask for a completion of all prompts: in one request where the server can, else one by one.
 
     An answer is never paired with the wrong prompt: where a server merged, refused or dropped a
     list of prompts, each is asked alone, and the model gets single prompts from then on. With
     `one_by_one=False` the refusal is raised instead.
     """
-    count = len(prompts)
-    deadline = deadline_of(call.timeout, runtime)
+    count, facts = len(prompts), setup.facts
+    deadline = deadline_of(call.timeout, setup.runtime)
     if count == 1 and call.n == 1:
-        return (yield from _complete(call, prompts, runtime, deadline))
+        return (yield from _complete(call, prompts, setup, deadline))
     if count == 1:
-        return (yield from _complete_one(call, prompts[0], runtime, deadline))
+        return (yield from _complete_one(call, prompts[0], setup, deadline))
     if not one_by_one:
-        return (yield from _complete(call, prompts, runtime, deadline, refuses_lists))
+        return (yield from _complete(call, prompts, setup, deadline, refuses_lists))
     refusal: XDMError | None = None
     if call.model not in facts.single_prompt_models:
         try:
-            return (yield from _complete(call, prompts, runtime, deadline, refuses_lists))
+            return (yield from _complete(call, prompts, setup, deadline, refuses_lists))
         except XDMError as error:
             if not refuses_lists(error):
                 raise
@@ -127,7 +128,7 @@ def complete_flow(
     parts: list[Completion] = []
     for prompt in prompts:
         try:
-            parts.append((yield from _complete_one(call, prompt, runtime, deadline)))
+            parts.append((yield from _complete_one(call, prompt, setup, deadline)))
         except XDMError as error:
             error.partial = merge(parts, call.n) if parts else error.partial
             error.__cause__ = error.__cause__ or refusal
@@ -137,7 +138,7 @@ def complete_flow(
     return replace(merged, usage=total_usage([merged.usage, usage_of_unusable_answer(refusal)]))
 
 
-def _complete_one(call: Call, prompt: OnePrompt, runtime: Runtime, deadline: float | None) -> Flow[Completion]:
+def _complete_one(call: Call, prompt: OnePrompt, setup: Setup, deadline: float | None) -> Flow[Completion]:
     """Ask for the choices of one prompt; where the server makes fewer than `n`, for the missing ones one by one.
 
     Seen: `transformers serve`, and gateways whose channel knows no `n` (Claude, Gemini, Ollama, Zhipu): one choice.
@@ -147,7 +148,7 @@ def _complete_one(call: Call, prompt: OnePrompt, runtime: Runtime, deadline: flo
         return isinstance(error, WrongChoicesError) and 0 < len(error.partial.choices) < call.n
 
     try:
-        return (yield from _complete(call, [prompt], runtime, deadline, makes_fewer))
+        return (yield from _complete(call, [prompt], setup, deadline, makes_fewer))
     except XDMError as error:
         if not makes_fewer(error):
             raise
@@ -155,7 +156,7 @@ def _complete_one(call: Call, prompt: OnePrompt, runtime: Runtime, deadline: flo
     single = replace(call, body={name: value for name, value in call.body.items() if name != "n"}, n=1)
     while (count := sum(len(part.choices) for part in parts)) < call.n:
         try:
-            parts.append((yield from _complete(single, [prompt], runtime, deadline)))
+            parts.append((yield from _complete(single, [prompt], setup, deadline)))
         except XDMError as error:
             error.partial = _joined(parts, count)
             raise
@@ -172,7 +173,7 @@ def _joined(parts: list[Completion], n: int) -> Completion:
 def _complete(
     call: Call,
     prompts: list[OnePrompt],
-    runtime: Runtime,
+    setup: Setup,
     deadline: float | None,
     handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[Completion]:
@@ -184,7 +185,11 @@ def _complete(
         return completion
 
     request = call.request(with_prompts(call, prompts), deadline)
-    return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
+    try:
+        return (yield from send_flow(request, receive, call.policy, setup.runtime, handled_by_caller))
+    except ModelUnavailableError as error:
+        yield from suggest_models(error, call, setup, deadline)
+        raise
 
 
 def refuses_lists(error: XDMError) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, XDMError
-from xdm_integrations.core.gateway.models import with_model_suggestions
+from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations.core.gateway.models import suggest_models
 from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one, check_callback
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
@@ -178,7 +178,7 @@ class EmbeddingPlan:
 
     def _ask(self, positions: Positions) -> Flow[Vectors]:
         """Ask for the vectors of these texts in one request; in a second one if base64 was refused."""
-        call, facts, runtime = self._call, self._setup.facts, self._setup.runtime
+        call, setup = self._call, self._setup
         texts = [self._texts[i] for i in positions]
         body = {**call.body, "input": texts[0] if len(texts) == 1 else texts}
 
@@ -194,16 +194,18 @@ class EmbeddingPlan:
             )
 
         while True:
-            if call.model in facts.refuses_encoding_format:
+            if call.model in setup.facts.refuses_encoding_format:
                 body.pop("encoding_format", None)
-            request = call.request(body, deadline_of(call.timeout, runtime))
-            flow = send_flow(request, receive, call.policy, runtime, handled)
+            request = call.request(body, deadline_of(call.timeout, setup.runtime))
             try:
-                vectors = yield from with_model_suggestions(flow, call, facts, runtime)
+                vectors = yield from send_flow(request, receive, call.policy, setup.runtime, handled)
+            except ModelUnavailableError as error:
+                yield from suggest_models(error, call, setup, request.deadline)
+                raise
             except XDMError as error:
                 if "encoding_format" not in body or not refuses_encoding(error):
                     raise
-                facts.refuses_encoding_format.add(call.model)
+                setup.facts.refuses_encoding_format.add(call.model)
             else:
                 return self._checked(vectors)
 

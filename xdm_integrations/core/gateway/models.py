@@ -8,11 +8,11 @@ ones `supported_endpoint_types`; one-hub, vLLM and llama.cpp more keys. All that
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
-from xdm_integrations.core.errors.tree import APIResponseError, ModelUnavailableError, XDMError
+from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Key
@@ -22,13 +22,13 @@ from .get_json import get_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from xdm_integrations.core.protocol.call import Call, ServerFacts, Setup
+    from xdm_integrations.core.errors.tree import ModelUnavailableError
+    from xdm_integrations.core.protocol.call import Call, Setup
     from xdm_integrations.core.protocol.flow import Flow
     from xdm_integrations.core.protocol.retry import Runtime
     from xdm_integrations.core.protocol.wire import Reply
 
 PATH = "/models"
-T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds that an error about a model may wait for the names near to it."""
@@ -115,32 +115,24 @@ def nearest(name: str, offered: Iterable[str], count: int = 3) -> tuple[str, ...
     return tuple(by_lower[near] for near in get_close_matches(name.lower(), by_lower, count, 0.6))
 
 
-def with_model_suggestions(flow: Flow[T], call: Call, facts: ServerFacts, runtime: Runtime) -> Flow[T]:
-    """Run a flow of `call`: where it fails because of the model, its error names the nearest that are offered.
-
-    Whatever comes of looking them up, the error raised is the flow's own.
-    """
-    begun = runtime.monotonic()
-    try:
-        return (yield from flow)
-    except ModelUnavailableError as error:
-        yield from _suggest(error, call, facts, runtime, begun)
-        raise
-
-
-def _suggest(
-    error: ModelUnavailableError, call: Call, facts: ServerFacts, runtime: Runtime, begun: float
-) -> Flow[None]:
-    """Put the nearest offered names into an error about a model.
+def suggest_models(error: ModelUnavailableError, call: Call, setup: Setup, deadline: float | None) -> Flow[None]:
+    """Put the nearest offered names into an error about the model of `call`, which its flow raises again.
 
     The list is asked for once in a client's life, unless `Client.models` has brought it: by one request without
     retries, for `PATIENCE` seconds and within the call's own limits. A model that is on the list has nothing nearer
     than itself.
+
+    Args:
+        error: Whatever comes of looking the names up, it stays the call's error.
+        call: The call that failed.
+        setup: The client's.
+        deadline: The call's, by `runtime.monotonic`; None if it has none.
     """
+    facts = setup.facts
     if facts.offered is None:
         facts.offered = ()  # so that calls at the same time don't ask too
         try:
-            yield from _ask_quickly(call, facts, runtime, begun)
+            facts.offered = yield from _offered(call, setup.runtime, deadline)
         except XDMError:  # the call's own error matters
             pass
         except BaseException:  # cancelled: the next call may ask
@@ -150,17 +142,17 @@ def _suggest(
         error.suggest(nearest(call.model, facts.offered))
 
 
-def _ask_quickly(call: Call, facts: ServerFacts, runtime: Runtime, begun: float) -> Flow[None]:
-    soon, total = runtime.monotonic() + PATIENCE, call.timeout.total
+def _offered(call: Call, runtime: Runtime, deadline: float | None) -> Flow[tuple[str, ...]]:
+    soon = runtime.monotonic() + PATIENCE
     payload, reply = yield from get_json(
         call.base_url + PATH,
         call.headers,
         runtime,
         timeout=call.timeout,
-        deadline=soon if total is None else min(soon, begun + total),
+        deadline=soon if deadline is None else min(soon, deadline),
         policy=RetryPolicy(max_retries=0),
     )
-    facts.offered = tuple(model.id for model in parse_models(payload, reply))
+    return tuple(model.id for model in parse_models(payload, reply))
 
 
-__all__ = ["Model", "models_flow", "nearest", "parse_models", "with_model_suggestions"]
+__all__ = ["Model", "models_flow", "nearest", "parse_models", "suggest_models"]

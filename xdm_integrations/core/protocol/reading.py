@@ -14,7 +14,7 @@ from .wire import Read, Reply, secret_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .call import Call, ServerFacts
+    from .call import Call, Setup
     from .retry import Runtime
 
 GRACE_AFTER_FINISH = 5.0
@@ -83,12 +83,11 @@ class Streaming(Generic[Chunk, Answer]):
         return chunks
 
 
-def stream_flow(  # noqa: PLR0913, PLR0917 - all that opening a stream needs
+def stream_flow(
     call: Call,
     body: dict[str, Any],
     so_far: Callable[[], SoFar[Chunk, Answer]],
-    facts: ServerFacts,
-    runtime: Runtime,
+    setup: Setup,
     handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[Streaming[Chunk, Answer]]:
     """Open a stream, and read it up to its first chunk: until then everything can be retried.
@@ -99,10 +98,10 @@ def stream_flow(  # noqa: PLR0913, PLR0917 - all that opening a stream needs
         call: The call.
         body: The complete body of its request.
         so_far: Makes an accumulator, for each attempt a new one.
-        facts: What was learnt about the server.
-        runtime: Randomness and clocks.
+        setup: The client's.
         handled_by_caller: See `send_flow`.
     """
+    facts, runtime = setup.facts, setup.runtime
 
     def receive(reply: Reply) -> Flow[Streaming[Chunk, Answer]]:
         return _read_first_chunk(Streaming(call, reply, so_far(), runtime))
