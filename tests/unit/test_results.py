@@ -8,8 +8,7 @@ import pickle
 import pytest
 
 from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-from xdm_integrations.core.protocol.ends import ENDS, stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of
+from xdm_integrations.core.protocol.ends import ENDS, finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
 

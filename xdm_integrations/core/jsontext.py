@@ -1,4 +1,4 @@
-"""JSON text to and from values: orjson where it is installed, the standard library otherwise.
+"""JSON text to and from values: orjson where it is installed, the standard library otherwise; and broken characters.
 
 orjson is several times faster and stricter: it refuses NaN and Infinity (vLLM's log
 probabilities hold -Infinity), lone surrogates and a byte order mark. Whatever it refuses is
@@ -9,6 +9,7 @@ orjson reads as floats).
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -76,3 +77,27 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:  # a lone surrogate travels as its escape
         return json.dumps(value, allow_nan=False).encode()
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def join_surrogates(text: str) -> str:
+    r"""Return `text` with the halves of surrogate pairs joined, and U+FFFD for each that is alone.
+
+    JSON can hold such halves ("\ud83d"); hardly anything that text is passed on to takes them.
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def has_surrogates(text: str) -> bool:
+    """True if `text` holds a half of a surrogate pair."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
+def whole_characters(text: str) -> tuple[str, str]:
+    """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    return join_surrogates(text[:-1] if half else text), half

@@ -19,7 +19,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.protocol.lenient import index_of, whole_characters
+from xdm_integrations.core.jsontext import whole_characters
+from xdm_integrations.core.protocol.results import index_of
 
 from .tool_calls import ToolCall, ToolCallDelta, arguments_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.protocol.lenient import has_surrogates, whole_characters
+from xdm_integrations.core.jsontext import has_surrogates, whole_characters
 from xdm_integrations.core.protocol.results import Logprobs
 
 from .calls_so_far import CallsSoFar

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError
-from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_extra, label
-from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
+from xdm_integrations.core.protocol.ends import finish_reason_of, stopped
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, index_of, join_extra, label
 
 from .choice_so_far import ChoiceSoFar
 from .pieces import inner_of, pieces_of

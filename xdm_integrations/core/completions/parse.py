@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import extra_of, finish_reason_of, join_surrogates
-from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
+from xdm_integrations.core.protocol.ends import ENDS, finish_reason_of, stopped
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, extra_of
 
 from .results import Choice, Completion
 
@@ -73,6 +72,8 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
 def _refuse_stopped(choices: list[dict[str, Any]], reasons: list[str | None], completion: Completion) -> None:
     """Raise for the first of the choices that the server stopped; `reasons` are their ends."""
     for choice, reason in zip(choices, reasons, strict=True):
+        if ENDS.get(reason or "") == "complete" and not choice.get("error"):
+            continue  # as nearly all of them
         error = stopped(choice, reason, "completions", streaming=False)
         if error is not None:
             error.partial = completion
@@ -95,11 +96,11 @@ def _index(choice: Choice) -> int:
 
 def parse_choice(choice: dict[str, Any]) -> Choice:
     """Read one choice; a missing or odd index becomes 0."""
-    text, index = choice.get("text"), choice.get("index")
+    text, index, reason = choice.get("text"), choice.get("index"), choice.get("finish_reason")
     return Choice(
-        join_surrogates(text if isinstance(text, str) else choice_text(choice)),
+        jsontext.join_surrogates(text if isinstance(text, str) else choice_text(choice)),
         index if isinstance(index, int) else 0,
-        finish_reason_of(choice.get("finish_reason")),
+        reason if isinstance(reason, str) and reason in ENDS else finish_reason_of(reason),
         Logprobs.parse(choice.get("logprobs")),
         extra_of(choice),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.ends import stopped
-from xdm_integrations.core.protocol.lenient import finish_reason_of, index_of, join_extra, join_surrogates
-from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields
+from xdm_integrations.core.jsontext import join_surrogates
+from xdm_integrations.core.protocol.ends import finish_reason_of, stopped
+from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, index_of, join_extra
 
 from .echo import cannot_echo, check_echo
 from .parse import choice_text

@@ -12,8 +12,7 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.lenient import label
-from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.core.protocol.results import Usage, label
 
 if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import Scope

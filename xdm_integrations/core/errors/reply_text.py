@@ -28,6 +28,7 @@ _LABEL = 120  # characters of a code, type, param or id
 _KEY = r"(?i)sk-(?:[A-Za-z0-9*_-]{8,}|[A-Za-z0-9*_-]*\Z)|\b(bearer)\s+[^\s\"'<>\\]+"
 """A key, or the start of one where the text was cut. Matches inside words too: a key may follow a `\\n` of JSON."""
 _REQUEST_ID = r"(?i) ?\(request id: ?([^()]{1,200})\)"
+REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id")
 _STATUS = r"[45]\d\d"
 _MESSAGES = ("message", "localized_message", "message_zh", "msg", "detail", "error_description")
 
@@ -136,7 +137,7 @@ def _label(value: object) -> str | None:
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Return the gateway's id of the request. A chained relay's own may follow the first."""
-    ids = headers.get("x-oneapi-request-id") or headers.get("x-request-id")
+    ids = next(filter(None, map(headers.get, REQUEST_ID_HEADERS)), None)
     return _label(ids.partition(",")[0]) if ids else None
 
 

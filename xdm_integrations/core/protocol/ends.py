@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.tree import APIResponseError, StreamInterruptedError
 
+from .results import label
+
 if TYPE_CHECKING:
     from xdm_integrations.core.errors.endpoints import Endpoint
     from xdm_integrations.core.errors.tree import Retry
@@ -38,6 +40,14 @@ ENDS: dict[str, Literal["complete", "failed"]] = {
     "insufficient_system_resource": "failed",  # DeepSeek: interrupted by overload
 }
 """What the finish reasons that servers are known to send say of the answer; any other is kept, and taken as an end."""
+
+_NONE = ("", "null", "none")
+
+
+def finish_reason_of(value: object) -> str | None:
+    """Return a finish reason; None for null, and for the "", "null" and "None" of running chunks."""
+    reason = value if isinstance(value, str) else label(value)
+    return None if reason.lower() in _NONE else reason
 
 
 def stopped(

@@ -1,4 +1,4 @@
-"""What every answer has: token counts, log probabilities, who served it."""
+"""What every answer has: token counts, log probabilities, who served it; and how its odd shapes are read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.errors.reply_text import request_id_of
-
-from .lenient import label
+from xdm_integrations.core.errors.reply_text import REQUEST_ID_HEADERS, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -263,8 +261,38 @@ def answer_fields(
         "id": label(value.get("id")),
         "created": created if isinstance(created, int) else None,
         "system_fingerprint": label(value.get("system_fingerprint")) or None,
-        "request_id": request_id_of(headers),
+        "request_id": None if headers.keys().isdisjoint(REQUEST_ID_HEADERS) else request_id_of(headers),
         "headers": dict(headers),
         "raw": dict(value if last is None else last),
         "extra": {k: v for k, v in everything.items() if k not in _ANSWER_FIELDS and v is not None},
     }
+
+
+def label(value: object) -> str:
+    """Return a name or an id as text; "" for null and for what can't be one."""
+    return value if isinstance(value, str) else str(value) if isinstance(value, (int, float)) and value else ""
+
+
+def index_of(value: object) -> int | None:
+    """Return an index as a number, where it came as digits or with a decimal point as well; None if it is none."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_INDEX else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_LONGEST_INDEX = 10  # digits
+_CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta", "usage", "error"})
+
+
+def extra_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server added to a choice."""
+    return {name: value for name, value in choice.items() if name not in _CHOICE_FIELDS and value is not None}
+
+
+def join_extra(so_far: dict[str, Any], choice: Mapping[str, Any]) -> None:
+    """Join what a server added to a choice of a stream with what came before: lists grow, other values replace."""
+    for name, value in extra_of(choice).items():
+        before = so_far.get(name)
+        so_far[name] = before + value if isinstance(before, list) and isinstance(value, list) else value

@@ -23,7 +23,7 @@ from llama_index.core.base.llms.types import (
 
 from xdm_integrations.core.completions.results import Choice
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.lenient import join_surrogates
+from xdm_integrations.core.jsontext import join_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

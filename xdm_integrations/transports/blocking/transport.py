@@ -32,7 +32,6 @@ from .chunked import Dechunker
 from .connections import CURRENT, Adapter
 from .errors import FAILURES, raise_translated
 from .header_deadline import DEADLINES, HeaderDeadline
-from .sized import Sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,9 +75,11 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(len(request.body))
         connect, read, *_ = request.timeout
         limits: Any = connect, read
+        for_headers = None if connect is None or read is None else connect + read
         if request.deadline is not None:
             limits = failures.time_left(request, connect), failures.time_left(request, read)
-        deadline = CURRENT.deadline = DEADLINES.set(failures.limit_for_headers(request))
+            for_headers = failures.time_left(request, for_headers)
+        deadline = CURRENT.deadline = DEADLINES.set(for_headers)
         self._sending[threading.get_ident()] = deadline
         try:
             if self._aborted:
@@ -283,4 +284,32 @@ def _framed_body(raw: Any) -> tuple[Any, Any]:  # noqa: ANN401 - urllib3's reply
         return None, None
     if inner.chunked:
         return (inner.fp, Dechunker()) if inner.chunk_left is None else (None, None)
-    return (inner.fp, Sized(inner.length)) if inner.length else (None, None)
+    return (inner.fp, _Sized(inner.length)) if inner.length else (None, None)
+
+
+class _Sized:
+    """The framing of a body with Content-Length (RFC 9112, section 6.2), as `Dechunker` is that of chunks.
+
+    `http.client` stops at the length and forgets what its buffer holds beyond it. That is the
+    beginning of an answer nobody asked for, so the connection must not be used again.
+
+    Attributes:
+        ended: True once so many bytes have come.
+        trailing: Bytes that came after the end: nobody asked for them.
+    """
+
+    __slots__ = ("_left", "ended", "trailing")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.ended = length == 0
+        self.trailing = b""
+
+    def feed(self, block: bytes) -> bytes:
+        """Take the next bytes and return the part of the body in them."""
+        if len(block) > self._left:
+            self.trailing = block[self._left :]
+            block = block[: self._left]
+        self._left -= len(block)
+        self.ended = not self._left
+        return block
