@@ -64,7 +64,9 @@ def test_objects_can_be_asked_for_in_each_conversation(surface, server):
         (["a", [{"content": "b"}]], {}, "conversation 1: messages"),
         ([{"role": "user", "content": "x"}], {}, "conversation 0"),
         ("hello", {}, "conversations"),
+        (bytearray(b"hello"), {}, "conversations"),
         (["a"], {"temprature": 1}, "temperature"),
+        (["a"], {"think_tags": "yes"}, "think_tags"),
         (["a"], {"max_concurrency": 0}, "max_concurrency"),
     ],
 )

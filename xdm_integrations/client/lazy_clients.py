@@ -21,16 +21,16 @@ _CLIENT_LOCK = ProcessLock()
 class Connected:
     """Clients for an adapter, which says what they are made of. Threads and event loops may share it.
 
-    The adapter is a Pydantic model, and declares `_made_sync` and `_made_async` as private attributes that are None.
+    The adapter is a Pydantic model that has `_client_settings`, and declares `_made_sync` and `_made_async` as private
+    attributes that are None.
     """
 
     if TYPE_CHECKING:
         _made_sync: Client | None
         _made_async: AsyncClient | None
 
-    def _client_settings(self) -> dict[str, Any]:
-        """Return the arguments of the clients."""
-        raise NotImplementedError
+        def _client_settings(self) -> dict[str, Any]:
+            """Return the arguments of the clients."""
 
     def _sync_client(self) -> Client:
         client = self._made_sync

@@ -31,7 +31,7 @@ def plan_chats(
 
     Args:
         setup: The client's.
-        conversations: Each a string, or messages in the API's form.
+        conversations: At least one; each a string, or messages in the API's form.
         params: See `ChatParams`; the same for all.
         ask: Asks for the answer to one.
 
@@ -39,7 +39,7 @@ def plan_chats(
         ConfigurationError: Something can't be sent; no byte was. The message names the conversation by its number,
             from 0.
     """
-    if isinstance(conversations, (str, bytes)) or not isinstance(conversations, Sequence):
+    if isinstance(conversations, (str, bytes, bytearray)) or not isinstance(conversations, Sequence):
         raise ConfigurationError(
             f"conversations: expected a list of conversations, got {type(conversations).__name__}; "
             "a single one is for `chat`."
@@ -50,8 +50,7 @@ def plan_chats(
             check_messages(messages)
         except ConfigurationError as error:
             raise ConfigurationError(f"conversation {number}: {error.message}") from None
-    if conversations:
-        prepare_chat(setup.config, headers, conversations[0], params)
+    prepare_chat(setup.config, headers, conversations[0], params)
 
     def flow(pack: Pack) -> Flow[PackResult]:
         try:

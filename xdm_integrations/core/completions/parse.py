@@ -107,10 +107,7 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
 
 
 def choice_text(choice: dict[str, Any]) -> str:
-    """Return the text of a choice: `text`, or the content of a chat-shaped one; "" for null."""
-    text = choice.get("text")
-    if isinstance(text, str):
-        return text
+    """Return the content of a choice that has no `text` but is shaped like a chat's; "" for null."""
     for name in ("message", "delta"):
         inner = choice.get(name)
         content = inner.get("content") if isinstance(inner, dict) else None
