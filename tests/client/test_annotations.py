@@ -52,6 +52,7 @@ ROWS = [
     (Optional[int], {"anyOf": [INTEGER, {"type": "null"}]}, None, None),
     (Union[int, str], {"anyOf": [INTEGER, STRING]}, "1", "1"),
     (int | float, {"anyOf": [INTEGER, NUMBER]}, 1.0, 1.0),
+    (float | str, {"anyOf": [NUMBER, STRING]}, 2, 2.0),  # no option has a 2 as it is: the first that takes it
     (list[int], {"type": "array", "items": INTEGER}, [1.0], [1]),
     (list, {"type": "array"}, ["a"], ["a"]),
     (Sequence[str], {"type": "array", "items": STRING}, ["a"], ["a"]),

@@ -476,3 +476,9 @@ def test_whoever_waits_for_a_batch_is_woken_when_it_is_over_and_not_by_every_out
     batch = run_batch(packs_of(300, 1), work, max_concurrency=4)
     assert batch.outcomes == list(range(300))
     assert waits.count(threading.current_thread()) == 1
+
+
+def test_a_client_that_has_sent_nothing_has_nothing_to_abort(server):
+    with Client(base_url=server.url) as client:
+        client.abort([threading.current_thread()])
+        assert client.complete("a").text == "<a>"

@@ -108,6 +108,7 @@ def test_local_files_become_parts_and_missing_ones_are_refused(tmp_path):
     sound = tmp_path / "a.wav"
     sound.write_bytes(b"RIFF0000WAVE")
     assert attachments.audio(sound)["input_audio"]["format"] == "wav"
+    assert attachments.audio(sound.read_bytes()) == attachments.audio(sound)
     for make in (
         lambda: attachments.image(tmp_path / "missing.png"),
         lambda: attachments.image(document),

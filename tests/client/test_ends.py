@@ -58,10 +58,17 @@ def test_one_answer_of_a_batch_that_was_stopped_fails_alone(surface, server):
 
 @pytest.mark.parametrize("reason", FAILED[:2])
 def test_where_nothing_came_it_is_asked_once_more(surface, server, waits, reason):
-    server.script = [stream(chunk("", finish=reason), DONE), stream(chunk("all"), chunk("", finish="stop"), DONE)]
-    _, answer = surface.stream(surface.client(base_url=server.url), "x")
+    client = surface.client(base_url=server.url)
+    server.script = [
+        stream(chunk("", finish=reason), DONE),
+        stream(chunk("all"), chunk("", finish="stop"), DONE),
+        http(completion("", finish=reason)),
+        http(completion("all")),
+    ]
+    _, answer = surface.stream(client, "x")
     assert answer.text == "all"
-    assert len(waits) == 1
+    assert surface.complete(client, "x").text == "all"
+    assert len(waits) == 2
 
 
 @pytest.mark.parametrize("reason", GOOD)

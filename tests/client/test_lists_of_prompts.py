@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scripted import USAGE, chunk, completion, echoing, http, stream, usage_chunk
-from xdm_integrations import APIResponseError, BadRequestError, StreamInterruptedError, XDMError
+from xdm_integrations import APIResponseError, BadRequestError, Client, StreamInterruptedError, XDMError
 
 DETAIL = [{"type": "string_type", "loc": ["body", "prompt"], "msg": "Input should be a valid string", "input": ["a"]}]
 REFUSALS = {
@@ -157,3 +157,13 @@ def test_lists_are_asked_over_one_connection(surface, server):
     server.script = refusing(REFUSALS["400"])
     surface.complete(surface.client(base_url=server.url), ["a", "b", "c"])
     assert server.connections == 1
+
+
+def test_a_pack_is_asked_for_one_by_one_where_that_is_known(server):
+    server.script = refusing(REFUSALS["422"])
+    with Client(base_url=server.url) as client:
+        client.complete(["a", "b"])
+        server.requests.clear()
+        result = client.complete_pack(["c", "d"])
+        assert (result.outcomes, [list(pack.positions) for pack in result.retry]) == ([], [[0], [1]])
+        assert server.requests == []

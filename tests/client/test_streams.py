@@ -182,6 +182,25 @@ def test_cancelling_the_reader_ends_the_connection(server):
     asyncio.run(main())
 
 
+def test_a_reader_that_is_cancelled_when_the_stream_was_closed_already_leaves_it_closed(server):
+    server.script = [held(chunk("a"))]
+
+    async def main():
+        async with AsyncClient(base_url=server.url) as client:
+            stream = await client.stream("x")
+            await anext(stream)
+            waiting = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
+            await stream.aclose()
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert [piece async for piece in stream] == []
+            assert stream.completion.text == "a"
+
+    asyncio.run(main())
+
+
 BREAKS = {
     "reset": [chunk("so "), chunk("far"), RESET],
     "closed": [chunk("so "), chunk("far"), CLOSE],

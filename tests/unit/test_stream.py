@@ -761,6 +761,7 @@ def test_nothing_is_read_after_the_end():
     failure = made.failure
     assert made.feed(chunk("a")) == []
     assert made.close() == []
+    assert made.interrupt(APIConnectionError("reset.")) == []
     assert made.failure is failure
 
 

@@ -57,6 +57,7 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
         ({"tools": [{"type": "function", "function": {}}]}, "tool 1 has no function with a name"),
         ({"tools": [TOOL, {"function": {"name": "f", "parameters": {"type": "string"}}}]}, r"tool 2 \(f\)"),
         ({"tools": [{"function": {"name": "f", "parameters": "x"}}]}, "JSON schema"),
+        ({"tools": [{"type": 7}]}, "tool 1: its type must be a string"),
         ({"tool_choice": "auto"}, "needs tools"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "no tool 'f'"),
         ({"tools": [TOOL], "tool_choice": 7}, "tool_choice: expected a mapping"),

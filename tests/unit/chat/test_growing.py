@@ -8,7 +8,7 @@ import pytest
 
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
 from xdm_integrations.core.chat.parse import parse_chat
-from xdm_integrations.core.errors.tree import APIResponseError, XDMError
+from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, XDMError
 from xdm_integrations.core.protocol.wire import Limits, Reply
 
 
@@ -126,3 +126,52 @@ def test_what_has_a_place_of_its_own_is_no_unknown_field():
 def test_a_thought_may_be_a_part_of_the_content(thinking):
     answer = grown({"content": [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "a"}]})
     assert (answer.text, answer.choices[0].message.reasoning) == ("a", "hm")
+
+
+def test_what_is_no_call_among_the_calls_and_no_choice_among_the_choices_is_skipped():
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    event = {"choices": [None, {"index": 0, "delta": {"tool_calls": [None, call]}, "finish_reason": "tool_calls"}]}
+    so_far = ChatSoFar(1)
+    so_far.add(event, [])
+    assert [one.parsed() for one in so_far.result({}).tool_calls] == [{"a": 1}]
+
+
+def test_a_null_in_a_later_piece_of_a_recording_takes_nothing_back():
+    answer = grown(
+        {"audio": {"id": "audio_1", "data": "QU", "transcript": "a", "expires_at": 5}},
+        {"audio": {"data": "JD", "transcript": None, "expires_at": None}},
+    )
+    assert answer.audio == {"id": "audio_1", "data": "QUJD", "transcript": "a", "expires_at": 5}
+
+
+def test_images_and_citations_of_an_answer_are_its_own():
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+    source = {"type": "url_citation", "url_citation": {"url": "https://example.com"}}
+    answer = grown({"content": ["See ", {"type": "text", "text": "this"}, picture], "annotations": [source]})
+    assert (answer.text, answer.images, answer.annotations) == ("See this", (picture,), (source,))
+
+
+def test_a_choice_in_the_shape_of_a_text_completion_is_read_too():
+    chunks: list = []
+    so_far = ChatSoFar(1)
+    for text, finish in (("al", None), ("pha", None), ("", "stop")):
+        so_far.add({"choices": [{"index": 0, "text": text, "finish_reason": finish}]}, chunks)
+    assert [chunk.text for chunk in chunks] == ["al", "pha"]
+    assert (so_far.result({}).text, so_far.result({}).finish_reason) == ("alpha", "stop")
+
+
+def test_one_answer_that_was_filtered_among_several_is_an_answer_and_all_of_them_are_an_error():
+    def answered(*texts):
+        choices = [
+            {"index": i, "message": {"content": text}, "finish_reason": "stop" if text else "content_filter"}
+            for i, text in enumerate(texts)
+        ]
+        return parse_chat(
+            Reply(200, {"x-oneapi-request-id": "r1"}, json.dumps({"choices": choices}).encode()), 2, Limits()
+        )
+
+    assert [choice.message.text for choice in answered("a", None).choices] == ["a", ""]
+    with pytest.raises(ContentFilterError, match="every choice") as caught:
+        answered(None, None)
+    assert [choice.finish_reason for choice in caught.value.partial.choices] == ["content_filter"] * 2
+    assert caught.value.request_id == "r1"

@@ -57,6 +57,7 @@ def answer(text="", finish="stop", **message):
         f'{{"Person": {TEXT}}}',
         f'{{"name": "Person", "arguments": {TEXT}}}',
         f'[{{"name": "Bob", "age": 1}}, {TEXT}]',
+        f'{{"name": "Bob", "age": {"1" * 5000}}} has more digits than Python reads. {TEXT}',
     ],
 )
 def test_the_last_complete_object_that_fits_is_the_answer(text):
@@ -104,6 +105,23 @@ def test_references_unions_and_enums_are_looked_at():
     assert object_in(json.dumps(good), schema) == good
     for bad in ({**good, "kind": "c"}, {**good, "who": {"name": 1}}, {**good, "all": [{}]}):
         assert object_in(json.dumps(bad), schema) is None
+
+
+def test_constants_are_looked_at_and_items_that_are_not_described_are_let_pass():
+    schema = {
+        "type": "object",
+        "properties": {"kind": {"const": "cat"}, "all": {"type": "array"}},
+        "required": ["kind"],
+    }
+    assert object_in('{"kind": "cat", "all": [1, "a"]}', schema) == {"kind": "cat", "all": [1, "a"]}
+    assert object_in('{"kind": "dog", "all": []}', schema) is None
+
+
+def test_another_object_is_none_where_every_key_may_be_missing():
+    schema = {"type": "object", "properties": {"kind": {"type": "string"}}}
+    assert object_in('{"mood": "calm"}', schema) is None
+    assert object_in("{}", schema) == {}
+    assert object_in('{"kind": "cat", "mood": "calm"}', schema) == {"kind": "cat", "mood": "calm"}
 
 
 def test_reading_takes_linear_time_whatever_the_text():
