@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scripted import HANG, RESET, http, stream
+from tests.scripted import CLOSE, HANG, RESET, http, stream
 from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError, XDMError
 from xdm_integrations.client import attachments
 
@@ -220,6 +220,19 @@ def test_a_leading_thought_is_reasoning_where_it_is_asked_for(surface, server, o
     assert (streamed.text, streamed.reasoning) == ("hi", "hm")
     assert "".join(chunk.text for chunk in chunks) == "hi"
     assert all("think_tags" not in seen.json for seen in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "thought"),
+    [(["<think>h", "m </thi"], "", "hm </thi"), (["<thi"], "<thi", "")],
+)
+def test_what_was_held_back_stands_in_what_came_of_a_stream_that_is_cut(surface, server, pieces, text, thought):
+    server.script = [stream(*map(event, pieces), CLOSE, end=False)]
+    with pytest.raises(StreamInterruptedError) as caught:
+        surface.streamed(surface.client(base_url=server.url, think_tags=True), "stream_chat", "x")
+    message = caught.value.partial.choices[0].message
+    assert (caught.value.text, message.text, message.reasoning) == (text, text, thought)
+    assert len(server.requests) == 1
 
 
 def test_thoughts_stay_in_the_text_where_nobody_asks_or_the_call_says_so(surface, server):

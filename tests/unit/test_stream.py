@@ -217,6 +217,19 @@ def test_a_half_that_stays_alone_is_handed_out_with_what_follows(after, text):
     whole(made, text)
 
 
+def test_a_half_that_a_cut_leaves_alone_stands_in_what_came():
+    made, chunks = run(chunk("a"), chunk("\ud83d"))
+    assert texts(chunks) == ["a"]
+    assert made.failure.partial.text == "a\ufffd"
+    assert run(chunk("\ud83d"))[0].failure.partial.text == "\ufffd"
+
+
+def test_a_half_that_stays_alone_is_handed_out_at_an_end_without_a_finish_reason():
+    made, chunks = run(chunk("a"), chunk("\ud83d"), DONE, require_finish_reason=False)
+    assert texts(chunks) == ["a", "\ufffd"]
+    assert made.result().text == "a\ufffd"
+
+
 def test_the_halves_of_two_choices_are_not_joined():
     parts = [chunk("\ud83d", index=0), chunk("\ude00", index=1), chunk("\ude00", "stop", 0), chunk("", "stop", 1)]
     made, _ = run(*parts, DONE, expected=2, n=2)

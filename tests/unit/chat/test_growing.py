@@ -73,6 +73,26 @@ def test_halves_of_a_character_are_joined(name):
     assert "".join(chunk.text + chunk.reasoning for chunk in chunks) == "\N{GRINNING FACE}"
 
 
+@pytest.mark.parametrize("name", ["content", "reasoning_content"])
+def test_half_a_character_that_a_cut_leaves_alone_stands_in_what_came(name):
+    so_far = ChatSoFar(1)
+    so_far.add({"choices": [{"delta": {name: "a"}}]}, [])
+    so_far.add({"choices": [{"delta": {name: HALVES[0]}}]}, [])
+    message = so_far.result({}).choices[0].message
+    assert message.text + message.reasoning == "a\ufffd"
+
+
+def test_half_a_character_that_a_cut_leaves_alone_stands_in_the_arguments_that_came():
+    entry = {"index": 0, "id": "c", "function": {"name": "f", "arguments": f'{{"a": "{HALVES[0]}'}}
+    so_far, chunks = ChatSoFar(1), []
+    so_far.add({"choices": [{"delta": {"tool_calls": [entry]}}]}, chunks)
+    assert so_far.result({}).invalid_tool_calls[0].arguments == '{"a": "\ufffd'
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "length"}]}, chunks)
+    so_far.end(chunks)
+    assert "".join(delta.arguments for chunk in chunks for delta in chunk.tool_calls) == '{"a": "\ufffd'
+    assert so_far.result({}).invalid_tool_calls[0].arguments == '{"a": "\ufffd'
+
+
 def test_halves_of_a_character_in_arguments_are_joined():
     first, second = ({"function": {"arguments": half}} for half in (f'{{"a": "{HALVES[0]}', f'{HALVES[1]}"}}'))
     answer = grown(

@@ -51,3 +51,16 @@ def test_a_leading_thought_is_reasoning_at_any_slicing(text, right):
 )
 def test_half_a_character_at_the_end_stands_where_the_character_would(pieces, right):
     assert read(pieces) == right
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>h </think>\nal", "  <thi", "<think>a < b </thi", "<th\ud83d", "<think>h\ud83d"]
+)
+def test_an_answer_that_is_cut_holds_what_it_holds_if_it_ends_there(text):
+    for size in (1, 2, 3, 5):
+        so_far = ChatSoFar(1, think_tags=True)
+        for end in range(size, len(text) + size, size):
+            so_far.add({"choices": [{"delta": {"content": text[end - size : end]}}]}, [])
+            partial = so_far.result({})
+            assert (partial.text, partial.reasoning) == read([text[:end]])
+            assert so_far.has_output == bool(partial.text or partial.reasoning)

@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.jsontext import whole_characters
+from xdm_integrations.core.jsontext import join_surrogates, whole_characters
 from xdm_integrations.core.protocol.results import index_of
 
 from .tool_calls import ToolCall, ToolCallDelta, arguments_of
@@ -52,7 +52,12 @@ class _Growing:
 
     @property
     def arguments(self) -> str:
-        return "".join(self.parts) + self.waiting
+        return "".join(self.parts) + self.held
+
+    @property
+    def held(self) -> str:
+        """What was held back, as it is where nothing more comes."""
+        return self.waiting + join_surrogates(self.half)
 
     def is_object(self) -> bool:
         return arguments_of(self.arguments) is not None
@@ -206,7 +211,7 @@ class CallsSoFar:
         """
         deltas: list[ToolCallDelta] = []
         for call in self._calls:
-            held = call.waiting
+            held = call.held
             if call.arguments.strip() in ("", "null") and not self._is_cut(call, cut=cut):
                 held = "{}"
             call.id = call.id or _made_id(answer_id, call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.jsontext import has_surrogates, whole_characters
+from xdm_integrations.core.jsontext import has_surrogates, join_surrogates, whole_characters
 from xdm_integrations.core.protocol.results import Logprobs
 
 from .calls_so_far import CallsSoFar
@@ -63,7 +63,7 @@ class ChoiceSoFar:
             or self._audio
             or self._images
             or self._logprobs
-            or self._half
+            or any(self._waiting())
         )
 
     def add_plain(self, delta: dict[str, Any], index: int, chunks: list[ChatChunk], *, each: bool) -> bool:
@@ -133,22 +133,21 @@ class ChoiceSoFar:
             self._reasoning.append(thought)
         return text, thought
 
+    def _waiting(self) -> tuple[str, str]:
+        """Return the text and the reasoning that were held back, as they are where nothing more comes."""
+        text, thought = join_surrogates(self._half), join_surrogates(self._thought_half)
+        if self._tags is not None:
+            text, more = self._tags.waiting(text)
+            thought += more
+        return text, thought
+
     def close_calls(self) -> None:
         """Take note that a finish_reason came: the calls so far have begun and ended before it."""
         self._calls.close()
 
     def end(self, index: int, answer_id: str) -> ChatChunk | None:
         """Return what was held back, and the finish reason."""
-        text, thought = "\ufffd" * bool(self._half), "\ufffd" * bool(self._thought_half)
-        self._half = self._thought_half = ""
-        if self._tags is not None:
-            text, first = self._tags.take(text)
-            held, last = self._tags.end()
-            text, thought = text + held, thought + first + last
-        if text:
-            self.texts.append(text)
-        if thought:
-            self._reasoning.append(thought)
+        text, thought = self._waiting()
         deltas: list[ToolCallDelta] = self._calls.end(answer_id, cut=self.finish in (*CUT, *_FILTERED))
         if self.finish is None and not (text or thought or deltas):
             return None
@@ -157,12 +156,13 @@ class ChoiceSoFar:
     def message(self, answer_id: str, *, complete: bool) -> Message:
         """Return the message as far as it has come."""
         calls, invalid = self._calls.result(answer_id, complete=complete, cut=self.finish in (*CUT, *_FILTERED))
-        reasoning = "".join(self._reasoning)
+        text, thought = self._waiting()
+        reasoning = "".join(self._reasoning) + thought
         fields: dict[str, Any] = {self._reasoning_key: reasoning} if self._reasoning_key else {}
         if self._details:
             fields["reasoning_details"] = self._details
         return Message(
-            "".join(self.texts),
+            "".join(self.texts) + text,
             reasoning,
             calls,
             invalid,

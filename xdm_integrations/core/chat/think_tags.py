@@ -46,9 +46,9 @@ class ThinkTags:
                 return self._all_text(), reasoning
         return "", reasoning
 
-    def end(self) -> tuple[str, str]:
-        """Return what waited for a piece that never came."""
-        held, self._held = self._held, ""
+    def waiting(self, last: str) -> tuple[str, str]:
+        """Return what waits, with `last` behind it, as the text or the reasoning that it is if no other piece comes."""
+        held = self._held + last
         return ("", held.rstrip()) if self._state.startswith("thinking") else (held, "")
 
     def _all_text(self) -> str:

@@ -56,7 +56,7 @@ class TextSoFar:
     @property
     def has_output(self) -> bool:
         """True if anything of the answer has come."""
-        return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs)
+        return any(self._texts) or self.unfinished < self.expected or bool(self._logprobs or self._pending_surrogates)
 
     @property
     def complete_if_done(self) -> bool:
@@ -81,19 +81,20 @@ class TextSoFar:
                 if isinstance(choice, dict):
                     self._add_choice(choice, chunks)
 
-    def end(self, chunks: list[CompletionChunk]) -> None:  # noqa: ARG002 - nothing was held back
-        """Refuse an answer that should hold its prompts and doesn't.
+    def end(self, chunks: list[CompletionChunk]) -> None:
+        """Add what was held back, and refuse an answer that should hold its prompts and doesn't.
 
         Raises:
             UnsupportedParameterError: See `check_echo`.
         """
+        chunks += [CompletionChunk(join_surrogates(half), i) for i, half in self._pending_surrogates.items()]
         if self._prompts:
             check_echo(self.result({}), self._prompts)
 
     def result(self, headers: Mapping[str, str]) -> Completion:
         """Return the answer as far as it has come."""
         choices = tuple(
-            Choice("".join(texts), i, self._finish[i], self._logprobs_of(i), self._extra.get(i, {}))
+            Choice("".join(texts) + self._waiting(i), i, self._finish[i], self._logprobs_of(i), self._extra.get(i, {}))
             for i, texts in enumerate(self._texts)
         )
         return Completion(choices, self._n, **answer_fields(self._first, headers, self._counts(), self._last))
@@ -163,6 +164,10 @@ class TextSoFar:
             self._pending_surrogates[index] = text[-1]
             text = text[:-1]
         return join_surrogates(text)
+
+    def _waiting(self, index: int) -> str:
+        """Return what waits of a choice, as it is where nothing more comes."""
+        return join_surrogates(self._pending_surrogates.get(index, ""))
 
     def _finish_with(self, reason: str | None, index: int) -> str | None:
         if reason is None or self._finish[index] is not None:
