@@ -52,14 +52,13 @@ def scored(logprobs, text="Paris", usage=None):
         ("The capital", scored(DROPPED, "The capital Paris")),
         ([5, 6, 7], scored(DROPPED)),
         ([5], scored(DROPPED)),
-        ([5, 6, 7], scored(NEW_TOKENS)),
         ([5, 6, 7], scored(NEW_TOKENS, usage={"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6})),
         ([5, 6, 7, 8], scored({"tokens": ["a", "b", "c"], "token_logprobs": [None, -1, -2]})),
-        ([[5, 6]], scored(NEW_TOKENS)),
+        ([[5, 6]], scored(NEW_TOKENS, usage={"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5})),
     ],
     ids=[
         *["one event", "a part of the prompt", "nothing", "offsets behind a text", "offsets behind ids"],
-        *["enough tokens, all new", "a scored first token", "as many tokens as generated", "too few", "a list"],
+        *["offsets behind one id", "as many tokens as generated", "too few", "a list"],
     ],
 )
 def test_a_complete_stream_without_its_prompt_is_refused_at_its_end(surface, server, prompt, events):
@@ -77,9 +76,14 @@ def test_a_complete_stream_without_its_prompt_is_refused_at_its_end(surface, ser
     [
         (KEPT, None),
         (NEW_TOKENS, {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3}),
+        (NEW_TOKENS, None),
+        ({"tokens": ["The", " capital"], "token_logprobs": [-4.0, -2.5], "text_offset": [0, 3]}, None),
         (None, None),
     ],
-    ids=["no score of the first token", "more tokens than were generated", "no scores"],
+    ids=[
+        *["no score of the first token", "more tokens than were generated"],
+        *["a first token that is scored, and no counts", "the same with offsets", "no scores"],
+    ],
 )
 def test_token_ids_that_come_back_scored_are_an_answer(surface, server, streamed, logprobs, usage):
     body = {"choices": [{"text": "The capital", "finish_reason": "length", "logprobs": logprobs}], "usage": usage}

@@ -55,17 +55,18 @@ def _scores_only_what_is_new(completion: Completion, choice: Choice, prompt: One
 
     Offsets count from the start of the echoed prompt, and its first token, which follows nothing, has no log
     probability (OpenAI's API reference). Where text can't be compared and a server scores the first token too, the
-    counts decide: an answer has more tokens than were generated if it holds the prompt.
+    counts decide: an answer has more tokens than were generated if it holds the prompt. Without counts nobody knows,
+    and the answer is taken.
     """
     scored = choice.logprobs
     if scored is None or not scored.tokens:
         return False
     if scored.text_offset and scored.text_offset[0] > 0:
         return True
-    if isinstance(prompt, str) or scored.token_logprobs[0] is None:
+    if isinstance(prompt, str) or scored.token_logprobs[0] is None or completion.usage is None:
         return False
     all_tokens = sum(len(each.logprobs.tokens) for each in completion.choices if each.logprobs is not None)
-    return completion.usage is None or all_tokens <= completion.usage.completion_tokens
+    return all_tokens <= completion.usage.completion_tokens
 
 
 def begins(text: str, prompt: str) -> bool:
