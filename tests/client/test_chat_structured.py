@@ -22,6 +22,9 @@ CITY = {
 }
 
 
+NAMED = {"type": "function", "function": {"name": "City"}}
+
+
 def answer(text, finish="stop", **message):
     message = {"role": "assistant", "content": text, **message}
     return http({"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
@@ -46,7 +49,7 @@ def test_the_next_method_is_used_where_one_is_ignored_and_a_named_one_is_used_as
     for _ in range(2):  # the second call knows
         assert surface.call(client, "chat_structured", "A city?", CITY).parsed["name"] == "Bern"
     for seen in server.requests[1:]:
-        assert seen.json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
+        assert seen.json["tool_choice"] == NAMED
     with pytest.raises(APIResponseError, match="City"):
         surface.call(client, "chat_structured", "A city?", CITY, method="json_object")
     assert len(server.requests) == 4
@@ -72,16 +75,42 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(surface,
 def test_messages_that_are_refused_however_an_object_is_asked_for_teach_nothing_about_the_ways(surface, server, name):
     words = "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1"
     refusal = http({"error": {"message": words, "type": "invalid_request_error"}}, 400)
-    server.script = [refusal] * 5 + [answer('{"name": "Bern", "people": 134000}')]
+    server.script = [refusal] * 4 + [answer('{"name": "Bern", "people": 134000}')]
     client = surface.client(base_url=server.url)
     with pytest.raises(BadRequestError, match="toolu_1"):
         surface.call(client, name, "A city?", CITY)
     surface.call(client, "chat_structured", "A city?", CITY)
-    assert [seen.json.get("response_format", {}).get("type") for seen in server.requests[3:]] == [
+    assert [seen.json.get("response_format", {}).get("type") for seen in server.requests[2:]] == [
         "json_object",
         None,
         "json_schema",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "tools"),
+    [
+        ("registry.ollama.ai/library/x does not support tools", [NAMED]),
+        ("Unrecognized request argument supplied: tools", [NAMED]),
+        ("Thinking mode does not support this tool_choice", [NAMED, "auto"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["chat_structured", "stream_structured"])
+def test_a_server_that_refuses_tools_as_such_is_asked_with_one_once(surface, server, name, words, tools):
+    def script(seen):
+        refused = words if "tools" in seen.json else "response_format is not supported"
+        if seen.json.keys() & {"tools", "response_format"}:
+            return http({"error": {"message": refused, "type": "invalid_request_error"}}, 400)
+        return answer('{"name": "Bern", "people": 134000}')
+
+    server.script = script
+    client = surface.client(base_url=server.url)
+    if name == "chat_structured":
+        surface.call(client, name, "A city?", CITY)
+    else:
+        surface.streamed(client, name, "A city?", CITY)
+    assert [seen.json["tool_choice"] for seen in server.requests if "tools" in seen.json] == tools
+    assert len(server.requests) == 3 + len(tools)
 
 
 def test_an_unknown_method_is_refused_before_a_byte_is_sent(surface, server):

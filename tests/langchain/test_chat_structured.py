@@ -288,7 +288,11 @@ LADDER = ["json_schema", "named", "auto", "json_object"]
         ({"json_schema": (400, "unavailable")}, LADDER[:2]),
         ({"json_schema": (500, "convert")}, LADDER[:2]),
         ({"json_schema": (400, "response_format"), "named": (400, "tool_choice")}, LADDER[:3]),
-        ({"json_schema": (400, "response_format"), "named": (400, "tools"), "auto": (400, "tools")}, LADDER),
+        (
+            {"json_schema": (400, "response_format"), "named": (400, "tool_choice"), "auto": (400, "tool_choice")},
+            LADDER,
+        ),
+        ({"json_schema": (400, "response_format"), "named": (400, "tools")}, [*LADDER[:2], "json_object"]),
     ],
 )
 def test_auto_falls_to_what_the_model_takes_and_remembers_it(world, server, refusals, ways, call):

@@ -171,7 +171,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("refused", "tries"), [(["response_format"], 2), (["tools"], 1), (["response_format", "tools"], 5)]
+    ("refused", "tries"), [(["response_format"], 2), (["tools"], 1), (["response_format", "tools"], 4)]
 )
 def test_what_a_server_refuses_is_asked_for_in_another_way_and_remembered(  # noqa: PLR0913, PLR0917 - parameters of a test
     world: World, server: ScriptedServer, chat: XDMChat, way: str, refused: list[str], tries: int

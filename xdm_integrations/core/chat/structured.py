@@ -36,15 +36,14 @@ NAMED_TOOL = "named_tool"
 AUTO_TOOL = "auto_tool"
 JSON_OBJECT = "json_object"
 PROMPT = "prompt"
-AUTO = "auto"
-"""The best method that the model takes."""
+AUTO = "auto"  # the best method that the model takes
 METHODS = (JSON_SCHEMA, NAMED_TOOL, AUTO_TOOL, JSON_OBJECT, PROMPT)
 """The best first: a JSON schema that the server enforces, a tool that the model must call, a tool that it
 may call, JSON mode with the schema in the prompt, and the schema in the prompt alone."""
-BY_PROMPT = (JSON_OBJECT, PROMPT)
-"""The methods that need `with_prompt`."""
+BY_PROMPT = (JSON_OBJECT, PROMPT)  # they need `with_prompt`
 
 _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
+_FORCED = r"(?i)choice|forc|convert_request"  # what is said where a tool that needn't be called may still be taken
 _REFUSALS = (400, 404, 422, 500, 501)
 _LONGEST = 64  # characters of a function's name
 
@@ -192,9 +191,11 @@ def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) ->
         # Nothing but messages was sent: they are what the server refuses (results of tools that lack their calls, ...).
         facts.structured_refused.pop(model, None)
         return None
-    facts.structured_refused.setdefault(model, set()).add(method)
-    later = METHODS[METHODS.index(method) + 1 :]
-    return next((other for other in later if other not in facts.structured_refused[model]), None)
+    refused = facts.structured_refused.setdefault(model, set())
+    refused.add(method)
+    if method == NAMED_TOOL and isinstance(error, APIStatusError) and not re.search(_FORCED, _words_of(error)):
+        refused.add(AUTO_TOOL)  # it refuses tools as such, not to be forced to call one
+    return next((other for other in METHODS[METHODS.index(method) + 1 :] if other not in refused), None)
 
 
 def teaches(error: XDMError) -> bool:
@@ -203,7 +204,11 @@ def teaches(error: XDMError) -> bool:
         return True
     if isinstance(error, (ContextLengthExceededError, ContentFilterError)) or not isinstance(error, APIStatusError):
         return False
-    return error.status_code in _REFUSALS and bool(re.search(_REFUSES, f"{error.code} {error.param} {error.message}"))
+    return error.status_code in _REFUSALS and bool(re.search(_REFUSES, _words_of(error)))
+
+
+def _words_of(error: APIStatusError) -> str:
+    return f"{error.code} {error.param} {error.message}"
 
 
 def object_of(completion: ChatCompletion, form: Form) -> dict[str, Any]:
