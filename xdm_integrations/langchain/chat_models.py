@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import PrivateAttr
 
+from xdm_integrations.core.chat.limit_name import LIMIT_NAMES
 from xdm_integrations.core.chat.parameters import check_parameters
 from xdm_integrations.core.chat.results import ChatCompletion
 from xdm_integrations.core.chat.structured import NotTheSchemaError
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from xdm_integrations.client.streams import AsyncChatStream, ChatStream
 
     from .settings import Params
-
-_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
@@ -306,7 +305,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:
         """See the base class; a limit of tokens under one of its two names takes the place of the other's."""
         given = super()._layered(kwargs)
-        for name, other in _LIMITS.items():
+        for name, other in LIMIT_NAMES.items():
             if kwargs.get(name) is not None and kwargs.get(other) is None:
                 given.pop(other, None)
         return given

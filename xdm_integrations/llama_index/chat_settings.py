@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 from llama_index.core.bridge.pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from xdm_integrations.core.chat.limit_name import LIMIT_NAMES
 from xdm_integrations.core.chat.parameters import PARAMETERS, check_parameter
 from xdm_integrations.core.chat.request import DEFAULT_MODEL
 from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
 
 _FIELDS = tuple(name for name in PARAMETERS if name != "metadata")
 """LlamaIndex has a property of the name `metadata`, so that parameter goes into a call, or into `additional_kwargs`."""
-_LIMITS = ("max_tokens", "max_completion_tokens")
-_BOTH_LIMITS = frozenset(_LIMITS)
 _ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 
 
@@ -104,10 +103,11 @@ def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[
         call: What the call itself was given: it wins.
         more: `additional_kwargs`, which win over fields.
     """
-    if params.keys() >= _BOTH_LIMITS:  # one limit by its two names
-        wins = next((name for layer in (call, more) for name in _LIMITS if layer.get(name) is not None), None)
-        params = {name: value for name, value in params.items() if wins is None or name == wins or name not in _LIMITS}
-    if not params.get("tools") and not _ABOUT_TOOLS.isdisjoint(params):  # strict servers refuse words about tools where there are none
+    if params.keys() >= LIMIT_NAMES.keys():  # one limit by its two names
+        wins = next((name for layer in (call, more) for name in LIMIT_NAMES if layer.get(name) is not None), None)
+        if wins is not None:
+            params = {name: value for name, value in params.items() if name != LIMIT_NAMES[wins]}
+    if not params.get("tools") and not _ABOUT_TOOLS.isdisjoint(params):  # strict servers refuse these by themselves
         told = [name for name in _ABOUT_TOOLS if call.get(name) is None]
         params = {name: value for name, value in params.items() if name not in told}
     return params

@@ -13,6 +13,7 @@ from xdm_integrations.core.errors.tree import (
     BadRequestError,
     ConfigurationError,
     ContentFilterError,
+    ModelUnavailableError,
     XDMError,
 )
 from xdm_integrations.core.protocol.call import Setup
@@ -93,6 +94,17 @@ def test_a_limit_is_renamed_once_and_other_refusals_are_raised():
         play(ask_chat(setup(), "x", {"max_tokens": 9}), [no(WRONG_NAME), no(WRONG_NAME)])
     with pytest.raises(XDMError):
         play(ask_chat(setup(), "x", {"max_tokens": 9}), [no("max_tokens is too large")])
+
+
+@pytest.mark.parametrize("ask", [ask_chat, stream_chat])
+def test_a_model_that_is_refused_under_the_other_name_of_the_limit_brings_the_nearest_names(ask):
+    unknown = no("The model `gpt-4o-mni` does not exist", 404, code="model_not_found")
+    with pytest.raises(ModelUnavailableError) as caught:
+        play(
+            ask(setup(), "x", {"model": "gpt-4o-mni", "max_tokens": 9}),
+            [no(WRONG_NAME), unknown, Reply(200, {}, b'{"data": [{"id": "gpt-4o-mini"}]}')],
+        )
+    assert caught.value.suggestions == ("gpt-4o-mini",)
 
 
 def test_a_stream_is_healed_in_the_same_way():

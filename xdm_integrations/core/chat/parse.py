@@ -8,8 +8,8 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import ContentFilterError, XDMError
+from xdm_integrations.core.jsontext import has_surrogates
 from xdm_integrations.core.protocol.decoder import StreamDecoder
-from xdm_integrations.core.protocol.lenient import has_surrogates
 from xdm_integrations.core.protocol.results import Usage, answer_fields
 
 from .message_so_far import ChatSoFar

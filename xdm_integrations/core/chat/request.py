@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdm_integrations.core.errors.tree import BadRequestError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations.core.errors.tree import ConfigurationError, ModelUnavailableError, XDMError
 from xdm_integrations.core.gateway.models import suggest_models
 from xdm_integrations.core.protocol.call import prepare
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS
@@ -20,6 +19,7 @@ from xdm_integrations.core.protocol.reading import Streaming, stream_flow
 from xdm_integrations.core.protocol.results import total_usage
 from xdm_integrations.core.protocol.wire import Key
 
+from .limit_name import LIMIT_NAMES, renamed, wanted_limit_name
 from .message_so_far import ChatSoFar
 from .messages import check_messages, joined
 from .parameters import THINK_TAGS, check_parameters
@@ -51,8 +51,6 @@ PATH = "/chat/completions"
 DEFAULT_MODEL = "gpt-4o-mini"
 """The model where neither the call nor the client names one."""
 _DECIDED = ("messages", "stream")
-_LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-_WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexpected"
 
 T = TypeVar("T")
 
@@ -95,7 +93,7 @@ def open_chat(
 
         return stream_flow(call, body, so_far, setup, handled_here)
 
-    return _with_limit_name(call, setup, deadline_of(call.timeout, setup.runtime), send)
+    return _send(call, setup, deadline_of(call.timeout, setup.runtime), send)
 
 
 def ask_structured(  # noqa: PLR0913 - one argument per decision
@@ -165,7 +163,7 @@ def prepare_chat(
     given = {name: value for name, value in params.items() if value is not None and name != THINK_TAGS}
     if config.model == COMPLETIONS_MODEL:  # the client's own default is no chat model
         given.setdefault("model", DEFAULT_MODEL)
-    if config.max_tokens != DEFAULT_MAX_TOKENS and not given.keys() & _LIMIT_NAMES.keys():
+    if config.max_tokens != DEFAULT_MAX_TOKENS and not given.keys() & LIMIT_NAMES.keys():
         given["max_tokens"] = config.max_tokens  # the client's default serves text completions, whose servers give 16
     check = partial(check_parameters, streaming=streaming)
     call = prepare(config, headers, PATH, given, check, decided=_DECIDED, streaming=streaming)
@@ -207,46 +205,34 @@ def chat_flow(
 
         return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_here)
 
-    return _with_limit_name(call, setup, deadline, send)
+    return _send(call, setup, deadline, send)
 
 
-def _with_limit_name(
+def _send(
     call: Call,
     setup: Setup,
     deadline: float | None,
     send: Callable[[dict[str, Any], Callable[[XDMError], bool]], Flow[T]],
 ) -> Flow[T]:
-    """Send a call's body; once more, where the server refuses the limit's name and names the other one."""
-    facts = setup.facts
-    body = _renamed(call.body, facts.token_limit_name.get(call.model))
+    """Send a call's body; once more, where the server refuses the limit's name and names the other one.
 
-    def refuses_name(error: XDMError) -> bool:
-        return wanted_limit_name(error, body) is not None
+    `send` takes a body, and which errors are handled here.
+    """
+    names = setup.facts.token_limit_name
+    body, name = renamed(call.body, names.get(call.model)), None
 
-    try:
-        return (yield from send(body, refuses_name))
-    except ModelUnavailableError as error:
-        yield from suggest_models(error, call, setup, deadline)
-        raise
-    except XDMError as error:
-        name = wanted_limit_name(error, body)
-        if name is None:
+    def wanted(error: XDMError) -> str | None:
+        return wanted_limit_name(error, body) if name is None else None
+
+    while True:
+        try:
+            return (yield from send(body, lambda error: wanted(error) is not None))
+        except ModelUnavailableError as error:
+            yield from suggest_models(error, call, setup, deadline)
             raise
-    facts.token_limit_name[call.model] = name
-    return (yield from send(_renamed(body, name), lambda _: False))
-
-
-def wanted_limit_name(error: XDMError, body: Mapping[str, Any]) -> str | None:
-    """Return the name that a server wants for the limit of tokens, where it refuses the one in `body`."""
-    given = next((name for name in _LIMIT_NAMES if name in body), None)
-    if given is None or not isinstance(error, BadRequestError):
-        return None
-    names = re.findall(r"max_(?:completion_)?tokens", error.body)
-    other = _LIMIT_NAMES[given]
-    return other if other in names and given in names and re.search(_WRONG_NAME, error.body) else None
-
-
-def _renamed(body: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """Return the body with the limit of tokens under this name."""
-    other = _LIMIT_NAMES.get(name or "")
-    return {name if key == other else key: value for key, value in body.items()} if name and other in body else body
+        except XDMError as error:
+            name = wanted(error)
+            if name is None:
+                raise
+        names[call.model] = name
+        body = renamed(body, name)
