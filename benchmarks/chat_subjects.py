@@ -120,15 +120,15 @@ def client(url: str, model: str = "m", tokens: int = 64, *, tools: bool = False)
     )
 
 
-def chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool = False) -> Any:  # noqa: C901 - a class, and what it answers
-    """Return a chat model of LangChain that answers after a wait."""
+def chat_from_memory(answers: int = 1, *, wait: float = 0.0, pace: float = 0.0, tools: bool = False) -> Any:  # noqa: C901 - a class, and what it answers
+    """Return a chat model of LangChain that answers after a wait, or by a token every `pace` seconds."""
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
     def piece(number: int) -> Any:
         if not tools:
-            return ChatGenerationChunk(message=AIMessageChunk(" word"))
+            return ChatGenerationChunk(message=AIMessageChunk(_word(pace)))
         first = {"id": "call_0", "name": "get_weather"} if not number else {"id": None, "name": None}
         call: Any = {"type": "tool_call_chunk", "index": 0, "args": " word", **first}
         return ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))
@@ -146,10 +146,14 @@ def chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool = False
 
         def _stream(self, *_: Any, **__: Any) -> Any:
             for i in range(answers):
+                if pace:
+                    time.sleep(pace)
                 yield piece(i)
 
         async def _astream(self, *_: Any, **__: Any) -> Any:
             for i in range(answers):
+                if pace:
+                    await asyncio.sleep(pace)
                 yield piece(i)
 
         @property
@@ -159,8 +163,13 @@ def chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool = False
     return FromMemory()
 
 
-def index_chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool = False) -> Any:  # noqa: C901 - a class, and what it answers
-    """Return an LLM of LlamaIndex that answers messages after a wait."""
+def _word(pace: float) -> str:
+    """Return a token; one that comes at a pace is the moment of its sending, as the server's are."""
+    return str(time.monotonic()) if pace else " word"
+
+
+def index_chat_from_memory(answers: int = 1, *, wait: float = 0.0, pace: float = 0.0, tools: bool = False) -> Any:  # noqa: C901 - a class, and what it answers
+    """Return an LLM of LlamaIndex that answers messages after a wait, or by a token every `pace` seconds."""
     from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock, ToolCallBlock
     from llama_index.core.llms.callbacks import llm_chat_callback
 
@@ -170,13 +179,16 @@ def index_chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool =
     def pieces() -> Iterator[Any]:
         text = ""
         for _ in range(answers):
-            text += " word"
+            if pace:
+                time.sleep(pace)
+            word = _word(pace)
+            text += word
             if tools:
                 call = ToolCallBlock(tool_call_id="call_0", tool_name="get_weather", tool_kwargs=text)
                 message = ChatMessage(role="assistant", blocks=[TextBlock(text=""), call])
                 yield ChatResponse(message=message, delta="")
             else:
-                yield ChatResponse(message=ChatMessage(text, role="assistant"), delta=" word")
+                yield ChatResponse(message=ChatMessage(text, role="assistant"), delta=word)
 
     class FromMemory(type(llama_index_from_memory())):  # type: ignore[misc] # a class that is made at runtime
         @llm_chat_callback()
@@ -204,8 +216,11 @@ def index_chat_from_memory(answers: int = 1, *, wait: float = 0.0, tools: bool =
     return FromMemory()
 
 
-def _wait_of(model: str) -> float:
-    return int(model[6:]) / 1000 if model.startswith("delay-") else 0.0
+def _seconds_of(model: str) -> dict[str, float]:
+    """Return what the name of a model asks for: a wait before the answer, or a pace of its tokens."""
+    kind, _, milliseconds = model.partition("-")
+    name = {"delay": "wait", "paced": "pace"}.get(kind)
+    return {name: int(milliseconds) / 1000} if name else {}
 
 
 def _langchain(make: Callable[..., Any]) -> Callable[..., Asked]:
@@ -285,13 +300,13 @@ def llama_index_chat_peer(url: str, model: str, tokens: int) -> Any:
 
 
 LANGCHAIN = {
-    "framework": _langchain(lambda _url, model, n, tools: chat_from_memory(n, wait=_wait_of(model), tools=tools)),
+    "framework": _langchain(lambda _url, model, n, tools: chat_from_memory(n, **_seconds_of(model), tools=tools)),
     "ours": _langchain(lambda url, model, n, _: langchain_chat_ours(url, model, n)),
     "peer": _langchain(lambda url, model, n, _: langchain_chat_peer(url, model, n)),
 }
 LLAMA_INDEX = {
     "framework": _llama_index(
-        lambda _url, model, n, tools: index_chat_from_memory(n, wait=_wait_of(model), tools=tools)
+        lambda _url, model, n, tools: index_chat_from_memory(n, **_seconds_of(model), tools=tools)
     ),
     "ours": _llama_index(lambda url, model, n, _: llama_index_chat_ours(url, model, n)),
     "peer": _llama_index(lambda url, model, n, _: llama_index_chat_peer(url, model, n)),

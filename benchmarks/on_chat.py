@@ -162,5 +162,4 @@ for _group, _names in NAMES.items():
         for _some in (_calls, _tokens, _first_tokens):
             _some(_group, _subject, _make, _names)
         _waits(_group, "best" if _subject == "framework" else _subject, _make, _names)
-        if _subject != "framework":
-            _lags(_group, _subject, _make, _names)
+        _lags(_group, _subject, _make, _names)
