@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 try:
-    import langchain_core.language_models.llms  # noqa: F401 - here, where it finds the stack flat: a fifth faster
+    import langchain_core  # noqa: F401 - is it there?
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "langchain_core":
+    if error.name != "langchain_core":
         raise
     raise ImportError(
         'LangChain is not installed. Install it with: pip install "xdm-integrations[langchain]"'
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["XDMLLM", "ChatXDM", "XDMEmbeddings"]
 
-_FROM = {"ChatXDM": "chat_models", "XDMEmbeddings": "embeddings", "XDMLLM": "llms"}
-"""Where each class is: loaded when it is named, since what LangChain has for chat is slow to import."""
+_CLASSES = {
+    # Class: its module, and LangChain's that it is made from.
+    "ChatXDM": ("chat_models", "language_models.chat_models"),
+    "XDMEmbeddings": ("embeddings", "embeddings"),
+    "XDMLLM": ("llms", "language_models.llms"),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name
-    if name not in _FROM:
+    """Load a class when it is named: LangChain's part for each is slow to import."""
+    if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
+    module, langchains = _CLASSES[name]
+    import_module(f"langchain_core.{langchains}")  # here, where it finds the stack flat: a fifth faster
+    return getattr(import_module(f"{__name__}.{module}"), name)
