@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.outputs import Generation, LLMResult
+from langchain_core.runnables.config import get_config_list
 
+from xdm_integrations.core.completions.parameters import split_prompts
 from xdm_integrations.core.errors.tree import XDMError
 
 from .convert import completions as convert
+from .prompt_requests import as_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,19 +38,21 @@ class BatchCall:
         self,
         to_prompt: Callable[[Any], str],
         inputs: Sequence[Any],
-        configs: Sequence[RunnableConfig],
+        config: RunnableConfig | list[RunnableConfig] | None,
         *,
         return_exceptions: bool,
     ) -> None:
         """Turn the inputs into prompts. One that isn't valid fails alone with `return_exceptions`."""
-        self.max_concurrency: int | None = configs[0].get("max_concurrency")
+        self._configs = get_config_list(config, len(inputs))
+        self.max_concurrency: int | None = self._configs[0].get("max_concurrency")
         self.return_exceptions = return_exceptions
         self.prompts: list[str] = []
-        self._configs = configs
         self._answers: list[Answer] = [None] * len(inputs)
         for i, one in enumerate(inputs):
             try:
-                self.prompts.append(to_prompt(one))
+                prompt = to_prompt(one)
+                split_prompts(as_sent(prompt))  # an empty one fails here, alone
+                self.prompts.append(prompt)
             except Exception as error:
                 if not return_exceptions:
                     raise

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.llms import BaseLLM, aget_prompts, aupdate_cache, get_prompts, update_cache
-from langchain_core.runnables.config import ensure_config, get_config_list
+from langchain_core.runnables.config import ensure_config
 
-from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters, split_prompts
+from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters
 
-from . import prompt_requests, prompt_runs
+from . import prompt_runs
 from .batch_call import BatchCall
 from .convert import PROVIDER
-from .convert import completions as convert
 from .llm_settings import CompletionSettings
-from .prompts import TokenIds, TokenPrompt, as_sent, as_texts, is_token_ids, stops_of, text_of
+from .prompt_requests import PromptRequest, arun_prompts, open_stream, run_prompts
+from .prompts import TokenIds, TokenPrompt, as_texts, is_token_ids, text_of
 from .settings import GatewaySettings
 from .streams import achunks, astream_texts, chunks, stream_texts
 from .tokens import token_ids
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun as AsyncRun
     from langchain_core.callbacks import CallbackManagerForLLMRun as Run
-    from langchain_core.callbacks import Callbacks
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.outputs import GenerationChunk, LLMResult
     from langchain_core.prompt_values import PromptValue
@@ -46,13 +45,8 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Completion
 
     from .llm_structured import StructuredParams
-    from .prompt_requests import PromptRequest
-    from .prompt_runs import GenerateParams, Start
-    from .prompts import Stop
+    from .prompt_runs import GenerateParams, RunCallbacks, Start, Stop
     from .settings import Params
-
-    RunCallbacks: TypeAlias = Callbacks | list[Callbacks] | None
-    """For all prompts, or prompt by prompt."""
 
 _CALL: ContextVar[tuple[object, Params] | None] = ContextVar("xdm_integrations_langchain_call", default=None)
 """The LLM that is being called in this context, and the call's parameters: the base class reads
@@ -105,7 +99,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
             return self.batch([input], config, stop=stop, **kwargs)[0]
         prompt = self.prompt_text(input)
         run = self._start(stop, kwargs, [prompt]).run(prompt, ensure_config(config))
-        return self._answer([prompt], [run], stop, kwargs).completions[0].text
+        return prompt_runs.text_of(self._answer([prompt], [run], stop, kwargs))
 
     async def ainvoke(  # type: ignore[override] # the base class takes anything
         self,
@@ -122,7 +116,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
             return (await self.abatch([input], config, stop=stop, **kwargs))[0]
         prompt = self.prompt_text(input)
         run = await self._start(stop, kwargs, [prompt]).arun(prompt, ensure_config(config))
-        return (await self._aanswer([prompt], [run], stop, kwargs)).completions[0].text
+        return prompt_runs.text_of(await self._aanswer([prompt], [run], stop, kwargs))
 
     def stream(  # type: ignore[override] # the base class takes anything
         self,
@@ -181,9 +175,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
             return []
         if not self._answers_itself:
             return super().batch(inputs, config, return_exceptions=return_exceptions, stop=stop, **kwargs)
-        call = BatchCall(
-            self._prompt, inputs, get_config_list(config, len(inputs)), return_exceptions=return_exceptions
-        )
+        call = BatchCall(self.prompt_text, inputs, config, return_exceptions=return_exceptions)
         start = self._start(stop, kwargs, call.prompts)
         llm_string = ""
         if self._caching:
@@ -213,9 +205,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
             return []
         if not self._answers_itself:
             return await super().abatch(inputs, config, return_exceptions=return_exceptions, stop=stop, **kwargs)
-        call = BatchCall(
-            self._prompt, inputs, get_config_list(config, len(inputs)), return_exceptions=return_exceptions
-        )
+        call = BatchCall(self.prompt_text, inputs, config, return_exceptions=return_exceptions)
         start = self._start(stop, kwargs, call.prompts)
         llm_string = ""
         if self._caching:
@@ -310,17 +300,14 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     def _generate(
         self, prompts: list[str], stop: Stop = None, run_manager: Run | None = None, **kwargs: Any
     ) -> LLMResult:
-        batch = prompt_requests.run_prompts(
-            self._sync_client(), self._request(as_texts(prompts), stop, kwargs), [run_manager]
-        )
-        return convert.result(batch.completions, batch.usage)
+        request = self._request(as_texts(prompts), stop, kwargs)
+        return prompt_runs.result_of(run_prompts(self._sync_client(), request, [run_manager]), ())
 
     async def _agenerate(
         self, prompts: list[str], stop: Stop = None, run_manager: AsyncRun | None = None, **kwargs: Any
     ) -> LLMResult:
         request = self._request(as_texts(prompts), stop, kwargs)
-        batch = await prompt_requests.arun_prompts(self._async_client(), request, [run_manager])
-        return convert.result(batch.completions, batch.usage)
+        return prompt_runs.result_of(await arun_prompts(self._async_client(), request, [run_manager]), ())
 
     def _generate_helper(
         self, prompts: list[str], stop: list[str] | None, run_managers: list[Run], **kwargs: Any
@@ -383,14 +370,13 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
     def _answer(
         self, prompts: list[str], runs: list[Run], stop: Stop, kwargs: Mapping[str, Any], call: BatchCall | None = None
     ) -> Batch[Completion]:
-        """Send the prompts, and end each one's run with what came of it; a mistake in the call ends them all."""
-        try:
-            batch = prompt_requests.run_prompts(self._sync_client(), self._request(prompts, stop, kwargs, call), runs)
-        except BaseException as error:
-            prompt_runs.fail(runs, error)
-            raise
-        prompt_runs.end(runs, batch)
-        return batch
+        """Send the prompts, and end each one's run with what came of it."""
+
+        def work() -> Batch[Completion]:
+            client = self._made_sync or self._sync_client()
+            return run_prompts(client, self._request(prompts, stop, kwargs, call), runs)
+
+        return prompt_runs.ended(runs, work)
 
     async def _aanswer(
         self,
@@ -401,20 +387,17 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         call: BatchCall | None = None,
     ) -> Batch[Completion]:
         """See `_answer`."""
-        try:
-            batch = await prompt_requests.arun_prompts(
-                self._async_client(), self._request(prompts, stop, kwargs, call), runs
-            )
-        except BaseException as error:
-            await prompt_runs.afail(runs, error)
-            raise
-        await prompt_runs.aend(runs, batch)
-        return batch
+
+        async def work() -> Batch[Completion]:
+            client = self._made_async or self._async_client()
+            return await arun_prompts(client, self._request(prompts, stop, kwargs, call), runs)
+
+        return await prompt_runs.aended(runs, work)
 
     def _request(
         self, prompts: Sequence[str], stop: Stop, kwargs: Mapping[str, Any], call: BatchCall | None = None
     ) -> PromptRequest:
-        return prompt_requests.PromptRequest(
+        return PromptRequest(
             prompts,
             self._params({**kwargs, "stop": stop}),
             streaming=self.streaming,
@@ -424,14 +407,12 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         )
 
     def _open(self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: Run | None) -> CompletionStream:
-        request = self._request(as_texts([prompt]), stop, kwargs)
-        return prompt_requests.open_stream(self._sync_client().stream, request, 0, run)
+        return open_stream(self._sync_client().stream, self._request(as_texts([prompt]), stop, kwargs), 0, run)
 
     async def _aopen(
         self, prompt: str, stop: Stop, kwargs: Mapping[str, Any], run: AsyncRun | None
     ) -> AsyncCompletionStream:
-        request = self._request(as_texts([prompt]), stop, kwargs)
-        return await prompt_requests.open_stream(self._async_client().stream, request, 0, run)
+        return await open_stream(self._async_client().stream, self._request(as_texts([prompt]), stop, kwargs), 0, run)
 
     def _start(self, stop: Stop, kwargs: Mapping[str, Any], prompts: Sequence[str]) -> Start:
         stops = self._stop(stop)
@@ -446,12 +427,7 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
 
     def _stop(self, stop: Stop) -> list[str] | None:
         """Return the stop sequences in effect: the call's, else those of `model_kwargs`, else the field's."""
-        return stops_of(stop, self.model_kwargs.get("stop"), self.stop)
-
-    def _prompt(self, model_input: LanguageModelInput) -> str:
-        prompt = self.prompt_text(model_input)
-        split_prompts(as_sent(prompt))  # an empty one fails here, alone
-        return prompt
+        return prompt_runs.stops_of(stop, self.model_kwargs.get("stop"), self.stop)
 
     @property
     def _caching(self) -> bool:

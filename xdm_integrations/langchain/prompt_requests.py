@@ -11,7 +11,7 @@ from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
 
 from .convert import completions as convert
-from .prompts import as_sent
+from .prompts import TokenIds
 from .streams import achunks, chunks
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from xdm_integrations import AsyncClient, Client, CompletionStream
     from xdm_integrations.core.completions.packing import Outcome
+    from xdm_integrations.core.completions.parameters import OnePrompt
     from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.protocol.wire import Sleep
 
@@ -54,6 +55,11 @@ class PromptRequest:
         if isinstance(outcome, XDMError) or outcome.model:
             return outcome
         return replace(outcome, model=self.params["model"])
+
+
+def as_sent(prompt: str) -> OnePrompt:
+    """Return what the client sends for a prompt of LangChain's."""
+    return prompt.ids if isinstance(prompt, TokenIds) else prompt
 
 
 def run_prompts(

@@ -7,7 +7,8 @@ without token counts, and gives every run of a batch the same error.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
 from langchain_core.outputs import LLMResult, RunInfo
@@ -18,7 +19,7 @@ from xdm_integrations.core.errors.tree import XDMError
 from .convert import completions as convert
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Completion
 
     from .settings import Params
+
+    RunCallbacks: TypeAlias = Callbacks | list[Callbacks] | None
+    """For all prompts, or prompt by prompt."""
+
+Stop: TypeAlias = "str | Sequence[str] | None"
 
 
 class GenerateParams(ParamsBesideStop, total=False):
@@ -42,6 +48,12 @@ class GenerateParams(ParamsBesideStop, total=False):
     """What the runs are called in traces."""
     run_id: UUID | list[UUID | None] | None
     """The ids of the runs."""
+
+
+def stops_of(*given: Stop) -> list[str] | None:
+    """Return the first stop sequences that were given, as a list; what can't be any is refused when it is sent."""
+    stop = next((one for one in given if one is not None), None)
+    return [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, Iterable) else stop
 
 
 class Start:
@@ -128,7 +140,31 @@ class Start:
         )  # fmt: skip
 
 
-def end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
+def ended(runs: Sequence[CallbackManagerForLLMRun], work: Callable[[], Batch[Completion]]) -> Batch[Completion]:
+    """Return what `work` brings, and end each run with what came of its prompt; a mistake in the call ends them all."""
+    try:
+        batch = work()
+    except BaseException as error:
+        fail(runs, error)
+        raise
+    _end(runs, batch)
+    return batch
+
+
+async def aended(
+    runs: Sequence[AsyncCallbackManagerForLLMRun], work: Callable[[], Awaitable[Batch[Completion]]]
+) -> Batch[Completion]:
+    """See `ended`."""
+    try:
+        batch = await work()
+    except BaseException as error:
+        await afail(runs, error)
+        raise
+    await _aend(runs, batch)
+    return batch
+
+
+def _end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
     """End each run with its own result or error; a failed run gets the text that had arrived."""
     if not any(run.handlers for run in runs):
         return
@@ -139,8 +175,8 @@ def end(runs: Sequence[CallbackManagerForLLMRun], batch: Batch[Completion]) -> N
             run.on_llm_end(result)
 
 
-async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
-    """See `end`."""
+async def _aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch[Completion]) -> None:
+    """See `_end`."""
     if not any(run.handlers for run in runs):
         return
     await asyncio.gather(
@@ -151,6 +187,18 @@ async def aend(runs: Sequence[AsyncCallbackManagerForLLMRun], batch: Batch[Compl
             for run, result in zip(runs, convert.results_by_run(batch.outcomes, batch.usage), strict=True)
         )
     )
+
+
+def text_of(batch: Batch[Completion]) -> str:
+    """Return the answer to the only prompt.
+
+    Raises:
+        XDMError: It failed.
+    """
+    (outcome,) = batch.outcomes
+    if isinstance(outcome, XDMError):
+        raise outcome
+    return outcome.choices[0].text
 
 
 def result_of(batch: Batch[Completion], runs: Sequence[Any]) -> LLMResult:
@@ -177,7 +225,7 @@ async def afail(runs: Sequence[AsyncCallbackManagerForLLMRun], error: BaseExcept
 
 
 def split_run_arguments(
-    kwargs: Mapping[str, Any], callbacks: Callbacks | list[Callbacks] | None, prompts: Sequence[str]
+    kwargs: Mapping[str, Any], callbacks: RunCallbacks, prompts: Sequence[str]
 ) -> tuple[Params, Params]:
     """Part the parameters of a call from what LangChain wants to know of its runs."""
     params: Params = dict(kwargs)

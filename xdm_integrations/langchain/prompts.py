@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, PromptValue
@@ -14,11 +14,6 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from xdm_integrations.core.completions.parameters import OnePrompt
-
-
-Stop: TypeAlias = "str | Sequence[str] | None"
 
 
 class TokenIds(str):
@@ -92,19 +87,8 @@ def _not_text(kind: str) -> ConfigurationError:
     )
 
 
-def as_sent(prompt: str) -> OnePrompt:
-    """Return what the client sends for a prompt of LangChain's."""
-    return prompt.ids if isinstance(prompt, TokenIds) else prompt
-
-
 def as_texts(prompts: Any) -> Any:  # noqa: ANN401 - what isn't a list of prompts is LangChain's to refuse
     """Return a list of prompts in which token ids have become `TokenIds`."""
     if not isinstance(prompts, list) or all(isinstance(prompt, str) for prompt in prompts):
         return prompts
     return [TokenIds(prompt) if is_token_ids(prompt) else prompt for prompt in prompts]
-
-
-def stops_of(*given: Stop) -> list[str] | None:
-    """Return the first stop sequences that were given, as a list; what can't be any is refused when it is sent."""
-    stop = next((one for one in given if one is not None), None)
-    return [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, Iterable) else stop
