@@ -36,7 +36,6 @@ LONG = {
     "llama_index/chat.py": "one class: what its base class has, sync and async, and the documentation of it",
     "llama_index/convert/chat.py": "one translation: chat answers as LlamaIndex's responses, complete and in pieces",
     "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
-    "llama_index/settings.py": "a table: the fields of the class with their documentation",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
 

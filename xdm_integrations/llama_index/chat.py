@@ -17,13 +17,13 @@ from xdm_integrations.core.chat.parameters import THINK_TAGS
 from xdm_integrations.core.chat.windows import context_window
 from xdm_integrations.core.errors.tree import ConfigurationError
 
+from .calls import Instrumented, chat_events, completion_events, params_of, span, with_options
 from .chat_settings import ChatFields, for_one_call
 from .chat_structured import OURS, ObjectCall, aobjects, objects
 from .convert import chat as convert
 from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import ato_wire, to_wire
 from .convert.tools import as_tool, choice_of, selections
-from .instrumentation import Instrumented, chat_events, completion_events, span, with_options
 from .llm_structured import ObjectStreams, ended, started, with_react
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
@@ -370,7 +370,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, ObjectStreams, Function
     def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         call = with_options(given)
         think_tags = call.pop(THINK_TAGS, None)
-        params = for_one_call(super()._params(call), call, self.additional_kwargs)
+        params = for_one_call(params_of(self, call), call, self.additional_kwargs)
         return params if think_tags is None else {**params, THINK_TAGS: think_tags}
 
     def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:

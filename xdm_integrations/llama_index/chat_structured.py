@@ -22,10 +22,10 @@ from pydantic_core import from_json
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMPT, NotTheSchemaError
 
+from .calls import Instrumented, chat_events, hide_options
 from .convert.chat import about
 from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import TOOL_CALLS, ato_wire, to_wire
-from .instrumentation import Instrumented, chat_events, hide_options
 from .streams import aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from xdm_integrations.core.embeddings.refusals import name_input
 from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
 
-from .instrumentation import dispatcher, has_no_listeners
+from .calls import dispatcher, has_no_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

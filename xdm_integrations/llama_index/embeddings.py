@@ -14,6 +14,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import PackResult
 from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
 
+from .calls import params_of
 from .embedding_batches import EmbeddingCall
 from .settings import GatewaySettings
 
@@ -201,7 +202,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     def _sent(self) -> dict[str, Any]:
         """Return the arguments of the client: one request after the other, since parts of a call go at once."""
         one_by_one = {"batch_size": self.embed_batch_size, "max_concurrency": 1}
-        return {"model": self.model_name, **self._params({}), **one_by_one}
+        return {"model": self.model_name, **params_of(self, {}), **one_by_one}
 
     @property
     def _at_once(self) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.errors.tree import XDMError
 
-    from .instrumentation import Instrumented
+    from .calls import Instrumented
 
 
 def summary(call: Instrumented, batch: Batch[Completion], *, return_exceptions: bool) -> Summary:

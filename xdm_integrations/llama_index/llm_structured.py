@@ -32,7 +32,7 @@ from llama_index.core.types import PydanticProgramMode
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.protocol.json_answers import objects_for
 
-from .instrumentation import dispatcher, span
+from .calls import dispatcher, span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

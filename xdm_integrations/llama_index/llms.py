@@ -17,8 +17,8 @@ from llama_index.core.llms.custom import CustomLLM
 from xdm_integrations.client import AsyncClient, Client
 from xdm_integrations.core.errors.tree import ConfigurationError
 
+from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
-from .instrumentation import Instrumented, chat_events, completion_events, span
 from .llm_batches import Summary, Turns, progress, summary
 from .llm_settings import CompletionFields
 from .llm_structured import ObjectStreams, astructured_answer, program_for, structured_answer, with_react
@@ -253,7 +253,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
                         max_concurrency=max_concurrency,
                         on_result=on_result,
                         stop_on_error=not return_exceptions,
-                        **self._params(kwargs),
+                        **params_of(self, kwargs),
                     )
                 return summary(call, batch, return_exceptions=return_exceptions)
 
@@ -285,7 +285,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
                         max_concurrency=max_concurrency,
                         on_result=on_result,
                         stop_on_error=not return_exceptions,
-                        **self._params(kwargs),
+                        **params_of(self, kwargs),
                     )
                 return summary(call, batch, return_exceptions=return_exceptions)
 
@@ -376,15 +376,18 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
     # made between them, since they see the messages.
 
     def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
-        return Instrumented(shape.events, self, asked, kwargs).run(
-            lambda: shape.response(self._sync_client().complete(self._sent(asked), **self._params(kwargs)))
-        )
+        def work() -> Item:
+            client = self._made_sync or self._sync_client()
+            return shape.response(client.complete(self._sent(asked), **params_of(self, kwargs)))
+
+        return Instrumented(shape.events, self, asked, kwargs).run(work)
 
     async def _aanswer(
         self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Item:
         async def work() -> Item:
-            return shape.response(await self._async_client().complete(self._sent(asked), **self._params(kwargs)))
+            client = self._made_async or self._async_client()
+            return shape.response(await client.complete(self._sent(asked), **params_of(self, kwargs)))
 
         return await Instrumented(shape.events, self, asked, kwargs).arun(work)
 
@@ -393,7 +396,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
     ) -> Generator[Item, None, None]:
         return streamed(
             Instrumented(shape.events, self, asked, kwargs),
-            lambda: self._sync_client().stream(self._sent(asked), **self._params(kwargs)),
+            lambda: self._sync_client().stream(self._sent(asked), **params_of(self, kwargs)),
             lambda stream: items(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
         )
 
@@ -402,7 +405,7 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
     ) -> AsyncGenerator[Item, None]:
         return await astreamed(
             Instrumented(shape.events, self, asked, kwargs),
-            lambda: self._async_client().stream(self._sent(asked), **self._params(kwargs)),
+            lambda: self._async_client().stream(self._sent(asked), **params_of(self, kwargs)),
             lambda stream: aitems(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
         )
 

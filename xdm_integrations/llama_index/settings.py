@@ -24,12 +24,9 @@ from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydantic reads it
 from xdm_integrations.client.lazy_clients import Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
-from xdm_integrations.core.protocol.call import layered
 from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
 from xdm_integrations.core.protocol.config import check_headers, normalize_base_url, normalize_key, normalize_timeout
 from xdm_integrations.core.protocol.wire import ExtraBody, Limits, RequestHeaders
-
-from .instrumentation import with_options
 
 USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
 
@@ -210,27 +207,6 @@ class GatewaySettings(Connected, BaseModel):
     @classmethod
     def _hide_extra_body(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         return None if value is None else ExtraBody(value)
-
-    def _params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a call with these arguments sends; see `layered`.
-
-        Raises:
-            ConfigurationError: The endpoint has no such parameter.
-        """
-        call = with_options(given) if given else {}
-        for name, value in [*call.items()]:
-            if name in self.IGNORED:
-                del call[name]
-            elif value is not None and name not in self.PARAMETERS and name not in OPTIONS:
-                raise self._unknown_argument(name)
-        values = self.__dict__
-        fields = {name: values[name] for name in self.PARAMETERS if name in values}
-        return layered(self.PARAMETERS, fields, self.additional_kwargs, self.extra_body, call)
-
-    def _unknown_argument(self, name: str) -> ConfigurationError:
-        if name in self.MISPLACED:
-            return ConfigurationError(f"{name}: {self.MISPLACED[name]}")
-        return unknown_parameter(name, [*self.PARAMETERS, *OPTIONS])
 
     @classmethod
     def _unknown_setting(cls, name: str) -> ConfigurationError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from xdm_integrations.client.streams import AsyncStream, Stream
 
-    from .instrumentation import Instrumented
+    from .calls import Instrumented
 
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
 

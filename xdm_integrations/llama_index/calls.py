@@ -1,4 +1,4 @@
-"""LlamaIndex's spans and events around a call, for any of its models, where somebody listens.
+"""A call of any of LlamaIndex's models: its arguments, and the spans and events around it, where somebody listens.
 
 LlamaIndex hands the arguments of a call to every tracer. `extra_headers` and `extra_body` may hold secrets, so `span`
 hands the options on as one argument that shows nothing (`Hidden`), and events get no options at all.
@@ -20,7 +20,9 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span_handlers import NullSpanHandler
 
-from xdm_integrations.core.protocol.checks import OPTIONS
+from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.protocol.call import layered
+from xdm_integrations.core.protocol.checks import OPTIONS, unknown_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -103,6 +105,25 @@ def with_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with its options by their names again."""
     hidden = kwargs.get("request_options")
     return {**_shown(kwargs), **hidden.options} if isinstance(hidden, Hidden) else {**kwargs}
+
+
+def params_of(settings: Any, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - `GatewaySettings`, of a layer above
+    """Return what the client is called with, for a call with these arguments; see `layered`.
+
+    Raises:
+        ConfigurationError: The endpoint has no such parameter.
+    """
+    call = with_options(given) if given else {}
+    for name, value in [*call.items()]:
+        if name in settings.IGNORED:
+            del call[name]
+        elif value is not None and name not in settings.PARAMETERS and name not in OPTIONS:
+            if name in settings.MISPLACED:
+                raise ConfigurationError(f"{name}: {settings.MISPLACED[name]}")
+            raise unknown_parameter(name, [*settings.PARAMETERS, *OPTIONS])
+    values = settings.__dict__
+    fields = {name: values[name] for name in settings.PARAMETERS if name in values}
+    return layered(settings.PARAMETERS, fields, settings.additional_kwargs, settings.extra_body, call)
 
 
 def _shown(kwargs: Mapping[str, Any]) -> dict[str, Any]:
