@@ -1,4 +1,4 @@
-"""For the pages: describe the parameters of chat where their types stand, from the table that checks them."""
+"""For the pages: describe parameters where their types and fields stand, from the tables that check them."""
 
 # ruff: noqa: INP001 - a file for mkdocs, not a package
 
@@ -6,7 +6,16 @@ from __future__ import annotations
 
 from griffe import Class, Docstring, Extension
 
-from xdm_integrations.core.chat.parameters import PARAMETERS
+from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT
+from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETIONS
+from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS
+
+TABLES = {
+    **dict.fromkeys(("TurnParams", "ChatParams", "ChatSettings", "ChatFields"), CHAT),
+    **dict.fromkeys(("SharedParams", "ParamsBesideStop", "ParamsBesideSuffix", "CompletionParams"), COMPLETIONS),
+    **dict.fromkeys(("CompletionSettings", "CompletionFields"), COMPLETIONS),
+    **dict.fromkeys(("EmbeddingParams", "XDMEmbeddings", "XDMEmbedding"), EMBEDDINGS),
+}
 
 
 class Described(Extension):
@@ -14,7 +23,7 @@ class Described(Extension):
 
     def on_class_members(self, *, cls: Class, **_: object) -> None:
         """Describe the fields of one class."""
-        if cls.name in {"TurnParams", "ChatParams", "ChatSettings", "ChatFields"}:
-            for name, field in cls.members.items():
-                if field.docstring is None and name in PARAMETERS:
-                    field.docstring = Docstring(PARAMETERS[name].doc, parent=field)
+        table = TABLES.get(cls.name, {})
+        for name, field in cls.members.items():
+            if field.docstring is None and name in table:
+                field.docstring = Docstring(table[name].doc, parent=field)

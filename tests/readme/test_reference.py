@@ -13,7 +13,9 @@ import sys
 import pytest
 
 from tests.docs.pages import ROOT
-from xdm_integrations.core.chat.parameters import PARAMETERS
+from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT
+from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETIONS
+from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS
 
 DOORS = (
     "xdm_integrations",
@@ -100,9 +102,10 @@ def test_the_pages_build_without_a_warning(site):
     assert "complete_batch" in (site / "reference" / "client" / "index.html").read_text("utf-8")
 
 
-def test_every_parameter_of_chat_is_described_in_the_reference(site):
+@pytest.mark.parametrize("table", [CHAT, COMPLETIONS, EMBEDDINGS], ids=["chat", "completions", "embeddings"])
+def test_every_parameter_is_described_in_the_reference(site, table):
     text = re.sub(r"<[^>]+>", "", (site / "reference" / "client" / "index.html").read_text("utf-8"))
-    for parameter in PARAMETERS.values():
+    for parameter in table.values():
         assert parameter.doc.replace("`", "") in html.unescape(text)
 
 

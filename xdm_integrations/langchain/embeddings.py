@@ -10,7 +10,7 @@ from pydantic import Field
 
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, PARAMETERS, check_parameters, listed
 
-from .settings import GatewaySettings
+from .settings import GatewaySettings, parameter_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,12 +50,9 @@ class XDMEmbeddings(GatewaySettings, Embeddings):
 
     model: str = DEFAULT_MODEL
     """The model's id. `model_name` is accepted, and readable, too."""
-    dimensions: int | None = None
-    """Numbers per vector, for models that can shorten theirs. A server that ignores it is an error."""
-    encoding_format: str | None = None
-    """"base64" (the default) or "float": how vectors travel. They come back the same."""
-    user: str | None = None
-    """An id of the end user, for the provider's abuse detection."""
+    dimensions: int | None = parameter_field(PARAMETERS["dimensions"])
+    encoding_format: str | None = parameter_field(PARAMETERS["encoding_format"])
+    user: str | None = parameter_field(PARAMETERS["user"])
     query_instruction: str = ""
     """What is put in front of a query, as models like E5 ("query: ") and BGE need it."""
     text_instruction: str = ""

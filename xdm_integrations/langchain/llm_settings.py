@@ -6,44 +6,37 @@ from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotati
 
 from pydantic import BaseModel, Field
 
+from xdm_integrations.core.completions.parameters import PARAMETERS
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
+
+from .settings import parameter_field
 
 
 class CompletionSettings(BaseModel):
-    """The parameters of the endpoint, sent under these names, and how many requests carry the prompts."""
+    """The parameters of the endpoint, sent under these names, and how many requests carry the prompts.
+
+    Each parameter is described in `core.completions.parameters.PARAMETERS`; what is said here is what LangChain adds.
+    """
 
     model: str = DEFAULT_MODEL
     """The model's id. `model_name` is accepted, and readable, too."""
-    best_of: int | None = None
-    """1 to 20, at least `n`: candidates generated, of which the best `n` come back. Each is billed. Not in streams.
-    Many gateways drop it."""
-    echo: bool | None = None
-    """Put the prompt in front of the answer. Many gateways drop it."""
-    frequency_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens by how often they have appeared."""
-    logit_bias: Mapping[int, float] | Mapping[str, float] | None = None
-    """Token id to -100 (never) ... 100 (always)."""
-    logprobs: int | None = None
-    """0 to 5: log probabilities of this many likeliest tokens beside the sampled one."""
-    max_tokens: int | None = DEFAULT_MAX_TOKENS
+    best_of: int | None = parameter_field(PARAMETERS["best_of"])
+    echo: bool | None = parameter_field(PARAMETERS["echo"])
+    frequency_penalty: float | None = parameter_field(PARAMETERS["frequency_penalty"])
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None = parameter_field(PARAMETERS["logit_bias"])
+    logprobs: int | None = parameter_field(PARAMETERS["logprobs"])
+    max_tokens: int | None = Field(default=DEFAULT_MAX_TOKENS, description=PARAMETERS["max_tokens"].doc)
     """At least 1 (0 with `echo`): tokens generated per choice. None leaves it to the server, whose own default is
     16."""
-    n: int | None = None
-    """1 to 128: choices per prompt. Each is billed."""
-    presence_penalty: float | None = None
-    """-2 to 2: lowers the odds of tokens that have appeared at all."""
-    seed: int | None = None
-    """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
-    stop: str | list[str] | None = None
-    """Up to 4 texts at which generation ends; they aren't part of the answer."""
-    suffix: str | None = None
-    """Text that comes after the answer (fill in the middle); few models can."""
-    temperature: float | None = None
-    """0 to 2: how random the sampling is."""
-    top_p: float | None = None
-    """0 to 1: sample from the likeliest tokens that add up to this probability."""
-    user: str | None = None
-    """An id of the end user, for the provider's abuse detection."""
+    n: int | None = parameter_field(PARAMETERS["n"])
+    presence_penalty: float | None = parameter_field(PARAMETERS["presence_penalty"])
+    seed: int | None = parameter_field(PARAMETERS["seed"])
+    stop: str | list[str] | None = parameter_field(PARAMETERS["stop"])
+    """Up to 4 texts at which generation ends; they aren't part of the answer. `stop_sequences` is accepted too."""
+    suffix: str | None = parameter_field(PARAMETERS["suffix"])
+    temperature: float | None = parameter_field(PARAMETERS["temperature"])
+    top_p: float | None = parameter_field(PARAMETERS["top_p"])
+    user: str | None = parameter_field(PARAMETERS["user"])
 
     streaming: bool = False
     """Let `invoke`, `generate` and `batch` stream, so that callbacks get each token."""

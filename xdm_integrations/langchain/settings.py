@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from xdm_integrations import AsyncClient, Client
+    from xdm_integrations.core.protocol.checks import Parameter
 
 Key: TypeAlias = "SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None"
 Params: TypeAlias = "dict[str, Any]"
@@ -63,6 +64,11 @@ _CLIENT_ARGUMENTS = {
 }
 """The fields that clients are made of, where a class has them. Any other can change, and connections are kept."""
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
+
+
+def parameter_field(parameter: Parameter) -> Any:  # noqa: ANN401 - stands for a value of the field's type
+    """Return the field of a parameter of the endpoint: None unless it is given, described as `core` does."""
+    return Field(default=None, description=parameter.doc)
 
 
 def _kept_as(kind: type[RequestHeaders | ExtraBody]) -> AfterValidator:

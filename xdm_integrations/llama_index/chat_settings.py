@@ -12,15 +12,11 @@ from xdm_integrations.core.chat.parameters import PARAMETERS, check_parameter
 from xdm_integrations.core.chat.request import DEFAULT_MODEL
 from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pydantic reads it
 
+from .settings import parameter_field
+
 _FIELDS = tuple(name for name in PARAMETERS if name != "metadata")
 """LlamaIndex has a property of the name `metadata`, so that parameter goes into a call, or into `additional_kwargs`."""
 _ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
-
-
-def _parameter(name: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
-    kind, low, high, doc = PARAMETERS[name]
-    bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
-    return Field(default=None, description=doc, **bounds)
 
 
 def check_each(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,33 +56,33 @@ class ChatFields(BaseModel):
     strict: bool | None = Field(
         default=None, description="Let the provider enforce the schemas of tools and objects, where it can."
     )
-    audio: Mapping[str, Any] | None = _parameter("audio")
-    frequency_penalty: float | None = _parameter("frequency_penalty")
-    logit_bias: Mapping[str, float] | Mapping[int, float] | None = _parameter("logit_bias")
-    logprobs: bool | None = _parameter("logprobs")
-    max_completion_tokens: int | None = _parameter("max_completion_tokens")
-    max_tokens: int | None = _parameter("max_tokens")
-    modalities: Sequence[str] | None = _parameter("modalities")
-    n: int | None = _parameter("n")
-    parallel_tool_calls: bool | None = _parameter("parallel_tool_calls")
-    prediction: Mapping[str, Any] | None = _parameter("prediction")
-    presence_penalty: float | None = _parameter("presence_penalty")
-    prompt_cache_key: str | None = _parameter("prompt_cache_key")
-    reasoning_effort: str | None = _parameter("reasoning_effort")
-    response_format: Mapping[str, Any] | None = _parameter("response_format")
-    seed: int | None = _parameter("seed")
-    service_tier: str | None = _parameter("service_tier")
-    stop: str | list[str] | None = _parameter("stop")
-    store: bool | None = _parameter("store")
-    stream_options: Mapping[str, Any] | None = _parameter("stream_options")
-    temperature: float | None = _parameter("temperature")
-    tool_choice: str | Mapping[str, Any] | None = _parameter("tool_choice")
-    tools: Sequence[Mapping[str, Any]] | None = _parameter("tools")
-    top_logprobs: int | None = _parameter("top_logprobs")
-    top_p: float | None = _parameter("top_p")
-    user: str | None = _parameter("user")
-    verbosity: str | None = _parameter("verbosity")
-    web_search_options: Mapping[str, Any] | None = _parameter("web_search_options")
+    audio: Mapping[str, Any] | None = parameter_field(PARAMETERS["audio"])
+    frequency_penalty: float | None = parameter_field(PARAMETERS["frequency_penalty"])
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None = parameter_field(PARAMETERS["logit_bias"])
+    logprobs: bool | None = parameter_field(PARAMETERS["logprobs"])
+    max_completion_tokens: int | None = parameter_field(PARAMETERS["max_completion_tokens"])
+    max_tokens: int | None = parameter_field(PARAMETERS["max_tokens"])
+    modalities: Sequence[str] | None = parameter_field(PARAMETERS["modalities"])
+    n: int | None = parameter_field(PARAMETERS["n"])
+    parallel_tool_calls: bool | None = parameter_field(PARAMETERS["parallel_tool_calls"])
+    prediction: Mapping[str, Any] | None = parameter_field(PARAMETERS["prediction"])
+    presence_penalty: float | None = parameter_field(PARAMETERS["presence_penalty"])
+    prompt_cache_key: str | None = parameter_field(PARAMETERS["prompt_cache_key"])
+    reasoning_effort: str | None = parameter_field(PARAMETERS["reasoning_effort"])
+    response_format: Mapping[str, Any] | None = parameter_field(PARAMETERS["response_format"])
+    seed: int | None = parameter_field(PARAMETERS["seed"])
+    service_tier: str | None = parameter_field(PARAMETERS["service_tier"])
+    stop: str | list[str] | None = parameter_field(PARAMETERS["stop"])
+    store: bool | None = parameter_field(PARAMETERS["store"])
+    stream_options: Mapping[str, Any] | None = parameter_field(PARAMETERS["stream_options"])
+    temperature: float | None = parameter_field(PARAMETERS["temperature"])
+    tool_choice: str | Mapping[str, Any] | None = parameter_field(PARAMETERS["tool_choice"])
+    tools: Sequence[Mapping[str, Any]] | None = parameter_field(PARAMETERS["tools"])
+    top_logprobs: int | None = parameter_field(PARAMETERS["top_logprobs"])
+    top_p: float | None = parameter_field(PARAMETERS["top_p"])
+    user: str | None = parameter_field(PARAMETERS["user"])
+    verbosity: str | None = parameter_field(PARAMETERS["verbosity"])
+    web_search_options: Mapping[str, Any] | None = parameter_field(PARAMETERS["web_search_options"])
 
     @field_validator(*_FIELDS, mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pyd
 
 from .calls import params_of
 from .embedding_batches import EmbeddingCall
-from .settings import GatewaySettings
+from .settings import GatewaySettings, parameter_field
 
 if TYPE_CHECKING:
     from .embedding_batches import EmbeddingPart
@@ -52,14 +52,9 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     embed_batch_size: int = Field(
         default=128, gt=0, le=2048, description="Texts in one request, and of one pair of events, at most."
     )
-    dimensions: int | None = Field(
-        default=None,
-        description="Numbers per vector, for models that can shorten theirs. A server that ignores it is an error.",
-    )
-    encoding_format: str | None = Field(
-        default=None, description='"base64" (the default) or "float": how vectors travel. They come back the same.'
-    )
-    user: str | None = Field(default=None, description="An id of the end user, for the provider's abuse detection.")
+    dimensions: int | None = parameter_field(PARAMETERS["dimensions"])
+    encoding_format: str | None = parameter_field(PARAMETERS["encoding_format"])
+    user: str | None = parameter_field(PARAMETERS["user"])
     query_instruction: str = Field(
         default="", description='What is put in front of a query, as models like E5 ("query: ") and BGE need it.'
     )

@@ -14,15 +14,10 @@ from xdm_integrations.core.protocol.checks import Parameter  # noqa: TC001 - Pyd
 from xdm_integrations.core.protocol.config import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
 
 from .convert.completions import messages_to_prompt as default_messages_to_prompt
+from .settings import parameter_field
 
 _TOGETHER = {"max_tokens": "echo", "best_of": "n", "n": "best_of"}
 """Parameters that are checked together."""
-
-
-def _parameter(name: str, description: str) -> Any:  # noqa: ANN401 - stands for a value of the field's type
-    kind, low, high, _ = PARAMETERS[name]
-    bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
-    return Field(default=None, description=description, **bounds)
 
 
 class CompletionFields(BaseModel):
@@ -55,27 +50,25 @@ class CompletionFields(BaseModel):
     context_window: int = Field(
         default=4096, gt=0, description="Tokens that prompt and answer may take together; LlamaIndex packs by it."
     )
-    echo: bool | None = _parameter("echo", "Put the prompt in front of the answer.")
+    echo: bool | None = parameter_field(PARAMETERS["echo"])
     max_tokens: int | None = Field(
         default=DEFAULT_MAX_TOKENS,
         ge=0,
         validate_default=True,
-        description="Tokens generated per choice, at most. None leaves it to the server, whose own default is 16.",
+        description=f"{PARAMETERS['max_tokens'].doc} None leaves it to the server, whose own default is 16.",
     )
-    temperature: float | None = _parameter("temperature", "How random the sampling is.")
-    top_p: float | None = _parameter("top_p", "Sample from the likeliest tokens that add up to this probability.")
-    stop: str | list[str] | None = _parameter("stop", "Up to 4 texts that end the answer; they aren't part of it.")
-    n: int | None = _parameter("n", "Choices per prompt, all in `raw`; each is billed.")
-    best_of: int | None = _parameter("best_of", "Candidates of which the best `n` come back; each is billed.")
-    logprobs: int | None = _parameter("logprobs", "Log probabilities of this many tokens beside the sampled one.")
-    frequency_penalty: float | None = _parameter("frequency_penalty", "Lowers the odds of tokens by their count.")
-    presence_penalty: float | None = _parameter("presence_penalty", "Lowers the odds of tokens that have appeared.")
-    logit_bias: Mapping[str, float] | Mapping[int, float] | None = _parameter(
-        "logit_bias", "Token id to -100 (never) ... 100 (always)."
-    )
-    seed: int | None = _parameter("seed", "Makes sampling repeatable while the backend stays the same.")
-    suffix: str | None = _parameter("suffix", "Text that comes after the answer; see `XDM.fill_in_middle`.")
-    user: str | None = _parameter("user", "An id of the end user, for the provider's abuse detection.")
+    temperature: float | None = parameter_field(PARAMETERS["temperature"])
+    top_p: float | None = parameter_field(PARAMETERS["top_p"])
+    stop: str | list[str] | None = parameter_field(PARAMETERS["stop"])
+    n: int | None = parameter_field(PARAMETERS["n"])
+    best_of: int | None = parameter_field(PARAMETERS["best_of"])
+    logprobs: int | None = parameter_field(PARAMETERS["logprobs"])
+    frequency_penalty: float | None = parameter_field(PARAMETERS["frequency_penalty"])
+    presence_penalty: float | None = parameter_field(PARAMETERS["presence_penalty"])
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None = parameter_field(PARAMETERS["logit_bias"])
+    seed: int | None = parameter_field(PARAMETERS["seed"])
+    suffix: str | None = parameter_field(PARAMETERS["suffix"])
+    user: str | None = parameter_field(PARAMETERS["user"])
     messages_to_prompt: MessagesToPromptCallable = Field(
         default_factory=lambda: default_messages_to_prompt,
         exclude=True,

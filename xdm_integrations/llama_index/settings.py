@@ -55,6 +55,13 @@ _NAMES_OF_CLIENT = {
 """The fields that clients are made of, and what the clients call them."""
 
 
+def parameter_field(parameter: Parameter) -> Any:  # noqa: ANN401 - stands for a value of the field's type
+    """Return the field of a parameter of the endpoint: None unless it is given, described and bounded as in `core`."""
+    kind, low, high, doc = parameter
+    bounds: dict[str, Any] = {"ge": low, "le": high} if kind in (int, float) else {}
+    return Field(default=None, description=doc, **bounds)
+
+
 class StreamFields(BaseModel):
     """The settings of models that stream."""
 

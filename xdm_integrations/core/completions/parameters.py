@@ -25,35 +25,24 @@ OnePrompt: TypeAlias = "str | list[int]"
 
 
 class SharedParams(TypedDict, total=False):
-    """What every call may say, whichever arguments its method has of its own. Unset means: the default."""
+    """What every call may say, whichever arguments its method has of its own. Unset means the default.
+
+    Each is described in `PARAMETERS`.
+    """
 
     best_of: int | None
-    """1 to 20, at least `n`: candidates generated, of which the best `n` come back. Not in
-    streams. Each is billed. Many gateways drop it."""
     echo: bool | None
-    """Put the prompt in front of the answer. Many gateways drop it."""
     frequency_penalty: float | None
-    """-2 to 2: lowers the odds of tokens by how often they have appeared."""
     logit_bias: Mapping[int, float] | Mapping[str, float] | None
-    """Token id to -100 (never) ... 100 (always)."""
     logprobs: int | None
-    """0 to 5: log probabilities of this many likeliest tokens beside the sampled one."""
     max_tokens: int | None
-    """At least 1 (0 with `echo`, to score a prompt): tokens generated per choice."""
     model: str | None
-    """The model's id."""
     n: int | None
-    """1 to 128: choices per prompt. Each is billed."""
     presence_penalty: float | None
-    """-2 to 2: lowers the odds of tokens that have appeared at all."""
     seed: int | None
-    """Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`)."""
     temperature: float | None
-    """0 to 2: how random the sampling is."""
     top_p: float | None
-    """0 to 1: sample from the likeliest tokens that add up to this probability."""
     user: str | None
-    """An id of the end user, for the provider's abuse detection."""
 
     extra_body: Mapping[str, Any] | None
     """More fields of the body, for servers that know them. They win over parameters."""
@@ -67,14 +56,12 @@ class ParamsBesideStop(SharedParams, total=False):
     """What a call may say where `stop` is an argument of its own."""
 
     suffix: str | None
-    """Text that comes after the answer (fill in the middle); few models can."""
 
 
 class ParamsBesideSuffix(SharedParams, total=False):
     """What a call may say where `suffix` is an argument of its own."""
 
     stop: str | Sequence[str] | None
-    """Up to 4 texts at which generation ends; they aren't part of the answer."""
 
 
 class CompletionParams(ParamsBesideStop, ParamsBesideSuffix, total=False):
@@ -82,21 +69,32 @@ class CompletionParams(ParamsBesideStop, ParamsBesideSuffix, total=False):
 
 
 PARAMETERS: dict[str, Parameter] = {
-    "best_of": Parameter(int, 1, 20),
-    "echo": Parameter(bool),
-    "frequency_penalty": Parameter(float, -2, 2),
-    "logit_bias": Parameter(dict, -100, 100),
-    "logprobs": Parameter(int, 0, 5),
-    "max_tokens": Parameter(int, 0),
-    "model": Parameter(str),
-    "n": Parameter(int, 1, 128),
-    "presence_penalty": Parameter(float, -2, 2),
-    "seed": Parameter(int, -(2**63), 2**63 - 1),
-    "stop": Parameter(list, None, 4),
-    "suffix": Parameter(str),
-    "temperature": Parameter(float, 0, 2),
-    "top_p": Parameter(float, 0, 1),
-    "user": Parameter(str),
+    "best_of": Parameter(
+        int,
+        1,
+        20,
+        "1 to 20, at least `n`: candidates generated, of which the best `n` come back. Each is billed. Not in streams. "
+        "Many gateways drop it.",
+    ),
+    "echo": Parameter(bool, doc="Put the prompt in front of the answer. Many gateways drop it."),
+    "frequency_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens by how often they have appeared."),
+    "logit_bias": Parameter(dict, -100, 100, "Token id to -100 (never) ... 100 (always)."),
+    "logprobs": Parameter(int, 0, 5, "0 to 5: log probabilities of this many likeliest tokens beside the sampled one."),
+    "max_tokens": Parameter(int, 0, doc="At least 1 (0 with `echo`, to score a prompt): tokens generated per choice."),
+    "model": Parameter(str, doc="The model's id."),
+    "n": Parameter(int, 1, 128, "1 to 128: choices per prompt. Each is billed."),
+    "presence_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens that have appeared at all."),
+    "seed": Parameter(
+        int,
+        -(2**63),
+        2**63 - 1,
+        "Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`).",
+    ),
+    "stop": Parameter(list, None, 4, "Up to 4 texts at which generation ends; they aren't part of the answer."),
+    "suffix": Parameter(str, doc="Text that comes after the answer (fill in the middle); few models can."),
+    "temperature": Parameter(float, 0, 2, "0 to 2: how random the sampling is."),
+    "top_p": Parameter(float, 0, 1, "0 to 1: sample from the likeliest tokens that add up to this probability."),
+    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
 }
 """All but `prompt` and `stream`, which the method called decides."""
 

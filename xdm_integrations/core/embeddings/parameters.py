@@ -26,17 +26,12 @@ ENCODINGS = ("base64", "float")
 
 
 class EmbeddingParams(TypedDict, total=False):
-    """What a call may say: the parameters of the endpoint, and how its requests are sent. Unset means: the default."""
+    """What a call may say; unset means the default. The endpoint's own are described in `PARAMETERS`."""
 
     dimensions: int | None
-    """At least 1: numbers per vector, for models that can shorten theirs (text-embedding-3 and later)."""
     encoding_format: str | None
-    """"base64" (the default here) or "float": how the vectors travel. They come back the same; base64 is a quarter
-    of the bytes and a tenth of the work. A server that refuses it is asked without it."""
     model: str | None
-    """The model's id."""
     user: str | None
-    """An id of the end user, for the provider's abuse detection."""
 
     extra_body: Mapping[str, Any] | None
     """More fields of the body, for servers that know them. They win over parameters."""
@@ -47,10 +42,19 @@ class EmbeddingParams(TypedDict, total=False):
 
 
 PARAMETERS: dict[str, Parameter] = {
-    "dimensions": Parameter(int, 1),
-    "encoding_format": Parameter(str),
-    "model": Parameter(str),
-    "user": Parameter(str),
+    "dimensions": Parameter(
+        int,
+        1,
+        doc="At least 1: numbers per vector, for models that can shorten theirs (text-embedding-3 and later). A server "
+        "that ignores it is an error.",
+    ),
+    "encoding_format": Parameter(
+        str,
+        doc='"base64" (the default here) or "float": how the vectors travel. They come back the same; base64 is a '
+        "quarter of the bytes and a tenth of the work. A server that refuses it is asked without it.",
+    ),
+    "model": Parameter(str, doc="The model's id."),
+    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
 }
 """All but `input`, which the method called decides."""
 
