@@ -39,8 +39,8 @@ def start(model: Path, port: int, api_key: str | None, slots: int) -> Any:  # no
     params.port = port
     params.n_ctx = CONTEXT * slots
     params.n_parallel = slots
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 2
+    # One thread: llama.cpp's threads wait for each other by spinning.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     if api_key:
         params.api_keys = [api_key]
     return engine.Server(params)

@@ -63,9 +63,10 @@ def repeated(unit: bytes, size: int = SIZE) -> list[bytes]:
     return [piece(block)] * (size // len(block)) + [b"0\r\n\r\n"]
 
 
-def bomb() -> bytes:
+def bomb(unit: bytes) -> bytes:
     packer = zlib.compressobj(9, wbits=31)
-    return b"".join(packer.compress(b"\n" * 2**20) for _ in range(SIZE // 2**20)) + packer.flush()
+    block = unit * (2**20 // len(unit))
+    return b"".join(packer.compress(block) for _ in range(SIZE // len(block))) + packer.flush()
 
 
 def head(kind: str, status: int = 200, more: str = "") -> bytes:
@@ -73,25 +74,26 @@ def head(kind: str, status: int = 200, more: str = "") -> bytes:
     return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{framing}{more}\r\n".encode()
 
 
-def zipped(status: int, kind: str = "application/json") -> list[bytes]:
-    body = bomb()
+def zipped(status: int, kind: str = "application/json", unit: bytes = b"\n") -> list[bytes]:
+    body = bomb(unit)
     return [head(kind, status, f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n") + body]
 
 
 SSE, JSON, HTML = "text/event-stream", "application/json", "text/html"
+HTML_LINE = b"<p>" + b"no " * 60 + b"</p>\n"
 JUNK_EVENT = b'event: ping\ndata: {"junk": "' + b"j" * 200 + b'"}\n\n'
 FLOODS: dict[str, tuple[str, list[bytes]]] = {
     "junk events": ("stream", [head(SSE), *repeated(JUNK_EVENT)]),
     "data lines of one event": ("stream", [head(SSE), *repeated(b"data:x\n")]),
     "short lines outside of events": ("stream", [head(SSE), *repeated(b"x\n", SIZE // 10)]),
     "newlines in a stream": ("stream", [head(SSE), *repeated(b"\n", SIZE // 4)]),
-    "HTML in a stream": ("stream", [head(HTML), *repeated(b"<p>no</p>\n")]),
+    "HTML in a stream": ("stream", [head(HTML), *repeated(HTML_LINE)]),
     "JSON in a stream": ("stream", [head(JSON), *repeated(b'{"a": [1, 2, 3]},')]),
-    "a bomb in a stream": ("stream", zipped(200, SSE)),
+    "a bomb in a stream": ("stream", zipped(200, SSE, JUNK_EVENT)),
     "an error to a stream": ("stream", [head(JSON, 500), *repeated(b'{"a": [1, 2, 3]},')]),
     "a plain JSON body": ("complete", [head(JSON), piece(b"["), *repeated(b'{"a": [1, 2, 3]},')]),
     "an error body": ("complete", [head(JSON, 500), *repeated(b'{"a": [1, 2, 3]},')]),
-    "an HTML body": ("complete", [head(HTML), *repeated(b"<p>no</p>\n")]),
+    "an HTML body": ("complete", [head(HTML), *repeated(HTML_LINE)]),
     "newlines": ("complete", [head(JSON), *repeated(b"\n")]),
     "a bomb": ("complete", zipped(200)),
     "a bomb in an error": ("complete", zipped(500)),

@@ -22,7 +22,6 @@ def endless(server):
 @pytest.fixture(autouse=True)
 def no_collector():
     """Closing must not depend on the garbage collector."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
