@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_engine import running_chat_engine, running_engine, what_is_missing
 
+from tests.programs import FRAMEWORKS, Programs
 from tests.scripted import ScriptedServer, echoing
 from tests.worlds import KINDS, ClientWorld, worlds
 
@@ -42,6 +43,13 @@ def chat_engine() -> Iterator[Any]:
     if missing := what_is_missing():
         pytest.skip(missing)
     with running_chat_engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def programs_of_users() -> Iterator[Programs]:
+    """Runs what users write, in processes that find both frameworks imported."""
+    with Programs(FRAMEWORKS, options=()) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""Small programs in processes of their own, with every warning as an error.
+"""Programs in processes of their own, by default with every warning as an error.
 
     with Programs() as programs:
         assert programs.run("print(sys.argv[1])", "hello").stdout == "hello\\n"
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from typing_extensions import Self
 
 ROOT = Path(__file__).parents[1]
@@ -25,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 _NURSERY = """
 import sys, json, os, signal, tempfile, time
 import asyncio, gc, threading
-import aiohttp, requests, yarl, urllib3, xdm_integrations
-import xdm_integrations.transports.aio.transport, xdm_integrations.transports.blocking.transport
+exec(sys.argv.pop(1))
+assert threading.active_count() == 1, "a fork takes no other thread along, but its locks"
 
 def nurse():
     for line in sys.stdin:
@@ -41,6 +43,9 @@ def nurse():
             for file in files:
                 file.close()
             sys.argv[1:] = order["arguments"]
+            if order["environment"] is not None:
+                os.environ.clear()
+                os.environ.update(order["environment"])
             return order["code"]
         status = None
         while status is None and time.monotonic() - start < order["timeout"]:
@@ -61,6 +66,25 @@ if code:
 """
 
 
+_FILE = """
+import runpy
+sys.argv = sys.argv[1:]
+sys.path[:1] = [os.path.dirname(sys.argv[0]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+TRANSPORTS = """
+import aiohttp, requests, yarl, urllib3, xdm_integrations
+import xdm_integrations.transports.aio.transport, xdm_integrations.transports.blocking.transport
+"""
+FRAMEWORKS = """
+import langchain.agents, langchain_core.output_parsers, langchain_core.prompts, langchain_core.vectorstores
+import langgraph.checkpoint.memory, llama_index.core, llama_index.core.agent.workflow
+from xdm_integrations.langchain import ChatXDM, XDMEmbeddings, XDMLLM
+from xdm_integrations.llama_index import XDM, XDMChat, XDMEmbedding
+"""
+STRICT = ("-X", "dev", "-W", "error")
+
+
 @dataclass(frozen=True)
 class Done:
     """A program that has ended; `status` is None if it had to be killed."""
@@ -72,23 +96,38 @@ class Done:
 
 
 class Programs:
-    """Runs programs, which find asyncio, gc, os, signal, sys, threading and time imported."""
+    """Runs programs, which find asyncio, gc, os, signal, sys, threading and time imported.
+
+    Args:
+        imports: What is imported beside these, once for all of them.
+        options: Python's.
+    """
+
+    def __init__(self, imports: str = TRANSPORTS, options: tuple[str, ...] = STRICT) -> None:
+        self._command = [sys.executable, *options, "-c", _NURSERY, imports]
 
     def __enter__(self) -> Self:
         self._nursery = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-X", "dev", "-W", "error", "-c", _NURSERY],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         )
         return self
 
-    def run(self, code: str, *arguments: str, timeout: float = 60) -> Done:
+    def run_file(self, path: Path, *arguments: str, timeout: float, environment: Mapping[str, str]) -> Done:
+        """Run a file as `python path` does, in this environment."""
+        return self.run(_FILE, str(path), *arguments, timeout=timeout, environment=environment)
+
+    def run(
+        self, code: str, *arguments: str, timeout: float = 60, environment: Mapping[str, str] | None = None
+    ) -> Done:
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
-        order = {"code": code, "arguments": arguments, "timeout": timeout}
+        variables = None if environment is None else dict(environment)
+        order = {"code": code, "arguments": arguments, "timeout": timeout, "environment": variables}
         self._nursery.stdin.write(json.dumps(order) + "\n")
         self._nursery.stdin.flush()
         status, stdout, stderr, seconds = json.loads(self._nursery.stdout.readline())

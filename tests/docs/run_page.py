@@ -1,4 +1,4 @@
-"""Runs the Python blocks of a page, given as JSON on standard input; prints what each printed, as JSON.
+"""Runs the Python blocks of a page, given as JSON in an argument; prints what each printed, as JSON.
 
 A program of its own, so that a page starts from nothing and changes nothing here. `await` may stand at the
 top level, as in a notebook.
@@ -30,7 +30,7 @@ async def run(page: str, code: str, line: int, namespace: dict[str, Any]) -> str
 
 def main() -> None:
     """Run all blocks in one namespace; those without `await` outside of any event loop."""
-    page, given = json.load(sys.stdin)
+    page, given = json.loads(sys.argv[1])
     namespace: dict[str, Any] = {"__name__": "__main__"}
     printed = []
     with asyncio.Runner() if sys.version_info >= (3, 11) else contextlib.nullcontext() as runner:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +14,8 @@ from tests.docs.test_pages import agrees
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.programs import Programs
 
 SECONDS = 280
 APP = ROOT / "examples" / "documents_app.py"  # runs in a browser: tests/examples/test_app.py
@@ -30,24 +30,15 @@ def stated_output(path: Path) -> str | None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs_and_prints_what_it_says(path: Path) -> None:
+def test_an_example_runs_and_prints_what_it_says(path: Path, programs_of_users: Programs) -> None:
     missing = what_is_missing()
     if missing and (path.stem == "quickstart" or "vectors=True" in path.read_text("utf-8")):
         pytest.skip(missing)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("XDM_")}
-    ran = subprocess.run(  # noqa: S603 - the command is ours
-        [sys.executable, str(path.relative_to(ROOT))],
-        cwd=ROOT,
-        # Dask's workers report, with a traceback, that their scheduler is gone, where it happens to close first.
-        env={**environment, "PYTHONIOENCODING": "utf-8", "DASK_LOGGING__DISTRIBUTED": "critical"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    # Dask's workers report, with a traceback, that their scheduler is gone, where it happens to close first.
+    environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
+    ran = programs_of_users.run_file(path, timeout=SECONDS, environment=environment)
+    assert ran.status == 0, ran.stderr[-3000:]
     assert "Traceback" not in ran.stderr
     expected = stated_output(path)
     if expected is not None:

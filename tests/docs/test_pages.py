@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,10 @@ from xdm_integrations.core.completions.parameters import PARAMETERS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.programs import Programs
+
 SECONDS = 280
+RUN_PAGE = ROOT / "tests" / "docs" / "run_page.py"
 TRANSLATION = re.compile(r"\.zh(-CN)?\.md$")
 """Their code is the English pages', which `test_translations` and `tests/readme` prove: it is run once."""
 WITH_PYTHON = [
@@ -35,7 +36,9 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
-def test_the_python_of_a_page_runs(page: Path, engine: Any, request: pytest.FixtureRequest) -> None:
+def test_the_python_of_a_page_runs(
+    page: Path, engine: Any, programs_of_users: Programs, request: pytest.FixtureRequest
+) -> None:
     if any("embed" in block.code.lower() for block in blocks(page) if block.language == "python"):
         engine = request.getfixturevalue("engine_with_vectors")
     given: list[tuple[str, int]] = []
@@ -48,20 +51,12 @@ def test_the_python_of_a_page_runs(page: Path, engine: Any, request: pytest.Fixt
         elif block.mark == "output":
             outputs[len(given) - 1] = block.code
     environment = {key: value for key, value in os.environ.items() if not key.startswith("XDM_")}
-    environment |= {"XDM_BASE_URL": engine.base_url, "XDM_API_KEY": "local", "PYTHONIOENCODING": "utf-8"}
+    environment |= {"XDM_BASE_URL": engine.base_url, "XDM_API_KEY": "local"}
     environment["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "examples")))
-    ran = subprocess.run(  # noqa: S603 - the command is ours
-        [sys.executable, str(ROOT / "tests" / "docs" / "run_page.py")],
-        input=json.dumps([name(page), given]),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-        cwd=ROOT,
-        env=environment,
-        check=False,
+    ran = programs_of_users.run_file(
+        RUN_PAGE, json.dumps([name(page), given]), timeout=SECONDS, environment=environment
     )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.status == 0, ran.stderr[-3000:]
     printed = json.loads(ran.stdout)
     for number, expected in outputs.items():
         assert agrees(printed[number], expected), f"{name(page)}:{given[number][1]} printed {printed[number]!r}"

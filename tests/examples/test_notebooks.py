@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 
 import nbformat
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.docs.test_pages import RUN_PAGE
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
@@ -28,22 +27,14 @@ def test_a_notebook_was_executed_and_names_no_machine(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_still_prints_what_it_shows(path, engine):
+def test_a_notebook_still_prints_what_it_shows(path, engine, programs_of_users):
     """Run the cells in order, in a process of their own, `await` and all."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XDM_")}
-    ran = subprocess.run(  # noqa: S603 - our own notebook
-        [sys.executable, ROOT / "tests" / "docs" / "run_page.py"],
-        input=json.dumps([path.name, [[cell.source, 1] for cell in cells]]),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=280,
-        cwd=ROOT,
-        env={**kept, "XDM_BASE_URL": engine.base_url, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    environment = {**kept, "XDM_BASE_URL": engine.base_url}
+    given = json.dumps([path.name, [[cell.source, 1] for cell in cells]])
+    ran = programs_of_users.run_file(RUN_PAGE, given, timeout=280, environment=environment)
+    assert ran.status == 0, ran.stderr[-3000:]
     for cell, printed in zip(cells, json.loads(ran.stdout), strict=True):
         shown = "".join(output.text for output in cell.outputs if output.output_type == "stream")
         if "cached_tokens" not in shown:  # these depend on what was asked before

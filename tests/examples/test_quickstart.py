@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.docs.pages import ROOT
 from tests.ports import where_nobody_listens
@@ -16,10 +16,14 @@ from tests.vectors import base64_of, inputs_of
 from tests.wire.chat import answer, calling, chat_stream, tool_call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.programs import Done, Programs
     from tests.scripted import ScriptedServer, Seen
 
 KEY = "a-key-of-this-gateway"
-DATA = ROOT / "examples" / "data"
+QUICKSTART = ROOT / "examples" / "quickstart.py"
+DATA = QUICKSTART.with_name("data")
 LINES = [json.loads(line) for line in (DATA / "questions.jsonl").read_text("utf-8").splitlines()]
 BEGINNINGS = {path.read_text("utf-8").strip()[:30]: path.name for path in sorted(DATA.glob("*.md"))}
 DOCUMENTS = list(BEGINNINGS.values())
@@ -30,17 +34,15 @@ CALLS = {
 PARTS = ("LlamaIndex vectors", "LlamaIndex queries", "LangChain chain", "LangChain agent", "Completions")
 
 
-def run(url: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "examples/quickstart.py"],
-        cwd=ROOT,
-        env={**os.environ, "XDM_API_KEY": KEY, "XDM_BASE_URL": url, "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=200,
-        check=False,
-    )
+@pytest.fixture
+def run(programs_of_users: Programs) -> Callable[[str], Done]:
+    """Run the quickstart with a key, against an address."""
+
+    def run(url: str) -> Done:
+        environment = {**os.environ, "XDM_API_KEY": KEY, "XDM_BASE_URL": url}
+        return programs_of_users.run_file(QUICKSTART, timeout=200, environment=environment)
+
+    return run
 
 
 def gateway(seen: Seen) -> list[Any]:
@@ -65,10 +67,10 @@ def vector(text: str) -> list[float]:
     return [float(name == document) for name in DOCUMENTS]
 
 
-def test_with_a_key_it_talks_to_the_gateway_alone(server: ScriptedServer) -> None:
+def test_with_a_key_it_talks_to_the_gateway_alone(server: ScriptedServer, run: Callable[[str], Done]) -> None:
     server.script = gateway
     ran = run(server.url)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.status == 0, ran.stderr[-3000:]
     assert ran.stdout.startswith("Using the gateway.\n")
     assert {(seen.path, seen.json["model"]) for seen in server.requests} == {
         ("/v1/chat/completions", "gpt-4o-mini"),
@@ -79,7 +81,9 @@ def test_with_a_key_it_talks_to_the_gateway_alone(server: ScriptedServer) -> Non
     assert KEY not in ran.stdout + ran.stderr
 
 
-def test_each_question_finds_its_document_and_each_part_says_what_it_used(server: ScriptedServer) -> None:
+def test_each_question_finds_its_document_and_each_part_says_what_it_used(
+    server: ScriptedServer, run: Callable[[str], Done]
+) -> None:
     server.script = gateway
     out = run(server.url).stdout
     found = re.findall(r"(\S+\.md)(, and not )?", out)
@@ -93,10 +97,10 @@ def test_each_question_finds_its_document_and_each_part_says_what_it_used(server
         assert re.fullmatch(r" +[1-9]\d* +\d+\.\d  \S+", row[20:]), row
 
 
-def test_with_a_key_and_no_network_it_ends_in_one_sentence() -> None:
+def test_with_a_key_and_no_network_it_ends_in_one_sentence(run: Callable[[str], Done]) -> None:
     with where_nobody_listens() as url:
         ran = run(f"{url}/v1")
-    assert ran.returncode == 1
+    assert ran.status == 1
     assert ran.stderr.startswith("APIConnectionError: ")
     assert ran.stderr.count("\n") == 1
     assert "Traceback" not in ran.stdout
