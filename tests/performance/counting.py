@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHORT, LONG, LONGEST = 500, 1500, 4500
+SHORT, LONG, LONGEST = 300, 900, 2700
 
 
 def calls_of(work: Callable[[], Any]) -> int:
@@ -42,6 +42,12 @@ def calls_of(work: Callable[[], Any]) -> int:
 
 
 def per_token(make, url):
+    """Return the calls per token."""
+    short, long = (calls_of(make(url, count)) for count in (SHORT, LONG))
+    return (long - short) / (LONG - SHORT)
+
+
+def per_token_and_later(make, url):
     """Return the calls per token, and those of the later tokens of a long stream."""
     short, long, longest = (calls_of(make(url, count)) for count in (SHORT, LONG, LONGEST))
     return (long - short) / (LONG - SHORT), (longest - long) / (LONGEST - LONG)
