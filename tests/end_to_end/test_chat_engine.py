@@ -280,24 +280,6 @@ def test_base64_holds_the_same_vector(chat_engine: Any) -> None:
     assert math.hypot(*floats) == pytest.approx(1, abs=1e-4)
 
 
-def test_each_question_finds_its_document(chat_engine: Any) -> None:
-    """In English and in Chinese; a question in the other language doesn't, which the README says."""
-    names = [path.name for path in sorted(DATA.glob("*.md"))]
-    vectors = embedded(chat_engine, [(DATA / name).read_text("utf-8").strip() for name in names])
-    lines = [json.loads(line) for line in (DATA / "questions.jsonl").read_text("utf-8").splitlines()]
-    asked = [line for line in lines if line["language"] == ("zh" if "-zh" in line["document"] else "en")]
-    assert len(asked) > 30
-    found = {}
-    for line, query in zip(asked, embedded(chat_engine, [line["question"] for line in asked]), strict=True):
-        near = [dot(query, vector) for vector in vectors]
-        found[line["question"]] = names[near.index(max(near))]
-    assert found == {line["question"]: line["document"] for line in asked}
-
-
-def dot(left: list[float], right: list[float]) -> float:
-    return sum(one * other for one, other in zip(left, right, strict=True))
-
-
 def test_the_models_have_names(engine: Any, chat_engine: Any) -> None:
     for running, name in ((engine, MODEL), (chat_engine, CHAT_MODEL)):
         answer = ask(running, "POST", "/v1/chat/completions", body_of("Hello", max_tokens=1, model=name))

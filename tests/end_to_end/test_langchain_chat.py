@@ -42,9 +42,11 @@ def tiny(world: World, engine: Any) -> ChatXDM:
 
 
 @pytest.fixture
-def real(world: World, chat_engine: Any) -> ChatXDM:
-    """The small real model."""
-    return world.keep(ChatXDM(base_url=chat_engine.base_url, model=CHAT_MODEL, temperature=0, max_tokens=60))
+def real(chat_engine: Any) -> Iterator[ChatXDM]:
+    """The small real model, which takes its time: it is asked by blocking calls alone."""
+    model = ChatXDM(base_url=chat_engine.base_url, model=CHAT_MODEL, temperature=0, max_tokens=60)
+    yield model
+    model.close()
 
 
 def test_answers_whole_and_streamed_are_the_same_and_counted_the_same(world: World, tiny: ChatXDM) -> None:
@@ -62,10 +64,10 @@ def test_answers_whole_and_streamed_are_the_same_and_counted_the_same(world: Wor
     assert len(pieces) > 3
 
 
-def test_an_agent_asks_a_tool_and_answers(world: World, real: ChatXDM) -> None:
+def test_an_agent_asks_a_tool_and_answers(real: ChatXDM) -> None:
     agents = pytest.importorskip("langchain.agents")
     agent = agents.create_agent(real, [get_weather])
-    messages = world.call(agent, "invoke", {"messages": [("human", "What is the weather in Paris?")]})["messages"]
+    messages = agent.invoke({"messages": [("human", "What is the weather in Paris?")]})["messages"]
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
     assert messages[1].tool_calls[0]["args"] == {"city": "Paris"}
     assert "18 degrees" in messages[-1].content
@@ -82,8 +84,8 @@ def test_calls_stream_and_are_numbered(world: World, tiny: ChatXDM) -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "json_schema"])
-def test_objects_come_whole_and_streamed(world: World, real: ChatXDM, method: str) -> None:
+def test_objects_come_whole_and_streamed(real: ChatXDM, method: str) -> None:
     chain = real.with_structured_output(Person, method=method)
     question = "Describe Ada, 36 years old, as JSON."
-    assert world.call(chain, "invoke", question) == Person(name="Ada", age=36)
-    assert world.items(chain, "stream", question)[-1] == Person(name="Ada", age=36)
+    assert chain.invoke(question) == Person(name="Ada", age=36)
+    assert list(chain.stream(question))[-1] == Person(name="Ada", age=36)

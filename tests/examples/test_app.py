@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.examples.test_quickstart import gateway as knowing
 from tests.scripted import http
 from tests.vectors import embedding
 from tests.wire.chat import chat_stream
@@ -48,8 +49,9 @@ def test_a_question_is_answered_with_its_source_and_its_tokens(app, chat_engine)
     assert "tokens" in tokens
 
 
-def test_it_speaks_chinese_too(app, chat_engine):
-    page = app(chat_engine.base_url)
+def test_it_speaks_chinese_too(app, server):
+    server.script = knowing
+    page = app(server.url)
     page.radio(key="language").set_value("中文").run()
     assert page.title[0].value == "向你的文档提问"
     page.chat_input(key="question").set_value("指南针的核心是什么？").run()  # noqa: RUF001 - Chinese punctuation
