@@ -874,3 +874,6 @@ for _status, _error, _retry, _scope in ((400, BadRequestError, "never", "request
     _raw(f"other: {_status}", _status, PLAIN, {"error": {"message": "something new", "type": "x", "code": "y"}}, _error,
          _retry, _scope, type="x", code="y", says='said: "something new"')
 # fmt: on
+
+ONE_OF_EACH = list({(case.error, case.retry_after): case for case in CASES if not case.stream}.values())
+"""A row of each class and of each wait that a server asks for: what brings an error to a user treats the rest alike."""

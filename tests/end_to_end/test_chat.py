@@ -85,6 +85,8 @@ def test_what_a_function_found_goes_back_and_is_said(asked: Any) -> None:
     result = {"role": "tool", "tool_call_id": call.id, "content": "18 degrees and sunny"}
     for answer in asked([{"role": "user", "content": PARIS}, first.message, result], tools=[WEATHER]):
         assert "18 degrees and sunny" in answer.text
+        assert "<" not in answer.text
+        assert answer.finish_reason == "stop"
 
 
 def test_json_of_a_schema(asked: Any) -> None:

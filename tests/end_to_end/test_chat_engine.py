@@ -178,39 +178,31 @@ def leave_a_stream(engine: Any) -> None:
     assert is_freed_early(engine)
 
 
-# What both models do
-
-
-@pytest.fixture(params=["engine", "chat_engine"])
-def either(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
-
-
-def test_n_answers_are_drawn_and_numbered(either: Any) -> None:
-    made = choices(either, "Tell me a story", n=2, temperature=1.5, seed=3, max_tokens=12)
+def test_n_answers_are_drawn_and_numbered(engine: Any) -> None:
+    made = choices(engine, "Tell me a story", n=2, temperature=1.5, seed=3, max_tokens=12)
     assert [choice["index"] for choice in made] == [0, 1]
     assert all(choice["message"]["content"] for choice in made)
 
 
-def test_the_same_seed_says_the_same_and_another_something_else(either: Any) -> None:
+def test_the_same_seed_says_the_same_and_another_something_else(engine: Any) -> None:
     question = "Write a poem about boats"  # which the tiny model has not learnt: it is unsure
-    texts = [said(either, question, temperature=1.8, seed=seed, max_tokens=24)[0] for seed in (1, 1, 2, 3)]
+    texts = [said(engine, question, temperature=1.8, seed=seed, max_tokens=24)[0] for seed in (1, 1, 2, 3)]
     assert texts[0] == texts[1]
     assert len(set(texts)) > 1
 
 
-def test_stop_and_max_tokens_end_an_answer(either: Any) -> None:
-    text, reason = said(either, "Count to ten", max_tokens=8)
+def test_stop_and_max_tokens_end_an_answer(engine: Any) -> None:
+    text, reason = said(engine, "Count to ten", max_tokens=8)
     assert text
     assert reason == "length"
     first = text.strip()[:2]
-    stopped, reason = said(either, "Count to ten", max_tokens=8, stop=first)
+    stopped, reason = said(engine, "Count to ten", max_tokens=8, stop=first)
     assert first not in stopped
     assert reason == "stop"
 
 
-def test_logprobs_spell_the_answer(either: Any) -> None:
-    (choice,) = choices(either, "Hello", logprobs=True, top_logprobs=2, max_tokens=5)
+def test_logprobs_spell_the_answer(engine: Any) -> None:
+    (choice,) = choices(engine, "Hello", logprobs=True, top_logprobs=2, max_tokens=5)
     content = choice["logprobs"]["content"]
     assert "".join(token["token"] for token in content) == choice["message"]["content"]
     for token in content:
@@ -218,52 +210,7 @@ def test_logprobs_spell_the_answer(either: Any) -> None:
         assert len(token["top_logprobs"]) == 2
 
 
-# The small real models
-
-
-def test_the_real_model_answers_from_a_text(chat_engine: Any) -> None:
-    system = {"role": "system", "content": "Answer the question from the text, in one sentence."}
-    text = (DATA / "bees.md").read_text("utf-8").strip()
-    question = f"{text}\n\nWho lays the eggs in a bee colony?"
-    answer, reason = said(chat_engine, system, question)
-    assert "queen" in answer
-    assert reason == "stop"
-    assert "queen" in streamed_text(chat_engine, system, question)
-
-
-def test_the_real_model_calls_a_function_where_one_helps(chat_engine: Any) -> None:
-    tools = [WEATHER, ADD]
-    question = "What is the weather in Paris?"
-    assert called(chat_engine, question, tools=tools) == [("get_weather", {"city": "Paris"})]
-    assert streamed_calls(chat_engine, question, tools=tools) == [("get_weather", {"city": "Paris"})]
-    assert called(chat_engine, "Hello", tools=tools) == []
-
-
-def test_the_real_model_calls_a_function_that_it_has_to_call(chat_engine: Any) -> None:
-    made = called(chat_engine, "Add 12 and 30.", tools=[ADD], tool_choice="required")
-    assert made == [("add", {"a": 12, "b": 30})]
-
-
-def test_the_real_model_says_what_a_function_found(chat_engine: Any) -> None:
-    call = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
-    turns = result_of(call, "18 degrees and sunny")
-    text, reason = said(chat_engine, "What is the weather in Paris?", *turns, tools=[WEATHER])
-    assert "18 degrees and sunny" in text
-    assert "<" not in text
-    assert reason == "stop"
-
-
-def test_the_real_model_writes_the_json_of_a_schema(chat_engine: Any) -> None:
-    question = "Describe Ada, 36 years old, as JSON."
-    for text in (
-        said(chat_engine, question, response_format=JSON_SCHEMA)[0],
-        streamed_text(chat_engine, question, response_format=JSON_SCHEMA),
-    ):
-        assert json.loads(text) == {"name": "Ada", "age": 36}
-
-
-def test_leaving_a_stream_of_the_real_model_frees_the_slot(chat_engine: Any) -> None:
-    leave_a_stream(chat_engine)
+# The small real models: what the chat model does, `test_chat` asks it
 
 
 def embedded(engine: Any, texts: Any, **params: Any) -> list[Any]:

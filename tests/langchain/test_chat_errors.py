@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tests.gateway_errors import CASES, KEY
+from tests.gateway_errors import KEY, ONE_OF_EACH
 from tests.scripted import CLOSE, HANG, RESET, http, stream
 from tests.wire.chat import answer, chat_stream, delta
 from xdm_integrations import (
@@ -24,7 +24,7 @@ def ask(world, chat, call):
     return world.stream(chat, "x") if call == "stream" else world.invoke(chat, "x")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.stream], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.id)
 def test_the_catalogues_errors_come_out_of_every_way_to_ask(world, server, case):
     reply = http(case.body, case.status, case.headers)
     server.script = lambda seen: reply if seen.method == "POST" else http("", 404)

@@ -22,7 +22,7 @@ from llama_index.core.llms.loading import load_llm
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
 
-from tests.gateway_errors import CASES, Case
+from tests.gateway_errors import ONE_OF_EACH, Case
 from tests.llama_index.conftest import METHODS, STREAMS, World
 from tests.scripted import CLOSE, DONE, HANG, RESET, http, stream
 from tests.wire.chat import answer, chat_stream, counts, delta, talking
@@ -51,7 +51,7 @@ def text_of(response: Any) -> str:
     return str(response.message.content if hasattr(response, "message") else response.text)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.id)
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
 def test_every_error_of_the_gateway_is_of_its_class(
     world: World, server: ScriptedServer, method: str, case: Case
