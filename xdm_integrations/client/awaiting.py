@@ -153,7 +153,7 @@ class AsyncClient(Settings):
         """See `Client.chat_batch`; `on_result` is called in the event loop."""
         if holds_nothing(conversations):
             return Batch()
-        plan = await self._run(chats.chats(self._setup, conversations, params), on_retry)
+        plan = chats.chats(self._setup, conversations, params)
         return await run_batch_async(
             plan.packs,
             lambda pack: self._run(plan.flow(pack), on_retry),

@@ -279,7 +279,7 @@ class Client(Settings):
         """
         if holds_nothing(conversations):
             return Batch()
-        plan = self._run(chats.chats(self._setup, conversations, params), on_retry)
+        plan = chats.chats(self._setup, conversations, params)
         return run_batch(
             plan.packs,
             lambda pack: self._run(plan.flow(pack), on_retry),

@@ -51,10 +51,9 @@ def structured(  # noqa: PLR0913, PLR0917 - one argument per decision
     return replace(completion, parsed=wanted.made(completion))
 
 
-def chats(setup: Setup, conversations: Sequence[object], params: Mapping[str, Any]) -> Flow[Plan[ChatCompletion]]:
+def chats(setup: Setup, conversations: Sequence[object], params: Mapping[str, Any]) -> Plan[ChatCompletion]:
     """Check conversations, and plan a call for each."""
-    checked = {**params, "response_format": None} if schema_in(params.get("response_format")) else params
-    return plan_chats(setup, conversations, checked, lambda messages: chat(setup, messages, params))
+    return plan_chats(conversations, lambda messages: chat(setup, messages, params))
 
 
 def note_choices(completion: ChatCompletion, facts: ServerFacts) -> None:

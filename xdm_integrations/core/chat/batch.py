@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
-from xdm_integrations.core.protocol.wire import Key
 
 from .messages import check_messages
-from .request import prepare_chat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from xdm_integrations.core.protocol.call import Setup
     from xdm_integrations.core.protocol.flow import Flow
 
     from .results import ChatCompletion
 
 
-def plan_chats(
-    setup: Setup,
-    conversations: Sequence[object],
-    params: Mapping[str, Any],
-    ask: Callable[[object], Flow[ChatCompletion]],
-) -> Flow[Plan[ChatCompletion]]:
+def plan_chats(conversations: Sequence[object], ask: Callable[[object], Flow[ChatCompletion]]) -> Plan[ChatCompletion]:
     """Check every conversation, and plan a request for each.
 
     Args:
-        setup: The client's.
-        conversations: At least one; each a string, or messages in the API's form.
-        params: See `ChatParams`; the same for all.
-        ask: Asks for the answer to one.
+        conversations: Each a string, or messages in the API's form.
+        ask: Asks for the answer to one. What is wrong with the parameters, it says before anything is sent.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was. The message names the conversation by its number,
@@ -44,13 +34,11 @@ def plan_chats(
             f"conversations: expected a list of conversations, got {type(conversations).__name__}; "
             "a single one is for `chat`."
         )
-    headers = setup.headers((yield Key()))
     for number, messages in enumerate(conversations):
         try:
             check_messages(messages)
         except ConfigurationError as error:
             raise ConfigurationError(f"conversation {number}: {error.message}") from None
-    prepare_chat(setup.config, headers, conversations[0], params)
 
     def flow(pack: Pack) -> Flow[PackResult]:
         try:
