@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.embeddings.working_off import Worked, healthy
-from xdm_integrations.core.embeddings.parameters import PARAMETERS, EmbeddingParams, split_texts
+from xdm_integrations.core.embeddings.parameters import PARAMETERS, EmbeddingParams, listed, split_texts
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
@@ -23,6 +23,10 @@ def test_only_what_was_given_is_sent_and_base64_is_asked_for():
     assert sent(["a"]) == sent()
     full = sent(["a", "b"], model="m", dimensions=3, user="u", encoding_format="float")
     assert full == {"model": "m", "input": ["a", "b"], "dimensions": 3, "user": "u", "encoding_format": "float"}
+
+
+def test_a_vector_may_have_a_single_number():
+    assert sent(dimensions=1)["dimensions"] == 1
 
 
 def test_the_clients_model_is_used_where_the_call_names_none():
@@ -112,6 +116,7 @@ def test_the_callers_list_is_left_alone():
         (["a", [1]], "not both"),
         ([[1], "a"], "not both"),
         ([1, "a"], "token ids are integers"),
+        ([-1], "item 0 holds -1"),
         ([[1], [-1]], "item 1 holds -1"),
         ([[1, True]], "holds True"),
         ([[]], "item 0 holds no token ids"),
@@ -122,6 +127,20 @@ def test_the_callers_list_is_left_alone():
 def test_what_is_no_text_is_refused(texts, words):
     with pytest.raises(ConfigurationError) as caught:
         split_texts(texts)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("items", "instruction", "words"),
+    [
+        (["a", 5], "", "item 1 is a int; expected text or token ids."),
+        ([[1]], "query: ", "item 0 is a list; expected text, which the instruction goes in front of."),
+        ("ab", "", "whose characters are no texts"),
+    ],
+)
+def test_an_item_that_has_no_vector_is_named_with_what_is_expected(items, instruction, words):
+    with pytest.raises(ConfigurationError) as caught:
+        listed(items, instruction)
     assert words in str(caught.value)
 
 

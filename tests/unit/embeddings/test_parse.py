@@ -111,6 +111,7 @@ def test_items_that_are_no_objects_count_for_nothing():
 @pytest.mark.parametrize(
     "bad",
     [None, [], "", [None], [0.1, None], ["0.1"], [[0.1, 0.2]], [{}], {}, {"a": 1}, 5, True, "!!!!", "AAA", "AAAA",
+     base64_of(A) + "!",
      base64_of([math.nan, 1.0]), base64_of([math.inf]), [0.1, math.nan], [-math.inf], [10**400], "[0.1, 0.2]", "图"],
     ids=repr,
 )  # fmt: skip
@@ -178,6 +179,31 @@ def test_all_vectors_of_an_answer_are_of_one_length():
 def test_a_reply_without_vectors_is_a_typed_error(body, kind):
     with pytest.raises(kind):
         parse_vectors(Reply(200, {}, body), 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "sizes"),
+    [
+        (b"", [4]),
+        (b"5", [4]),
+        (b'["data"]', [4]),
+        (b'{"answer": 1}', [4]),
+        (b'{"data": []}', [4, 2, 1]),
+        (b'{"data": 5}', [4, 2, 1]),
+        (b'{"data": "x"}', [4, 2, 1]),
+    ],
+)
+def test_only_an_answer_that_has_data_is_asked_for_in_parts_and_none_of_these_teaches_a_limit(body, sizes):
+    worked = Worked(lambda _: Reply(200, {}, body))
+    with pytest.raises(APIResponseError):
+        worked.embed(list("abcd"))
+    assert list(dict.fromkeys(worked.sizes)) == sizes
+    assert worked.setup.facts.texts_per_request == {}
+
+
+def test_an_error_shows_twenty_indices_and_not_a_thousand():
+    with pytest.raises(WrongVectorsError, match=r"indices \[0, .*, 19\] for"):
+        parsed([A] * 30, 31)
 
 
 def test_no_vectors_for_many_texts_is_searched_for_the_text_at_fault():

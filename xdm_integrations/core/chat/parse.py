@@ -44,11 +44,9 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
-        value = None
-    if value is None:  # raised here, not in the handler: a JSON decoder's error holds the document, and what it echoes
-        if _is_stream(body):  # New API answers with a stream where its upstream did
-            return _parse_stream(reply, n, limits, think_tags=think_tags)
-        raise not_an_answer(status, headers, body, "chat")
+        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
+    if value is None and _is_stream(body):  # New API answers with a stream where its upstream did
+        return _parse_stream(reply, n, limits, think_tags=think_tags)
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
         error: XDMError | None = error_in(value, status=status, headers=headers, body=body, endpoint="chat")

@@ -35,9 +35,7 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
-        value = None
-    if value is None:  # raised here, not in the handler: a JSON decoder's error holds the document, and what it echoes
-        raise not_an_answer(status, headers, body)
+        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)

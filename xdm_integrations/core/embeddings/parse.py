@@ -64,9 +64,7 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     try:
         value = jsontext.loads(body)
     except (ValueError, RecursionError):
-        value = None
-    if value is None:  # raised here, not in the handler: a JSON decoder's error holds the document, and what it echoes
-        raise not_an_answer(status, headers, body, "embeddings")
+        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
     data = value.get("data") if isinstance(value, dict) else None
     if not data or not isinstance(data, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body, endpoint="embeddings") or _no_vectors(
@@ -122,16 +120,16 @@ def _places(indices: list[Any], count: int) -> list[int] | None:
         return in_order
     given = [index for index in indices if type(index) is int]
     missing = set(in_order).difference(given)
-    if len(given) == count and not missing:
+    if not missing:
         return given
-    if indices.count(None) == 1 and len(given) == count - 1 and len(missing) == 1:
+    if indices.count(None) == len(missing) == 1:
         left = missing.pop()
         return [left if index is None else index for index in indices]
     return None
 
 
 def _row(embedding: Any) -> array[float] | None:  # noqa: ANN401 - JSON is any value
-    """Return a vector, or None if it is none."""
+    """Return a vector; an empty one or None if it is none."""
     try:
         if isinstance(embedding, str):
             row = array("f", b64decode(embedding, validate=True))
@@ -141,7 +139,7 @@ def _row(embedding: Any) -> array[float] | None:  # noqa: ANN401 - JSON is any v
             row = array("d", embedding)
     except (TypeError, ValueError, OverflowError):
         return None
-    return row if row and isfinite(sum(row)) else None
+    return row if isfinite(sum(row)) else None
 
 
 def _check_lengths(lengths: list[int], dimensions: object, reply: Reply) -> None:
