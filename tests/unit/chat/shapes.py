@@ -317,6 +317,22 @@ COMPLETE = [
         calls=[("get_weather", {"city": "Paris"})],
         finish="function_call",
     ),
+    Row(
+        "the same call in both forms",
+        [
+            delta(
+                {
+                    "content": None,
+                    "tool_calls": [{"id": "c1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}],
+                    "function_call": {"name": "get_weather", "arguments": '{"city": "Paris"}'},
+                },
+                fin="tool_calls",
+            )
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        ids=["c1"],
+        finish="tool_calls",
+    ),
     Row("finish-null (E)", [delta({"content": "alpha beta"}, fin=None)], text="alpha beta", finish=""),
     Row("finish-empty (O zhipu)", [delta({"content": "alpha beta"}, fin="")], text="alpha beta", finish=""),
     Row("finish-content_filter (N gemini, azure)", [delta({"content": None}, fin="content_filter")], error=True),
@@ -1062,6 +1078,31 @@ STREAMS = [
         ],
         invalid=[("get_weather", '{"city": "Par')],
         finish="length",
+    ),
+    Row(
+        "an id that comes late, with a repeat of the arguments",
+        [
+            tools(0, name="get_weather", args='{"city": '),
+            tools(0, args='"Paris"}'),
+            tools(0, "c1", args='{"city": "Paris"}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        ids=["c1"],
+        finish="tool_calls",
+    ),
+    Row(
+        "several calls at once, without ids or numbers",
+        [
+            delta({"tool_calls": [{"function": {"name": name, "arguments": ""}} for name in ("look", "search")]}),
+            delta({"tool_calls": [{"function": {"arguments": text}} for text in ('{"a": ', '{"b": ')]}),
+            delta({"tool_calls": [{"function": {"arguments": text}} for text in ("1}", "2}")]}),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("look", {"a": 1}), ("search", {"b": 2})],
+        finish="tool_calls",
     ),
     Row(
         "function_call (legacy)",

@@ -166,6 +166,7 @@ def test_an_answer_that_was_filtered_away_is_an_error_with_its_counts():
     with pytest.raises(ContentFilterError) as caught:
         play(ask_chat(setup(), "x", {}), [ok(None, "content_filter")])
     assert caught.value.partial.usage.total_tokens == 3
+    assert caught.value.status_code == 200
 
 
 def test_several_answers_are_kept_apart_and_fewer_than_asked_for_are_returned():

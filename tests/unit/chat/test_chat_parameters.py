@@ -53,7 +53,7 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
         ({"metadata": "x"}, "metadata: expected a mapping"),
         ({"modalities": "text"}, "modalities: expected a list"),
         ({"tools": TOOL}, "tools: expected a list"),
-        ({"tools": [print]}, "tool 1 is a builtin_function"),
+        ({"tools": [print]}, "^tools: tool 1 is a builtin_function"),
         ({"tools": [{"type": "function", "function": {}}]}, "tool 1 has no function with a name"),
         ({"tools": [TOOL, {"function": {"name": "f", "parameters": {"type": "string"}}}]}, r"tool 2 \(f\)"),
         ({"tools": [{"function": {"name": "f", "parameters": "x"}}]}, "JSON schema"),

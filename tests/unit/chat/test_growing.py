@@ -8,7 +8,9 @@ import pytest
 
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
 from xdm_integrations.core.chat.parse import parse_chat
-from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, XDMError
+from xdm_integrations.core.chat.results import ChatCompletion
+from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, StreamInterruptedError, XDMError
+from xdm_integrations.core.protocol.decoder import StreamDecoder
 from xdm_integrations.core.protocol.wire import Limits, Reply
 
 
@@ -150,9 +152,9 @@ def test_a_thought_may_be_a_part_of_the_content(thinking):
 
 def test_what_is_no_call_among_the_calls_and_no_choice_among_the_choices_is_skipped():
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    event = {"choices": [None, {"index": 0, "delta": {"tool_calls": [None, call]}, "finish_reason": "tool_calls"}]}
     so_far = ChatSoFar(1)
-    so_far.add(event, [])
+    so_far.add({"choices": [None, {"index": 0, "delta": "x", "message": "y", "finish_reason": None}]}, [])
+    so_far.add({"choices": [{"delta": {"tool_calls": [None, call]}, "finish_reason": "tool_calls"}]}, [])
     assert [one.parsed() for one in so_far.result({}).tool_calls] == [{"a": 1}]
 
 
@@ -170,6 +172,7 @@ def test_images_and_citations_of_an_answer_are_its_own():
     content = ["See ", {"type": "text", "text": "this"}, picture, {"type": "a-servers-own"}, 7]
     answer = grown({"content": content, "annotations": [source]})
     assert (answer.text, answer.images, answer.annotations) == ("See this", (picture,), (source,))
+    assert grown({"content": "a", "images": {}, "image": "none", "annotations": "none"}).images == ()
 
 
 def test_a_choice_in_the_shape_of_a_text_completion_is_read_too():
@@ -196,3 +199,42 @@ def test_one_answer_that_was_filtered_among_several_is_an_answer_and_all_of_them
         answered(None, None)
     assert [choice.finish_reason for choice in caught.value.partial.choices] == ["content_filter"] * 2
     assert caught.value.request_id == "r1"
+
+
+@pytest.mark.parametrize(
+    ("delta", "more"),
+    [
+        ({"content": "a"}, {}),
+        ({"content": "\ud83d"}, {}),
+        ({"reasoning_content": "hm"}, {}),
+        ({"reasoning_content": "\ud83d"}, {}),
+        ({"refusal": "No."}, {}),
+        ({"audio": {"id": "audio_1"}}, {}),
+        ({"images": [{"image_url": {"url": "u"}}]}, {}),
+        ({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}]}, {}),
+        ({}, {"logprobs": {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": []}]}}),
+    ],
+)
+def test_an_answer_of_which_anything_came_is_never_asked_for_again(delta, more):
+    event = {"choices": [{"index": 0, "delta": delta, "finish_reason": None, **more}]}
+    decoder = StreamDecoder(ChatSoFar(1), {}, Limits())
+    decoder.feed(f"data: {json.dumps(event)}\n\n".encode())
+    decoder.close()
+    assert isinstance(decoder.failure, StreamInterruptedError)
+    assert decoder.failure.retry == "never"
+    assert decoder.failure.partial is not None
+
+
+def test_a_role_alone_is_nothing_of_an_answer():
+    decoder = StreamDecoder(ChatSoFar(1), {}, Limits())
+    decoder.feed(b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}\n\n')
+    decoder.close()
+    assert decoder.failure.retry == "backoff"
+
+
+def test_an_answer_of_which_nothing_has_come_is_empty():
+    nothing = ChatCompletion(choices=())
+    assert (nothing.text, nothing.reasoning, nothing.refusal) == ("", "", "")
+    assert (nothing.tool_calls, nothing.invalid_tool_calls, nothing.images, nothing.annotations) == ((), (), (), ())
+    assert (nothing.audio, nothing.finish_reason, nothing.logprobs) == (None, None, None)
+    assert nothing.message == {"role": "assistant", "content": ""}

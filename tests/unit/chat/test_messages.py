@@ -161,8 +161,11 @@ def test_arguments_are_parsed_or_an_error_shows_them():
     assert ToolCall("a", "f", '{"x": "a\nb"}').parsed() == {"x": "a\nb"}
     assert ToolCall("a", "f", '{"x": "a\nb"}').to_wire()["function"]["arguments"] == '{"x": "a\\nb"}'
     assert ToolCall("a", "f", "[1]").to_wire()["function"]["arguments"] == "{}"
-    with pytest.raises(APIResponseError, match="Par"):
+    with pytest.raises(APIResponseError, match=r"wrote: '{\"city\": \"Par'\.$"):
         ToolCall("a", "f", '{"city": "Par').parsed()
+    with pytest.raises(APIResponseError, match=r"wrote: 'x{300}…'\.$") as caught:
+        ToolCall("a", "f", "x" * 5000).parsed()
+    assert caught.value.body == "x" * 4096
 
 
 @pytest.mark.parametrize(
@@ -198,6 +201,7 @@ def test_urls_of_images_go_out_as_they_are():
         (lambda: parts.image_part(b""), "empty"),
         (lambda: parts.image_part(PNG, max_bytes=4), "16 bytes; at most 4"),
         (lambda: parts.image_part("cat.png"), r"attachments\.image"),
+        (lambda: parts.image_part("x" * 99), f"got '{'x' * 60}'\\."),
         (lambda: parts.image_part("data:text/plain,x"), "no image"),
         (lambda: parts.image_part("data:image/png;base64," + "A" * 400, max_bytes=10), "at most 10"),
         (lambda: parts.audio_part(b"????"), "format"),

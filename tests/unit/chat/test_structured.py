@@ -188,8 +188,16 @@ def test_strict_is_asked_for_where_it_changes_nothing():
     assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
     assert response_format(form_of(optional), strict=True)["json_schema"]["schema"]["required"] == ["name", "age"]
     assert not can_be_strict({"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]})
-    assert not can_be_strict({"allOf": [SCHEMA]})
     assert as_tool(form_of(SCHEMA))["function"] == {"name": "Person", "parameters": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    "word", ["allOf", "oneOf", "not", "patternProperties", "if", "dependentRequired", "prefixItems"]
+)
+def test_strict_is_not_asked_for_where_a_schema_has_words_that_strict_mode_refuses(word):
+    inner = {"type": "object", "properties": {"x": {"type": "array", "items": {word: {}}}}, "required": ["x"]}
+    assert not can_be_strict(inner)
+    assert can_be_strict({**inner, "properties": {"x": {"type": "array", "items": {"enum": [1]}}}})
 
 
 def test_each_method_asks_in_its_own_way():

@@ -115,10 +115,18 @@ def test_a_limit_that_is_not_named_is_found_and_remembered(words, most):
     assert max(worked.sizes) > most / 2 - 1
 
 
+def test_a_limit_that_shows_in_answers_without_vectors_is_one_of_texts():
+    worked = Worked(lambda body: healthy(body) if len(inputs_of(body)) <= 3 else ok({"data": []}))
+    assert worked.embed(numbered(12)).vectors == [vector_of(text) for text in numbered(12)]
+    assert worked.setup.facts.texts_per_request == {"text-embedding-3-small": 3}
+    assert worked.setup.facts.characters_per_request == {}
+
+
 TOO_LARGE = [
     (400, "Requested {n}00 tokens, max 300000 tokens per request", {"type": "max_tokens_per_request"}),
     (413, "!<html><head><title>413 Request Entity Too Large</title></head></html>", {}),
     (413, "Request body too large", {}),
+    (413, "no", {}),
     (400, "This model's maximum context length is 8192 tokens, however you requested 9000 tokens", {}),
     (400, "Total tokens in the request exceed 20000 bytes", {}),
 ]
