@@ -113,6 +113,13 @@ def test_a_row_is_well_made(row):
     assert row.codes or row.text or row.status, "it would fit everything"
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if issubclass(row.error, BadRequestError)], ids=lambda row: row.ids
+)
+def test_a_request_that_was_refused_for_what_it_is_is_never_sent_again_as_it_is(row):
+    assert row.retry == "never"
+
+
 TABLE = "xdm_integrations.core.errors.catalogue.ROWS"
 
 

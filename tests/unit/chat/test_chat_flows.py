@@ -89,6 +89,17 @@ def test_a_limit_under_the_wrong_name_is_sent_once_more_and_the_name_is_remember
     assert bodies(commands)[0]["max_tokens"] == 9
 
 
+@pytest.mark.parametrize("status", [404, 422, 500, 503])
+def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(status):
+    answer, commands = play(ask_chat(setup(), "x", {"max_tokens": 9}), [no(WRONG_NAME, status), ok()])
+    assert answer.text == "hi"
+    assert len(commands) == len(bodies(commands)) == 2
+    with pytest.raises(XDMError) as caught:
+        play(stream_chat(setup(), "x", {}), [no("Unknown parameter: 'stream_options'", status), no("no")])
+    assert len(caught.value.commands) == 2
+    assert ["stream_options" in body for body in bodies(caught.value.commands)] == [True, False]
+
+
 def test_a_limit_is_renamed_once_and_other_refusals_are_raised():
     with pytest.raises(XDMError):
         play(ask_chat(setup(), "x", {"max_tokens": 9}), [no(WRONG_NAME), no(WRONG_NAME)])

@@ -87,11 +87,8 @@ def open_chat(
     """Send a call that streams, and return its answer up to its first chunk; `handled_by_caller` as in `send_flow`."""
     so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
 
-    def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
-        def handled_here(error: XDMError) -> bool:
-            return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
-
-        return stream_flow(call, body, so_far, setup, handled_here)
+    def send(body: dict[str, Any]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
+        return stream_flow(call, body, so_far, setup, handled_by_caller)
 
     return _send(call, setup, deadline_of(call.timeout, setup.runtime), send)
 
@@ -199,39 +196,24 @@ def chat_flow(
         yield from ()  # a flow like any other, with nothing left to wait for
         return parse_chat(reply, call.n, call.limits, think_tags=think_tags)
 
-    def send(body: dict[str, Any], handled: Callable[[XDMError], bool]) -> Flow[ChatCompletion]:
-        def handled_here(error: XDMError) -> bool:
-            return handled(error) or (handled_by_caller is not None and handled_by_caller(error))
-
-        return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_here)
+    def send(body: dict[str, Any]) -> Flow[ChatCompletion]:
+        return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_by_caller)
 
     return _send(call, setup, deadline, send)
 
 
-def _send(
-    call: Call,
-    setup: Setup,
-    deadline: float | None,
-    send: Callable[[dict[str, Any], Callable[[XDMError], bool]], Flow[T]],
-) -> Flow[T]:
-    """Send a call's body; once more, where the server refuses the limit's name and names the other one.
-
-    `send` takes a body, and which errors are handled here.
-    """
+def _send(call: Call, setup: Setup, deadline: float | None, send: Callable[[dict[str, Any]], Flow[T]]) -> Flow[T]:
+    """Send a call's body; once more, where the server refuses the limit's name and names the other one."""
     names = setup.facts.token_limit_name
     body, name = renamed(call.body, names.get(call.model)), None
-
-    def wanted(error: XDMError) -> str | None:
-        return wanted_limit_name(error, body) if name is None else None
-
     while True:
         try:
-            return (yield from send(body, lambda error: wanted(error) is not None))
+            return (yield from send(body))
         except ModelUnavailableError as error:
             yield from suggest_models(error, call, setup, deadline)
             raise
         except XDMError as error:
-            name = wanted(error)
+            name = wanted_limit_name(error, body) if name is None else None
             if name is None:
                 raise
         names[call.model] = name

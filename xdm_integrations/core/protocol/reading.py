@@ -106,29 +106,19 @@ def stream_flow(
     def receive(reply: Reply) -> Flow[Streaming[Chunk, Answer]]:
         return _read_first_chunk(Streaming(call, reply, so_far(), runtime))
 
-    def refuses_options(error: XDMError) -> bool:
-        return (
-            "stream_options" in body
-            and isinstance(error, BadRequestError)
-            and "stream_options" in error.body + error.message
-        )
-
-    def handled(error: XDMError) -> bool:
-        return refuses_options(error) or (handled_by_caller is not None and handled_by_caller(error))
-
     if call.model in facts.refuses_stream_options:
         body = {name: value for name, value in body.items() if name != "stream_options"}
     deadline = deadline_of(call.timeout, runtime)
     request = call.request(body, deadline, streaming=True)
     try:
-        return (yield from send_flow(request, receive, call.policy, runtime, handled))
-    except XDMError as error:
-        if not refuses_options(error):
+        return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
+    except BadRequestError as error:  # which is never sent again as it is
+        if "stream_options" not in body or "stream_options" not in error.body + error.message:
             raise
     facts.refuses_stream_options.add(call.model)
     body = {name: value for name, value in body.items() if name != "stream_options"}
     request = call.request(body, deadline, streaming=True)
-    return (yield from send_flow(request, receive, call.policy, runtime, handled))
+    return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
 
 
 def _read_first_chunk(streaming: Streaming[Chunk, Answer]) -> Flow[Streaming[Chunk, Answer]]:
