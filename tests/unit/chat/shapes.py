@@ -1093,6 +1093,30 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "a placeholder, and white space behind it",
+        [
+            tools(0, "c1", "get_weather", args="{}"),
+            tools(0, args="\n"),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {})],
+        finish="tool_calls",
+    ),
+    Row(
+        "the next call of the same tool, all numbered 0",
+        [
+            tools(0, name="look", args='{"a": 1}'),
+            tools(0, name="look", args='{"a": 2}'),
+            tools(0, name="search"),
+            tools(0, args='{"b": 3}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("look", {"a": 1}), ("look", {"a": 2}), ("search", {"b": 3})],
+        finish="tool_calls",
+    ),
+    Row(
         "several calls at once, without ids or numbers",
         [
             delta({"tool_calls": [{"function": {"name": name, "arguments": ""}} for name in ("look", "search")]}),

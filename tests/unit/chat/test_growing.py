@@ -95,13 +95,21 @@ def test_half_a_character_that_a_cut_leaves_alone_stands_in_the_arguments_that_c
     assert so_far.result({}).invalid_tool_calls[0].arguments == '{"a": "\ufffd'
 
 
-def test_halves_of_a_character_in_arguments_are_joined():
-    first, second = ({"function": {"arguments": half}} for half in (f'{{"a": "{HALVES[0]}', f'{HALVES[1]}"}}'))
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ((f'{{"a": "{HALVES[0]}', f'{HALVES[1]}"}}'), "\N{GRINNING FACE}"),
+        (('{"a": "', HALVES[0], f'{HALVES[1]}"}}'), "\N{GRINNING FACE}"),
+        (('{"a": "', HALVES[0], 'b"}'), "\ufffdb"),
+    ],
+)
+def test_halves_of_a_character_in_arguments_are_joined(pieces, text):
+    first, *others = pieces
     answer = grown(
-        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", **first["function"]}}]},
-        {"tool_calls": [{"index": 0, **second}]},
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": first}}]},
+        *({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in others),
     )
-    assert answer.tool_calls[0].parsed() == {"a": "\N{GRINNING FACE}"}
+    assert answer.tool_calls[0].parsed() == {"a": text}
 
 
 @pytest.mark.parametrize("placeholder", ["", "{}", " "])
@@ -128,7 +136,15 @@ def test_an_answer_beyond_those_asked_for_is_an_error(index):
         grown({"content": "a"}, n=2, index=index)
 
 
-@pytest.mark.parametrize(("body", "scope"), [({"choices": []}, "request"), ({"answer": 1}, None)])
+@pytest.mark.parametrize(
+    ("body", "scope"),
+    [
+        ({"choices": []}, "request"),
+        ({"choices": ["x"]}, "request"),
+        ({"choices": "x"}, "request"),
+        ({"answer": 1}, None),
+    ],
+)
 def test_an_answer_without_choices_may_be_another_one_the_next_time(body, scope):
     with pytest.raises(XDMError) as caught:
         parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
@@ -238,3 +254,53 @@ def test_an_answer_of_which_nothing_has_come_is_empty():
     assert (nothing.tool_calls, nothing.invalid_tool_calls, nothing.images, nothing.annotations) == ((), (), (), ())
     assert (nothing.audio, nothing.finish_reason, nothing.logprobs) == (None, None, None)
     assert nothing.message == {"role": "assistant", "content": ""}
+
+
+def test_a_thought_in_no_known_form_is_none():
+    answer = grown({"content": "a", "reasoning": ["hm"]}, {"content": "b", "reasoning_content": 7})
+    assert (answer.text, answer.reasoning) == ("ab", "")
+
+
+def test_a_call_without_arguments_is_complete_where_a_later_one_was_cut():
+    calls = [
+        {"index": 0, "id": "a", "function": {"name": "now"}},
+        {"index": 1, "id": "b", "function": {"name": "look"}},
+    ]
+    so_far = ChatSoFar(1)
+    for call in calls:
+        so_far.add({"choices": [{"delta": {"tool_calls": [call]}}]}, [])
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "length"}]}, [])
+    answer = so_far.result({})
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("now", "{}")]
+    assert [(call.name, call.arguments) for call in answer.invalid_tool_calls] == [("look", "")]
+
+
+@pytest.mark.parametrize("finish", ["abort", "content_filter"])
+def test_the_error_of_an_answer_that_failed_has_the_gateways_id(finish):
+    body = {"choices": [{"message": {"content": None, "role": "assistant"}, "finish_reason": finish}]}
+    with pytest.raises(XDMError) as caught:
+        parse_chat(Reply(200, {"x-oneapi-request-id": "r1"}, json.dumps(body).encode()), 1, Limits())
+    assert caught.value.request_id == "r1"
+
+
+@pytest.mark.parametrize("indices", [(0, 0, 0), (1, 2, 3), (None, None, None), (0, 1, 2)])
+def test_answers_are_numbered_in_their_order_and_never_more_than_were_asked_for(indices):
+    choices = [
+        {"index": index, "message": {"content": text}, "finish_reason": "stop"}
+        for index, text in zip(indices, "abc", strict=True)
+    ]
+    answer = parse_chat(Reply(200, {}, json.dumps({"choices": choices}).encode()), 2, Limits())
+    assert [(choice.index, choice.message.text) for choice in answer.choices] == [(0, "a"), (1, "b")]
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "reasoning"),
+    [("<thi", "<thi", ""), ("<think>hm", "", "hm"), ("a\ud83d", "a\ufffd", ""), ("a", "a", "")],
+)
+def test_what_was_held_back_is_delivered_where_done_is_the_end(content, text, reasoning):
+    decoder = StreamDecoder(ChatSoFar(1, think_tags=True), {}, Limits(), require_finish_reason=False)
+    chunks = decoder.feed(f"data: {json.dumps({'choices': [{'delta': {'content': content}}]})}\n\n".encode())
+    chunks += decoder.feed(b"data: [DONE]\n\n")
+    assert decoder.failure is None
+    assert "".join(chunk.text for chunk in chunks) == decoder.result().text == text
+    assert "".join(chunk.reasoning for chunk in chunks) == decoder.result().reasoning == reasoning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from copy import deepcopy
 
 import pytest
@@ -70,6 +71,8 @@ def test_parts_stay_parts_where_one_is_no_text():
     assert check_messages([user(content)])[0]["content"] == content
     cached = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
     assert check_messages([system(cached)])[0]["content"] == cached
+    odd = [{"type": "text", "text": 7}]
+    assert check_messages([user(odd)])[0]["content"] == odd
 
 
 @pytest.mark.parametrize("arguments", ["", "  ", "null", None])
@@ -189,6 +192,15 @@ def test_the_media_type_of_an_image_is_found_from_its_bytes(data, kind):
     assert parts.image_part(data)["image_url"]["url"].startswith(f"data:{kind};base64,")
 
 
+def data_url(size):
+    return f"data:image/png;base64,{b64encode(b'0' * size).decode()}"
+
+
+def test_an_image_may_be_as_large_as_it_may_whatever_it_comes_in():
+    assert parts.image_part(data_url(1000), max_bytes=1000)
+    assert parts.image_part(PNG, max_bytes=len(PNG))
+
+
 def test_urls_of_images_go_out_as_they_are():
     for url in ("https://example.com/cat", "data:image/png;base64,AAAA"):
         assert parts.image_part(url) == {"type": "image_url", "image_url": {"url": url}}
@@ -205,6 +217,14 @@ def test_urls_of_images_go_out_as_they_are():
         (lambda: parts.image_part("data:text/plain,x"), "no image"),
         (lambda: parts.image_part("data:image/png;base64," + "A" * 400, max_bytes=10), "at most 10"),
         (lambda: parts.audio_part(b"????"), "format"),
+        (lambda: parts.audio_part(b"????0000WAVE"), "format"),
+        (lambda: parts.audio_part(b"RIFF0000AVI "), "format"),
+        (lambda: parts.image_part(b"????0000WEBP"), "no image"),
+        (lambda: parts.image_part(b"RIFF0000WAVE"), "no image"),
+        (lambda: parts.image_part(b"0000ftypM4A "), "no image"),
+        (lambda: parts.image_part(b"????????avif"), "no image"),
+        (lambda: parts.image_part("data:image/png"), "no image"),
+        (lambda: parts.image_part(data_url(1200), max_bytes=1000), "at most 1,000"),
         (lambda: parts.file_part(b"x" * 9, "a.pdf", max_bytes=8), "at most 8"),
         (lambda: parts.file_part("x", "a.pdf"), "expected bytes"),  # type: ignore[arg-type] # the mistake
     ],

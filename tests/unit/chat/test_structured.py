@@ -8,7 +8,7 @@ import time
 import pytest
 
 from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
-from xdm_integrations.core.chat.strict_schemas import can_be_strict
+from xdm_integrations.core.chat.strict_schemas import can_be_strict, strict_schema
 from xdm_integrations.core.chat.structured import (
     METHODS,
     NotTheSchemaError,
@@ -198,6 +198,23 @@ def test_strict_is_not_asked_for_where_a_schema_has_words_that_strict_mode_refus
     inner = {"type": "object", "properties": {"x": {"type": "array", "items": {word: {}}}}, "required": ["x"]}
     assert not can_be_strict(inner)
     assert can_be_strict({**inner, "properties": {"x": {"type": "array", "items": {"enum": [1]}}}})
+    assert can_be_strict({"type": "object", "properties": {word: {"type": "string"}}, "required": [word]})
+
+
+def test_defaults_are_left_out_of_a_strict_schema_and_nothing_else_is():
+    inner = {"type": "object", "properties": {"default": {"type": "string"}}, "required": ["default"]}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "default": 5}, "b": {"anyOf": [inner, {"type": "null"}]}},
+        "required": ["a", "b"],
+    }
+    strict = {**inner, "additionalProperties": False}
+    assert strict_schema(schema) == {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"anyOf": [strict, {"type": "null"}]}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    }
 
 
 def test_each_method_asks_in_its_own_way():

@@ -30,6 +30,7 @@ def read(pieces):
         ("<thi", ("<thi", "")),
         ("  alpha", ("  alpha", "")),
         ("<think>never closed", ("", "never closed")),
+        ("<think>", ("", "")),
         ("猫<think>x</think>", ("猫<think>x</think>", "")),
     ],
 )

@@ -72,11 +72,47 @@ def test_a_limit_that_is_named_costs_one_request_and_is_remembered(words, most):
 
 
 @pytest.mark.parametrize("words", COUNTS)
-def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(words):
-    refused, failed = (Worked(refusing(words, 16, status=status), max_retries=5) for status in (400, 503))
-    check(refused, refused.embed(numbered(32)), numbered(32))
-    check(failed, failed.embed(numbered(32)), numbered(32))
+@pytest.mark.parametrize("most", [1, 16])
+def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(words, most):
+    texts = numbered(2 * most)
+    refused, failed = (Worked(refusing(words, most, status=status), max_retries=5) for status in (400, 503))
+    check(refused, refused.embed(texts), texts)
+    check(failed, failed.embed(texts), texts)
     assert failed.sizes == refused.sizes
+
+
+def test_a_limit_that_one_request_learns_holds_for_those_that_were_planned_before():
+    worked = Worked(refusing("The batch size limit is {k}.", 100))
+    check(worked, worked.embed(numbered(256)), numbered(256))
+    assert worked.sizes == [128, 100, 28, 100, 28]
+
+
+def test_a_failure_in_the_midst_of_a_search_is_the_error_of_what_is_left():
+    replies = [error(400, "no"), healthy, error(401, "Incorrect API key provided")]
+
+    def respond(body):
+        reply = replies.pop(0)
+        return reply if isinstance(reply, Reply) else reply(body)
+
+    worked = Worked(respond)
+    with pytest.raises(AuthenticationError):
+        worked.embed(numbered(4), stop_on_error=False)
+    assert worked.answered == numbered(4)[:2]
+    assert worked.sizes == [4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "json: cannot unmarshal array into Go struct field EmbeddingRequest.input of type string",
+        "input must be a string",
+    ],
+)
+def test_a_server_that_takes_no_lists_is_asked_for_each_text_from_then_on(words):
+    worked = Worked(refusing(words, 1))
+    check(worked, worked.embed(numbered(4)), numbered(4))
+    assert worked.sizes == [4, 1, 1, 1, 1]
+    assert worked.setup.facts.texts_per_request == {"text-embedding-3-small": 1}
 
 
 def test_one_text_that_meets_a_passing_failure_is_asked_for_again():
@@ -151,6 +187,9 @@ def test_requests_are_bounded_by_characters_too():
     assert worked.sizes == [15] * 8 + [8]
     worked.requests.clear()
     worked.embed(["x" * 400_000, "y"])
+    assert worked.sizes == [1, 1]
+    worked.requests.clear()
+    worked.embed(["x" * 150_000, "y" * 150_001])
     assert worked.sizes == [1, 1]
 
 

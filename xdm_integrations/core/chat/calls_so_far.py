@@ -164,7 +164,7 @@ class CallsSoFar:
         if new_id and not call.id:
             call.id = new_id
             self._by_id[new_id] = call
-        if name and name != call.name:
+        if name != call.name:  # a piece of it; some servers repeat it
             call.name += name
         for key, value in entry.items():
             if key not in _KNOWN and value is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core.errors.tree import (
@@ -145,21 +145,18 @@ def _described(form: Form, key: str, *, strict: bool | None) -> dict[str, Any]:
     return described
 
 
-def with_prompt(messages: Sequence[Mapping[str, Any]], form: Form) -> list[dict[str, Any]]:
-    """Return the messages with the schema in the first system message, which is added if there is none."""
+def with_prompt(messages: list[dict[str, Any]], form: Form) -> list[dict[str, Any]]:
+    """Return checked messages with the schema in the first one, where that is the system's, or in front of them."""
     prompt = (
         "Answer with one JSON object and nothing else. It must be valid against this JSON schema:\n"
         f"{json.dumps(form.schema, ensure_ascii=False)}"
     )
-    told = [dict(message) for message in messages]
-    if told and told[0].get("role") in ("system", "developer"):
-        content = told[0].get("content")
-        if isinstance(content, str):
-            told[0]["content"] = f"{content}\n\n{prompt}"
-        else:
-            told[0]["content"] = [*(content or ()), {"type": "text", "text": prompt}]
-        return told
-    return [{"role": "system", "content": prompt}, *told]
+    first, *others = messages
+    if first["role"] != "system":
+        return [{"role": "system", "content": prompt}, first, *others]
+    content = first["content"]
+    content = f"{content}\n\n{prompt}" if isinstance(content, str) else [*content, {"type": "text", "text": prompt}]
+    return [{**first, "content": content}, *others]
 
 
 def chosen_method(method: str | None) -> str | None:

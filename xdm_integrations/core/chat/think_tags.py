@@ -25,11 +25,11 @@ class ThinkTags:
         reasoning = ""
         if self._state == "start":
             lead = self._held.lstrip()
-            if _OPEN.startswith(lead[: len(_OPEN)]) and len(lead) < len(_OPEN):
+            if len(lead) < len(_OPEN) and _OPEN.startswith(lead):
                 return "", ""
             if not lead.startswith(_OPEN):
                 return self._all_text(), ""
-            self._held, self._state = lead[len(_OPEN) :].lstrip(), "thinking-begins"
+            self._held, self._state = lead[len(_OPEN) :], "thinking-begins"
         if self._state == "thinking-begins":
             self._held = self._held.lstrip()
             self._state = "thinking" if self._held else self._state
