@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from langchain_core import __version__ as core_version
 from langchain_core.callbacks import BaseCallbackHandler
 
 from tests.scripted import ScriptedServer
@@ -59,11 +58,6 @@ class LangChainWorld(World):
 def world(request: pytest.FixtureRequest) -> Iterator[LangChainWorld]:
     """LangChain's methods, sync and async: a test that uses this runs with each."""
     yield from worlds(LangChainWorld, request.param)
-
-
-CORE = tuple(map(int, core_version.split(".")[:2]))
-SHOWS_OPTIONS = CORE < (1, 6)
-"""Whether this langchain-core hands tracers what a stream is called with, whatever `_get_invocation_params` says."""
 
 
 @dataclass

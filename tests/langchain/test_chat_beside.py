@@ -10,7 +10,6 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField
 
-from tests.langchain.conftest import SHOWS_OPTIONS
 from tests.scripted import http
 from tests.wire.chat import answer, talking
 from xdm_integrations import ModelUnavailableError, RateLimitError
@@ -124,8 +123,7 @@ def test_langsmith_gets_a_tree_of_runs_with_counts_and_no_secret(world, server, 
     server.script = talking("hi")
     secrets = {"api_key": "secret-1", "default_headers": {"X-A": "secret-2"}, "extra_body": {"a": "secret-3"}}
     chat = world.chat(server, streaming=True if method == "streaming" else None, temperature=0.5, **secrets)
-    options = {} if SHOWS_OPTIONS else {"extra_headers": {"X-B": "secret-4"}}
-    chain = ChatPromptTemplate.from_messages(["{it}"]) | chat.bind(**options)
+    chain = ChatPromptTemplate.from_messages(["{it}"]) | chat.bind(extra_headers={"X-B": "secret-4"})
     config = {"callbacks": [tracer], "tags": ["a-tag"], "run_name": "a-name"}
     if method == "batch":
         world.batch(chain, [{"it": "x"}], config)

@@ -280,8 +280,7 @@ def test_the_model_that_served_reaches_langchains_tracers(world, server):
         world.invoke(world.llm(server, streaming=streaming), "hi", {"callbacks": [spy]})
         (generation,) = spy.seen.outputs["generations"][0]
         assert generation["generation_info"]["lc_gateway_metadata"] == {"model": "served-model", "provider": "xdm"}
-        if "ls_gateway_info" in spy.seen.extra["metadata"]:  # langchain-core 1.7 and later
-            assert spy.seen.extra["metadata"]["ls_model_name"] == "served-model"
+        assert spy.seen.extra["metadata"]["ls_model_name"] == "served-model"
 
 
 def test_a_cache_hit_makes_no_request_and_starts_no_run(world, server, recorder):
