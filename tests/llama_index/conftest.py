@@ -65,13 +65,17 @@ def chat(server: ScriptedServer) -> XDMChat:
 @pytest.fixture(autouse=True)
 def clean_settings() -> Iterator[None]:
     """LlamaIndex's global settings are as new before and after each test."""
-    Settings._llm = None
-    Settings._embed_model = None
-    Settings._callback_manager = None  # an empty manager would take over its handlers
+    forget_settings()
     yield
+    forget_settings()
+
+
+def forget_settings() -> None:
     Settings._llm = None
     Settings._embed_model = None
     Settings._callback_manager = None  # an empty manager would take over its handlers
+    Settings._prompt_helper = None  # made from the first model that was set
+    Settings._chat_prompt_helper = None
 
 
 @pytest.fixture(autouse=True)

@@ -74,6 +74,7 @@ def test_query_engines_with_an_output_class(world: World, server: ScriptedServer
 
 def test_a_long_text_is_cut_to_the_window_of_the_model(world: World, server: ScriptedServer, chat: XDMChat) -> None:
     chat.context_window, chat.max_tokens = 2000, 100
+    Settings.llm = chat  # llama-index-core 0.14.23 looks for the window of no other
     index = SummaryIndex.from_documents([Document(text="bees make honey. " * 2000)])
     assert query(world, index.as_query_engine(llm=chat, response_mode="compact"), streaming=False) == "hi"
     assert len(server.requests) > 3
