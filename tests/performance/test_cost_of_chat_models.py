@@ -20,6 +20,7 @@ from benchmarks.plain_chat import WEATHER
 from tests.performance.counting import calls_of, per_call, per_token, per_token_and_later
 from tests.performance.test_cost_of_chat import answer
 from tests.scripted import ScriptedServer
+from tests.wire.chat import calling, tool_call
 from xdm_integrations.llama_index import XDMChat
 
 FRAMEWORKS = {"langchain": LANGCHAIN, "llama_index": LLAMA_INDEX}
@@ -145,3 +146,19 @@ def test_888_pieces_of_arguments_are_read_item_by_item_in_less_than_150_millisec
         return time.thread_time() - start
 
     assert min(seconds() for _ in range(3)) <= 0.15
+
+
+def test_a_call_costs_no_more_in_an_answer_of_many_calls():
+    """Each item of LlamaIndex holds all the calls so far, and is made without a look at those that are complete."""
+
+    def answer_with_calls(seen):
+        calls = [tool_call("get_weather", {"city": "Bern"}, f"call_{i}") for i in range(seen.json["max_tokens"])]
+        return calling(*calls)
+
+    def read(count):
+        llm = XDMChat(api_key="k", api_base=server.url, max_tokens=count)
+        return lambda: sum(1 for _ in llm.stream_chat([ChatMessage("x")], tools=[WEATHER]))
+
+    with ScriptedServer(answer_with_calls) as server:
+        few, more, most = (calls_of(read(count)) for count in (50, 150, 450))
+    assert (most - more) / 300 <= (more - few) / 100 * 1.25

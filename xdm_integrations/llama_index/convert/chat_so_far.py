@@ -14,8 +14,6 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from xdm_integrations.core.chat.tool_calls import ToolCallDelta
-
 from .chat import chat_response, completion_response, wire_logprobs
 from .completions import logprobs_of
 from .messages import TOOL_CALLS
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
+    from xdm_integrations.core.chat.tool_calls import ToolCallDelta
 
 THINKING = "thinking_delta"
 """Where LlamaIndex's agents look for the new reasoning of an item."""
@@ -32,13 +31,18 @@ Response = TypeVar("Response", ChatResponse, CompletionResponse)
 
 
 class AnswerSoFar:
-    """A stream's answer as far as it has come. Each item is made anew: none changes after it was handed on."""
+    """A stream's answer as far as it has come. Each item is made anew: none changes after it was handed on.
+
+    Only the forms of calls that go on unchanged are those of the item before: an answer may have very many.
+    """
 
     def __init__(self, about: Mapping[str, Any], *, one_call: bool) -> None:
         self._about = about
         self._one_call = one_call
         self._thought = ""
-        self._calls: list[ToolCallDelta] = []
+        self._calls: list[ToolCallBlock] = []
+        self._wire: list[dict[str, Any]] = []
+        """The same calls in the API's form."""
 
     def chat_piece(self, text: str, chunk: ChatChunk) -> ChatResponse:
         """Return an item before the last; `text` is all the text so far."""
@@ -48,10 +52,11 @@ class AnswerSoFar:
             blocks.insert(0, ThinkingBlock(content=self._thought))
         if not self._calls:
             return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks), **beside)
-        calls = self._calls[:1] if self._one_call else self._calls
-        blocks += [ToolCallBlock(tool_call_id=c.id, tool_name=c.name or "", tool_kwargs=c.arguments) for c in calls]
-        message = ChatMessage(
-            role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs={TOOL_CALLS: [*map(_delta, calls)]}
+        shown = 1 if self._one_call else len(self._calls)
+        message = ChatMessage.model_construct(  # as above, but looks at no block: that would take longer with each call
+            role=MessageRole.ASSISTANT,
+            blocks=blocks + self._calls[:shown],
+            additional_kwargs={TOOL_CALLS: self._wire[:shown]},
         )
         return ChatResponse(message=message, **beside)
 
@@ -85,7 +90,9 @@ class AnswerSoFar:
             inner["reasoning_content"] = thought
             beside["additional_kwargs"] = {THINKING: thought}
         if deltas:
-            inner[TOOL_CALLS] = [{"index": delta.index, **_delta(delta)} for delta in deltas]
+            inner[TOOL_CALLS] = [
+                {"index": delta.index, **_entry(delta.id, delta.name, delta.arguments)} for delta in deltas
+            ]
             for delta in deltas:
                 self._take(delta)
         choice = {"index": index, "delta": inner, "finish_reason": None, "logprobs": None}
@@ -95,15 +102,15 @@ class AnswerSoFar:
         return beside
 
     def _take(self, delta: ToolCallDelta) -> None:
-        if delta.index >= len(self._calls):
-            self._calls.append(delta)
-            return
-        call = self._calls[delta.index]
-        name = (call.name or "") + (delta.name or "")
-        self._calls[delta.index] = ToolCallDelta(
-            delta.index, call.id or delta.id, name, call.arguments + delta.arguments
-        )
+        at, call_id, name, arguments = delta
+        name = name or ""
+        if at < len(self._calls):
+            before = self._calls[at]
+            call_id, name = before.tool_call_id or call_id, before.tool_name + name
+            arguments = f"{before.tool_kwargs}{arguments}"
+        self._calls[at : at + 1] = [ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments)]
+        self._wire[at : at + 1] = [_entry(call_id, name, arguments)]
 
 
-def _delta(call: ToolCallDelta) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+def _entry(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
