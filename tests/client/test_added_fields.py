@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.scripted import DONE, chunk, completion, http, stream
-from tests.wire.chat import answer, delta
+from tests.scripted import DONE, chunk, completion, http, stream, usage_chunk
+from tests.wire.chat import answer, counts, delta
 
 TIMINGS = {"predicted_ms": 12.5}
 
@@ -48,3 +48,17 @@ def test_of_a_stream_of_chat(surface, server):
     _, completion = surface.streamed(surface.client(base_url=server.url), "stream_chat", "x")
     assert completion.choices[0].extra == {"token_ids": [1, 2], "stop_reason": "END"}
     assert completion.extra == {"timings": TIMINGS}
+
+
+def test_of_an_event_in_the_middle_of_a_stream(surface, server):
+    """llama.cpp's server gives its timings with the finish_reason, and the token counts after it."""
+    timed = {"timings": TIMINGS, "tier": "a"}
+    server.script = [
+        stream(chunk("a"), chunk("b", **timed), chunk("", finish="stop"), {**usage_chunk(), "tier": "b"}, DONE),
+        stream(delta("a"), delta("b") | timed, delta(finish="stop"), counts() | {"tier": "b"}, DONE),
+    ]
+    client = surface.client(base_url=server.url)
+    for name in ("stream", "stream_chat"):
+        _, completion = surface.streamed(client, name, "x")
+        assert completion.extra == {"timings": TIMINGS, "tier": "b"}
+        assert "timings" not in completion.raw

@@ -46,6 +46,7 @@ class ChatSoFar:
         self._usage: Usage | None = None
         self._first: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
+        self._all: dict[str, Any] = {}
         self._accepted = False
 
     @property
@@ -70,6 +71,7 @@ class ChatSoFar:
         if not self._first.get("model"):  # a first event may speak of the prompt's filter only
             self._first = event
         self._last = event
+        self._all |= event
         usage = event.get("usage")
         if usage:
             self._take_usage(usage)
@@ -148,7 +150,7 @@ class ChatSoFar:
             for index, growing in enumerate(self._choices)
             if self.expected == 1 or growing.has_output or not self._accepted
         ]
-        fields = answer_fields(first, headers, self._usage, self._last)
+        fields = answer_fields(first, headers, self._usage, self._last, self._all)
         return ChatCompletion(choices=tuple(choices), n=self.expected, **fields)
 
     def _index_of(self, index: object) -> int:

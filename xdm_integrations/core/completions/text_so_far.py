@@ -52,6 +52,7 @@ class TextSoFar:
         self._usages = 0
         self._first: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
+        self._all: dict[str, Any] = {}
 
     @property
     def has_output(self) -> bool:
@@ -72,6 +73,7 @@ class TextSoFar:
         if not self._first.get("model"):  # a first event may speak of the prompt's filter only
             self._first = event
         self._last = event
+        self._all |= event
         choices = event.get("choices")
         usage = event.get("usage")
         if usage:
@@ -97,7 +99,9 @@ class TextSoFar:
             Choice("".join(texts) + self._waiting(i), i, self._finish[i], self._logprobs_of(i), self._extra.get(i, {}))
             for i, texts in enumerate(self._texts)
         )
-        return Completion(choices, self._n, **answer_fields(self._first, headers, self._counts(), self._last))
+        return Completion(
+            choices, self._n, **answer_fields(self._first, headers, self._counts(), self._last, self._all)
+        )
 
     def _add_choice(  # noqa: C901 - one pass over a choice
         self, choice: dict[str, Any], chunks: list[CompletionChunk]

@@ -243,7 +243,11 @@ _ANSWER_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usag
 
 
 def answer_fields(
-    value: Mapping[str, Any], headers: Mapping[str, str], usage: Usage | None, last: Mapping[str, Any] | None = None
+    value: Mapping[str, Any],
+    headers: Mapping[str, str],
+    usage: Usage | None,
+    last: Mapping[str, Any] | None = None,
+    joined: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the fields of an `Answer`.
 
@@ -252,9 +256,10 @@ def answer_fields(
         headers: The reply's headers.
         usage: Token counts, read.
         last: For a stream, its last event.
+        joined: For a stream, the fields of all its events, later ones over earlier ones.
     """
     created = value.get("created")
-    everything = value if last is None else {**value, **last}
+    everything = value if joined is None else joined
     return {
         "usage": usage,
         "model": label(value.get("model")),
