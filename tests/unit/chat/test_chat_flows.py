@@ -10,6 +10,7 @@ import pytest
 from tests.unit.flows import play, refused
 from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
 from xdm_integrations.core.errors.tree import (
+    APITimeoutError,
     BadRequestError,
     ConfigurationError,
     ContentFilterError,
@@ -189,18 +190,49 @@ def test_several_answers_are_kept_apart_and_fewer_than_asked_for_are_returned():
     assert [choice.message.text for choice in answer.choices] == ["a", "b"]
 
 
-def test_after_a_finish_reason_beside_a_call_the_next_call_is_waited_for():
-    def event(**delta):
-        choice = {"index": 0, "delta": delta, "finish_reason": "tool_calls"}
-        return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+def event(finish="tool_calls", **delta):
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
 
-    def call(number):
-        return {"index": number, "id": f"call_{number}", "function": {"name": "look", "arguments": '{"a": 1}'}}
 
+def calling(number, arguments='{"a": 1}'):
+    call = {"index": number, "id": f"call_{number}", "function": {"name": "look", "arguments": arguments}}
+    return {"tool_calls": [call]}
+
+
+def opened(*blocks):
     body = SimpleNamespace(close=lambda: None)
-    streaming, _ = play(stream_chat(setup(), "x", {}), [Reply(200, {}, b"", body), event(tool_calls=[call(0)])])
+    return play(stream_chat(setup(), "x", {}), [Reply(200, {}, b"", body), *blocks])[0]
+
+
+COUNTS = b'data: {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}\n\n'
+
+
+@pytest.mark.parametrize("end", [event(), COUNTS], ids=["another finish_reason", "counts"])
+def test_after_a_finish_reason_beside_a_call_the_next_call_is_waited_for(end):
+    streaming = opened(event(**calling(0)))
     assert streaming.within is None
-    streaming.feed(event(tool_calls=[call(1)]))
+    streaming.feed(event(**calling(1)))
     assert streaming.within is None
-    streaming.feed(event())
+    streaming.feed(end)
     assert streaming.within == GRACE_AFTER_FINISH
+    assert [call.id for call in streaming.decoder.result().tool_calls] == ["call_0", "call_1"]
+
+
+def test_after_a_finish_reason_beside_the_last_piece_of_a_call_nothing_is_waited_for():
+    streaming = opened(event(None, **calling(0, '{"a":')))
+    streaming.feed(event(None, tool_calls=[{"index": 0, "function": {"arguments": " 1"}}]))
+    assert streaming.within is None
+    streaming.feed(event(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
+    assert streaming.within == GRACE_AFTER_FINISH
+    streaming.interrupt(APITimeoutError("silence"))
+    assert streaming.decoder.failure is None
+    assert streaming.decoder.result().tool_calls[0].parsed() == {"a": 1}
+
+
+def test_a_call_that_comes_after_the_last_piece_of_another_belongs_to_the_answer():
+    streaming = opened(event(**calling(0, '{"a": 1')))
+    streaming.feed(event(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
+    streaming.feed(event(**calling(1)))
+    assert streaming.within is None
+    assert [call.id for call in streaming.decoder.result().tool_calls] == ["call_0", "call_1"]

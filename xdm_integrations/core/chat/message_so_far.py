@@ -14,7 +14,7 @@ from xdm_integrations.core.protocol.ends import finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, index_of, join_extra, label
 
 from .choice_so_far import ChoiceSoFar
-from .pieces import inner_of, pieces_of
+from .pieces import begins_a_call, inner_of, pieces_of
 from .results import ChatChoice, ChatChunk, ChatCompletion
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class ChatSoFar:
         expected: How many choices were asked for, `n`. If it is 1, every choice is choice 0: relays
             number the blocks of Claude's answers there.
         unfinished: How many of them have had no finish_reason yet.
-        may_go_on: True if the last finish_reason came with a call of a tool: New API's Gemini channel sends one with
-            each call, the next of which may take the model a minute, and another one at the end.
+        may_go_on: True if the last finish_reason came in the event in which a call of a tool begins: New API's Gemini
+            channel sends each call in one event with one, the next call may take the model a minute, and another one
+            comes at the end. A finish_reason with the last piece of a call's arguments (vLLM, SGLang) is the end, and
+            so are token counts without a choice: a server that then neither ends nor sends [DONE] isn't waited for.
     """
 
     def __init__(self, expected: int, *, think_tags: bool = False, streaming: bool = True) -> None:
@@ -76,6 +78,8 @@ class ChatSoFar:
         if usage:
             self._take_usage(usage)
         choices = event.get("choices")
+        if usage and not choices:
+            self.may_go_on = False
         if choices.__class__ is list:
             for choice in choices:
                 if choice.__class__ is dict:
@@ -120,7 +124,7 @@ class ChatSoFar:
             raise self._filtered()
         if not growing.begun and self.expected == 1:
             raise APIResponseError("The server ended the answer without any message.", retry="once")
-        self.may_go_on = self._streaming and bool((inner_of(choice) or {}).get("tool_calls"))
+        self.may_go_on = self._streaming and begins_a_call(inner_of(choice) or {})
         growing.close_calls()
         if growing.finish is None:
             self.unfinished -= 1

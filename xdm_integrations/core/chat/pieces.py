@@ -52,6 +52,12 @@ def inner_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def begins_a_call(inner: dict[str, Any]) -> bool:
+    """True if a message or a delta names a tool, as the first piece of its call does."""
+    functions = [call.get("function") for call in _listed(inner.get("tool_calls")) if isinstance(call, dict)]
+    return any(isinstance(function, dict) and function.get("name") for function in functions)
+
+
 def pieces_of(inner: dict[str, Any]) -> Pieces:
     """Read a message or a delta."""
     content = inner.get("content")
