@@ -123,6 +123,13 @@ def test_a_server_that_takes_no_lists_is_asked_one_by_one_from_then_on(door, ser
     assert len(server.requests) == 9
 
 
+@pytest.mark.parametrize("data", [[], None])
+def test_texts_that_are_answered_without_vectors_are_not_sent_together_again(door, server, made, data):
+    served = server.script = Served(lambda texts: len(texts) == 1, lambda n: http({"object": "list", "data": data}))
+    check(door, made(), served, numbered(2))
+    assert [len(inputs_of(seen.json)) for seen in server.requests] == [2, 1, 1]
+
+
 def test_an_empty_text_goes_out_as_it_is_and_its_refusal_says_which(door, server, made):
     assert door.documents(made(), ["a", "", "b"]) == vectors_of(["a", "", "b"])
     assert server.requests[0].json["input"] == ["a", "", "b"]
