@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -99,6 +102,36 @@ def test_each_thing_that_others_lack_was_looked_for_elsewhere(page):
             assert quoted in seen, (name, quoted)
         for number in re.findall(r"\d+", said):
             assert re.search(rf"\b{number}\b", seen), (name, number)
+
+
+def registered():
+    """Return the endpoint, row and words of every situation, without the packages that they are put before."""
+    program = """if True:
+        import json, sys
+        from unittest.mock import MagicMock
+
+        for name in ("chat", "completions", "embeddings"):
+            sys.modules[f"benchmarks.contenders.{name}"] = MagicMock()
+        from benchmarks.situations import CONTENDERS, SITUATIONS
+
+        print(json.dumps([*CONTENDERS]))
+        print(json.dumps([(situation.endpoint, situation.row, situation.what) for situation in SITUATIONS]))
+    """
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - it is ours
+    endpoints, situations = map(json.loads, done.stdout.splitlines())
+    return endpoints, [tuple(situation) for situation in situations]
+
+
+def test_the_tables_of_make_compare_have_each_situation_in_its_place():
+    endpoints, situations = registered()
+    written = []
+    for endpoint, table in zip(endpoints, tables(ROOT / "benchmarks" / "elsewhere.md"), strict=True):
+        row = ""
+        for name, what, *_ in table:
+            row = name or row
+            written.append((endpoint, row, what))
+    assert written == situations
 
 
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=lambda page: page.name)
