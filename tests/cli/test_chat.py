@@ -11,6 +11,7 @@ import select
 import subprocess
 import threading
 import time
+from base64 import b64encode
 from contextlib import contextmanager
 
 import pytest
@@ -114,26 +115,59 @@ def test_an_answer_that_was_cut_by_max_tokens_is_said_to_be(run, server):
     assert "--max-tokens" in result.stderr
 
 
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-SOUND = {"id": "audio_1", "data": "AAAA", "transcript": "Miaow"}
+def image_of(data, kind="image/png"):
+    return at_address(f"data:{kind};base64,{b64encode(data).decode()}")
 
 
-@pytest.mark.parametrize(
-    ("media", "named"),
-    [
-        ({"images": [IMAGE]}, "1 image too"),
-        ({"images": [IMAGE, IMAGE]}, "2 images too"),
-        ({"audio": SOUND}, "sound too"),
-        ({"images": [IMAGE], "audio": SOUND}, "1 image and sound too"),
-    ],
-)
-def test_what_a_terminal_cannot_show_is_named_and_json_has_it(run, server, media, named):
-    server.script = [chat_stream("A cat.", delta(**media)), http(answer("A cat.", **media))]
+def at_address(url):
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Work in a folder of the test's own."""
+    made = tmp_path / "work"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    return made
+
+
+MEDIA = {"images": [image_of(PNG)], "audio": {"id": "audio_1", "data": "AAAA", "transcript": "Miaow"}}
+
+
+def drawn(run, server, *images):
+    """Return what is told of these images; it is wrapped where the screen ends."""
+    server.script = [chat_stream("A cat.", delta(images=list(images)))]
     result = run("chat", "--once", "Draw a cat.")
-    assert result.stdout == "A cat.\n"
-    assert f"The answer has {named}" in result.stderr
+    assert (result.exit_code, result.stdout) == (0, "A cat.\n")
+    return " ".join(result.stderr.split())
+
+
+def test_json_has_what_a_terminal_cannot_show_and_writes_no_file(run, server, folder):
+    server.script = [chat_stream("A cat.", delta(audio=MEDIA["audio"])), http(answer("A cat.", **MEDIA))]
+    assert "The answer has sound too" in run("chat", "--once", "Draw a cat.").stderr
     told = json.loads(run("chat", "--once", "Draw a cat.", "--json").stdout)
-    assert {name: told.get(name) for name in media} == media
+    assert {name: told.get(name) for name in MEDIA} == MEDIA
+    assert list(folder.iterdir()) == []
+
+
+def test_images_of_an_answer_become_files_and_overwrite_none(run, server, folder):
+    (folder / "xdm-chat-1.png").write_bytes(b"mine")
+    svg = b"<svg/>"
+    told = drawn(run, server, image_of(PNG), image_of(PNG, "image/jpeg"), image_of(svg, "image/svg+xml"))
+    assert told == "Image saved: xdm-chat-2.png Image saved: xdm-chat-3.png Image saved: xdm-chat-1.svg"
+    assert (folder / "xdm-chat-1.png").read_bytes() == b"mine"
+    assert (folder / "xdm-chat-2.png").read_bytes() == (folder / "xdm-chat-3.png").read_bytes() == PNG
+    assert (folder / "xdm-chat-1.svg").read_bytes() == svg
+    assert drawn(run, server, image_of(b"x", "image/../../x")) == "Image saved: xdm-chat-1.bin"
+
+
+def test_an_image_that_cannot_become_a_file_is_named(run, server, folder):
+    assert drawn(run, server, at_address("https://a.example/b.png")).endswith("an image: https://a.example/b.png")
+    assert "can't be read" in drawn(run, server, at_address("data:image/png;base64,x"))
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    assert "can't be saved" in drawn(run, server, image_of(PNG))
 
 
 def test_a_refusal_is_shown(run, server):

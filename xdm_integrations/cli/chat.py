@@ -22,6 +22,7 @@ from xdm_integrations.core.protocol.config import KEY_VARIABLE, require_key
 
 from .complete import given, totals
 from .conversation import Conversation
+from .images import saved
 from .markdown import MarkdownScreen
 from .options import Options, client_options
 from .progress import waiting
@@ -140,10 +141,10 @@ class _Talk:
         self._conversation.add(question, answer.message)
         if answer.finish_reason == "length":
             self._notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
-        count = len(answer.images)
-        more = ([f"{count} image{'s' * (count > 1)}"] if count else []) + (["sound"] if answer.audio else [])
-        if more:
-            self._note(f"The answer has {' and '.join(more)} too, which --once with --json writes.")
+        for told in saved(answer.images):
+            self._note(told)
+        if answer.audio:
+            self._note("The answer has sound too, which --once with --json writes.")
         return answer
 
     def write_json(self, text: str) -> None:

@@ -6,7 +6,7 @@ some drop in silence what they can't fetch. Reading a local file is the client's
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError
@@ -113,6 +113,26 @@ def image_type(data: bytes) -> str:
         if data.startswith(start):
             return kind
     raise ConfigurationError("image: these bytes are no image (PNG, JPEG, GIF, WEBP, BMP, TIFF, HEIC, AVIF).")
+
+
+def image_in(part: object) -> tuple[bytes, str] | str | None:
+    """Return the image that a part of an answer holds.
+
+    Returns:
+        Its bytes and the media type that the server names ("" for none); its URL, where it is another one than a data
+        URL; None if it can't be read.
+    """
+    inner = part.get("image_url") if isinstance(part, dict) else part
+    url = inner.get("url") if isinstance(inner, dict) else inner
+    if not isinstance(url, str) or not url:
+        return None
+    head, _, data = url.partition(",")
+    if not head.startswith("data:"):
+        return url
+    try:
+        return b64decode(data), head.removeprefix("data:").partition(";")[0]
+    except ValueError:
+        return None
 
 
 def _bounded(data: object, what: str, max_bytes: int) -> bytes:

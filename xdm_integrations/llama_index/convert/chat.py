@@ -24,6 +24,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from xdm_integrations.core.chat.parts import image_in
 from xdm_integrations.core.chat.results import ChatChoice, Message
 
 from .completions import logprobs_of
@@ -105,15 +106,12 @@ def _images(message: Message) -> list[ImageBlock]:
     """Return the images that can be read; `raw` has all of them as they came."""
     blocks: list[ImageBlock] = []
     for image in message.images:
-        inner = image.get("image_url") if isinstance(image, dict) else image
-        url = inner.get("url") if isinstance(inner, dict) else inner
-        head, _, data = url.partition(",") if isinstance(url, str) else ("", "", "")
+        found = image_in(image)
         with suppress(ValueError):
-            if head.startswith("data:"):
-                kind = head[len("data:") :].partition(";")[0]
-                blocks.append(ImageBlock(image=b64decode(data), image_mimetype=kind or None))
-            elif head:
-                blocks.append(ImageBlock(url=url))
+            if isinstance(found, str):
+                blocks.append(ImageBlock(url=found))
+            elif found is not None:
+                blocks.append(ImageBlock(image=found[0], image_mimetype=found[1] or None))
     return blocks
 
 
