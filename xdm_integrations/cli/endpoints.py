@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from base64 import b64encode
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,8 +19,8 @@ from xdm_integrations.core.completions.parameters import check_parameters as che
 from xdm_integrations.core.completions.parameters import split_prompts
 from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS_PARAMETERS
 from xdm_integrations.core.embeddings.parameters import check_parameters as check_embeddings
-from xdm_integrations.core.embeddings.parameters import split_texts
 from xdm_integrations.core.embeddings.results import Embeddings
+from xdm_integrations.core.protocol.checks import split_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,9 @@ COMPLETIONS = Endpoint(
     "/completions", "prompt", COMPLETIONS_PARAMETERS, check_completions, split_prompts, Client.complete
 )
 CHAT = Endpoint("/chat/completions", "messages", CHAT_PARAMETERS, check_chat, check_messages, Client.chat)
-EMBEDDINGS = Endpoint("/embeddings", "input", EMBEDDINGS_PARAMETERS, check_embeddings, split_texts, Client.embed)
+EMBEDDINGS = Endpoint(
+    "/embeddings", "input", EMBEDDINGS_PARAMETERS, check_embeddings, partial(split_texts, "input"), Client.embed
+)
 ENDPOINTS = (COMPLETIONS, CHAT, EMBEDDINGS)
 
 

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from xdm_integrations.core.chat.results import ChatCompletion
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, Prompt
     from xdm_integrations.core.completions.results import Completion
-    from xdm_integrations.core.embeddings.parameters import EmbeddingParams, Texts
+    from xdm_integrations.core.embeddings.parameters import EmbeddingParams
     from xdm_integrations.core.errors.tree import XDMError
     from xdm_integrations.core.gateway.models import Model
     from xdm_integrations.core.gateway.quota import Quota
+    from xdm_integrations.core.protocol.checks import Texts
     from xdm_integrations.core.protocol.flow import Flow
 
     from .objects import Schema

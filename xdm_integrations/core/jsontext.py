@@ -57,6 +57,18 @@ Raises:
 """
 
 
+def read(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
+    """Return the value of JSON text; None for null, and for what isn't JSON or is nested too deep.
+
+    For whoever refuses that with an error of its own: a decoder's error would be its context, and holds the document,
+    with what that echoes.
+    """
+    try:
+        return loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
 def dumps(value: object) -> bytes:
     """Return `value` as UTF-8 JSON.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.embeddings.working_off import Worked, healthy
-from xdm_integrations.core.embeddings.parameters import PARAMETERS, EmbeddingParams, listed, split_texts
+from xdm_integrations.core.embeddings.parameters import PARAMETERS, EmbeddingParams, listed
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import OPTIONS
+from xdm_integrations.core.protocol.checks import OPTIONS, split_texts
 
 
 def sent(texts="a", settings=None, **params):
@@ -86,21 +86,21 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(params, words):
     ],
 )
 def test_the_four_forms_of_texts(texts, expected):
-    assert split_texts(texts) == expected
+    assert split_texts("input", texts) == expected
 
 
 def test_texts_are_plain_strings_whatever_class_they_had():
     class Marked(str):
         __slots__ = ()
 
-    (plain,) = split_texts([Marked("a")])
+    (plain,) = split_texts("input", [Marked("a")])
     assert type(plain) is str
 
 
 def test_the_callers_list_is_left_alone():
     texts, ids = ["a", "b"], [[1], [2]]
-    assert split_texts(texts) is not texts
-    split_texts(ids)[0].append(5)
+    assert split_texts("input", texts) is not texts
+    split_texts("input", ids)[0].append(5)
     assert (texts, ids) == (["a", "b"], [[1], [2]])
 
 
@@ -119,14 +119,14 @@ def test_the_callers_list_is_left_alone():
         ([-1], "item 0 holds -1"),
         ([[1], [-1]], "item 1 holds -1"),
         ([[1, True]], "holds True"),
-        ([[]], "item 0 holds no token ids"),
+        ([[]], "item 0 is empty"),
         ([b"a"], "item 0 is a bytes"),
         ([0.5], "item 0 is a float"),
     ],
 )
 def test_what_is_no_text_is_refused(texts, words):
     with pytest.raises(ConfigurationError) as caught:
-        split_texts(texts)
+        split_texts("input", texts)
     assert words in str(caught.value)
 
 

@@ -9,16 +9,13 @@ word for (`n`, `seed`, `logprobs`, ...).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, unknown_parameter
-
-if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.wire import Timeout
+from xdm_integrations.core.protocol.checks import CHECKS, OPTIONS, OptionParams, Parameter, check_each
 
 
-class TurnParams(TypedDict, total=False):
+class TurnParams(OptionParams, total=False):
     """What a call of `run_tools` may say; unset means the default. Each is described in `PARAMETERS`."""
 
     audio: Mapping[str, Any] | None
@@ -48,14 +45,8 @@ class TurnParams(TypedDict, total=False):
     verbosity: str | None
     web_search_options: Mapping[str, Any] | None
 
-    extra_body: Mapping[str, Any] | None
-    """More fields of the body, for servers that know them. They win over parameters."""
-    extra_headers: Mapping[str, str] | None
-    """More headers for this request."""
     think_tags: bool | None
     """Instead of the client's: take a leading `<think>...</think>` of the answer as reasoning."""
-    timeout: Timeout | float | tuple[float | None, ...] | None
-    """Instead of the client's; see `Timeout`."""
 
 
 class ChatParams(TurnParams, total=False):
@@ -68,6 +59,7 @@ class ChatParams(TurnParams, total=False):
 
 THINK_TAGS = "think_tags"
 """The option of this endpoint alone, beside `OPTIONS`."""
+_OPTIONS = (*OPTIONS, THINK_TAGS)
 
 
 class _Mapping:
@@ -128,11 +120,7 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
         ConfigurationError: A parameter is unknown (the message suggests the near name), of the
             wrong type or out of its range, or two of them contradict each other.
     """
-    body: dict[str, Any] = {}
-    for name, value in given.items():
-        checked = None if value is None else check_parameter(name, value)
-        if checked is not None:
-            body[name] = checked
+    body = check_each(given, PARAMETERS, _KINDS, _OPTIONS)
     _check_together(body, streaming=streaming)
     return body
 
@@ -143,10 +131,7 @@ def check_parameter(name: str, value: object) -> Any:  # noqa: ANN401 - of any p
     Raises:
         ConfigurationError: It is unknown, of the wrong type, or out of its range.
     """
-    parameter = PARAMETERS.get(name)
-    if parameter is None:
-        raise unknown_parameter(name, [*PARAMETERS, *OPTIONS, THINK_TAGS], METHODS)
-    return _KINDS[parameter.kind](name, value, parameter)
+    return check_each({name: value}, PARAMETERS, _KINDS, _OPTIONS).get(name)
 
 
 def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
@@ -192,7 +177,7 @@ def _check_texts(name: str, value: object, _: Parameter) -> list[str]:
 
 def _check_stop(name: str, value: object, parameter: Parameter) -> str | list[str] | None:
     """Return one stop as a string, several as a list: New API's channel of Zhipu drops a list."""
-    stops: list[str] | None = _CHECKS[list](name, value, parameter)
+    stops: list[str] | None = CHECKS[list](name, value, parameter)
     return stops[0] if stops and len(stops) == 1 else stops
 
 
@@ -230,7 +215,7 @@ def _check_tool(tool: object, where: str) -> dict[str, Any]:
 
 
 _KINDS: dict[type, Any] = {
-    **_CHECKS,
+    **CHECKS,
     list: _check_stop,
     _Mapping: _check_mapping,
     tuple: _check_texts,

@@ -9,22 +9,19 @@ four), and OpenAI's specification of the same endpoint for the ranges that the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, _is_int, unknown_parameter
+from xdm_integrations.core.protocol.checks import OneText, OptionParams, Parameter, Texts, check_each, split_texts
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.wire import Timeout
+    from collections.abc import Mapping, Sequence
 
-Prompt: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]"
-"""A text, several texts, one text as token ids, or several of them."""
-
-OnePrompt: TypeAlias = "str | list[int]"
+Prompt: TypeAlias = Texts
+OnePrompt: TypeAlias = OneText
 
 
-class SharedParams(TypedDict, total=False):
+class SharedParams(OptionParams, total=False):
     """What every call may say, whichever arguments its method has of its own. Unset means the default.
 
     Each is described in `PARAMETERS`.
@@ -43,13 +40,6 @@ class SharedParams(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     user: str | None
-
-    extra_body: Mapping[str, Any] | None
-    """More fields of the body, for servers that know them. They win over parameters."""
-    extra_headers: Mapping[str, str] | None
-    """More headers for this request."""
-    timeout: Timeout | float | tuple[float | None, ...] | None
-    """Instead of the client's; see `Timeout`."""
 
 
 class ParamsBesideStop(SharedParams, total=False):
@@ -106,16 +96,7 @@ def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> di
         ConfigurationError: A parameter is unknown (the message suggests the near name), of the
             wrong type or out of its range, or two of them contradict each other.
     """
-    body: dict[str, Any] = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS], METHODS)
-        checked = _CHECKS[parameter.kind](name, value, parameter)
-        if checked is not None:
-            body[name] = checked
+    body = check_each(given, PARAMETERS)
     _check_together(body, streaming=streaming)
     return body
 
@@ -139,34 +120,10 @@ def split_prompts(prompt: object) -> list[OnePrompt]:
     Raises:
         ConfigurationError: It is empty, mixed, or none of the four forms.
     """
-    if isinstance(prompt, str) and prompt:
-        return [prompt]
-    if isinstance(prompt, str):
-        prompts: list[Any] = [prompt]
-    elif isinstance(prompt, Sequence) and not isinstance(prompt, (bytes, bytearray)):
-        if not prompt:
-            raise ConfigurationError("prompt: an empty list; pass at least one prompt.")
-        prompts = [list(prompt)] if _is_int(prompt[0]) else list(prompt)
-    else:
-        raise ConfigurationError(
-            f"prompt: expected a string, a list of strings, a list of token ids or a list of those, "
-            f"got {type(prompt).__name__}."
-        )
-    if not all(isinstance(one, str) and one for one in prompts):
-        prompts = [_check_prompt(one, i, type(prompts[0])) for i, one in enumerate(prompts)]
+    prompts = split_texts("prompt", prompt)
+    if not prompts:
+        raise ConfigurationError("prompt: an empty list; pass at least one prompt.")
+    if not all(prompts):
+        position = [bool(one) for one in prompts].index(False)
+        raise ConfigurationError(f"prompt: item {position} is empty; the gateway refuses empty prompts.")
     return prompts
-
-
-def _check_prompt(prompt: object, index: int, kind: type) -> OnePrompt:
-    if not isinstance(prompt, Sequence) or isinstance(prompt, (bytes, bytearray)):
-        raise ConfigurationError(f"prompt: item {index} is a {type(prompt).__name__}; expected text or token ids.")
-    if isinstance(prompt, str) != issubclass(kind, str):
-        raise ConfigurationError("prompt: a list must hold only texts or only lists of token ids, not both.")
-    if not len(prompt):
-        raise ConfigurationError(f"prompt: item {index} is empty; the gateway refuses empty prompts.")
-    if isinstance(prompt, str):
-        return prompt
-    for token in prompt:
-        if not _is_int(token) or token < 0:
-            raise ConfigurationError(f"prompt: item {index} holds {token!r}; token ids are integers of at least 0.")
-    return [int(token) for token in prompt]

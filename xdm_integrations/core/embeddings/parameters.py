@@ -7,38 +7,23 @@ sent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import _CHECKS, METHODS, OPTIONS, Parameter, _is_int, unknown_parameter
-
-if TYPE_CHECKING:
-    from xdm_integrations.core.protocol.wire import Timeout
+from xdm_integrations.core.protocol.checks import OptionParams, Parameter, check_each
 
 DEFAULT_MODEL = "text-embedding-3-small"
-
-OneText: TypeAlias = "str | list[int]"
-"""A text, or its token ids."""
-Texts: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]"
-"""A text, several texts, one text as token ids, or several of them."""
 
 ENCODINGS = ("base64", "float")
 
 
-class EmbeddingParams(TypedDict, total=False):
+class EmbeddingParams(OptionParams, total=False):
     """What a call may say; unset means the default. The endpoint's own are described in `PARAMETERS`."""
 
     dimensions: int | None
     encoding_format: str | None
     model: str | None
     user: str | None
-
-    extra_body: Mapping[str, Any] | None
-    """More fields of the body, for servers that know them. They win over parameters."""
-    extra_headers: Mapping[str, str] | None
-    """More headers for these requests."""
-    timeout: Timeout | float | tuple[float | None, ...] | None
-    """Instead of the client's; see `Timeout`. A total timeout holds for each request."""
 
 
 PARAMETERS: dict[str, Parameter] = {
@@ -66,41 +51,10 @@ def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         ConfigurationError: A parameter is unknown (the message suggests the near name), of the wrong type or out of
             its range.
     """
-    body: dict[str, Any] = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            raise unknown_parameter(name, [*PARAMETERS, *OPTIONS], METHODS)
-        body[name] = _CHECKS[parameter.kind](name, value, parameter)
+    body = check_each(given, PARAMETERS)
     if body.get("encoding_format") not in (None, *ENCODINGS):
         raise ConfigurationError(f"encoding_format: {body['encoding_format']!r} must be one of {', '.join(ENCODINGS)}.")
     return body
-
-
-def split_texts(texts: object) -> list[OneText]:
-    """Return the inputs that `texts` stands for, in order: strings or lists of token ids.
-
-    An empty string is one like any other: some servers have a vector for it, the others say what they think of it.
-
-    Raises:
-        ConfigurationError: It is mixed, or none of the four forms.
-    """
-    if isinstance(texts, str):
-        return [texts]
-    if not isinstance(texts, Sequence) or isinstance(texts, (bytes, bytearray)):
-        raise ConfigurationError(
-            f"input: expected a string, a list of strings, a list of token ids or a list of those, "
-            f"got {type(texts).__name__}."
-        )
-    if texts and _is_int(texts[0]):
-        return [_check_text(texts, 0, list)]
-    inputs = list(texts)
-    if all(type(one) is str for one in inputs):
-        return inputs
-    kind = str if isinstance(inputs[0], str) else list
-    return [_check_text(one, position, kind) for position, one in enumerate(inputs)]
 
 
 def listed(texts: Iterable[str], instruction: str = "") -> list[str]:
@@ -120,18 +74,3 @@ def listed(texts: Iterable[str], instruction: str = "") -> list[str]:
             expected = "text, which the instruction goes in front of" if instruction else "text or token ids"
             raise ConfigurationError(f"input: item {position} is a {type(item).__name__}; expected {expected}.")
     return [instruction + item for item in items] if instruction else items
-
-
-def _check_text(text: object, position: int, kind: type) -> OneText:
-    if isinstance(text, str) and kind is str:
-        return str(text)
-    if not isinstance(text, Sequence) or isinstance(text, (bytes, bytearray)):
-        raise ConfigurationError(f"input: item {position} is a {type(text).__name__}; expected text or token ids.")
-    if isinstance(text, str) or kind is str:
-        raise ConfigurationError("input: a list must hold only texts or only lists of token ids, not both.")
-    if not text:
-        raise ConfigurationError(f"input: item {position} holds no token ids.")
-    for token in text:
-        if not _is_int(token) or token < 0:
-            raise ConfigurationError(f"input: item {position} holds {token!r}; token ids are integers of at least 0.")
-    return [int(token) for token in text]

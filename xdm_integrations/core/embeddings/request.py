@@ -9,12 +9,13 @@ from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationErr
 from xdm_integrations.core.gateway.models import suggest_models
 from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one, check_callback
 from xdm_integrations.core.protocol.call import prepare
+from xdm_integrations.core.protocol.checks import split_texts
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
 from xdm_integrations.core.protocol.flow import deadline_of, send_flow
 from xdm_integrations.core.protocol.results import total_usage
 from xdm_integrations.core.protocol.wire import Compute, Key
 
-from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters, split_texts
+from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters
 from .parse import Vectors, WrongVectorsError, parse_vectors
 from .refusals import count_limit, is_about_size, is_about_texts, name_input, refuses_encoding
 from .results import Embeddings
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from xdm_integrations.core.protocol.call import Call, Setup
+    from xdm_integrations.core.protocol.checks import OneText
     from xdm_integrations.core.protocol.flow import Flow
     from xdm_integrations.core.protocol.results import Usage
     from xdm_integrations.core.protocol.wire import Reply
-
-    from .parameters import OneText
 
     Positions: TypeAlias = range | list[int]
 
@@ -54,7 +54,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
         ConfigurationError: Something can't be sent; no byte was.
     """
     check_at_least_one("batch_size", batch_size)
-    inputs = split_texts(texts)
+    inputs = split_texts("input", texts)
     headers = setup.headers((yield Key()))
     given = {"encoding_format": ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors

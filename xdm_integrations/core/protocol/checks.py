@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
 
 from xdm_integrations.core.errors.tree import ConfigurationError
+
+if TYPE_CHECKING:
+    from .wire import Timeout
+
+Texts: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]"
+"""A text, several texts, one text as token ids, or several of them."""
+OneText: TypeAlias = "str | list[int]"
+"""A text, or its token ids."""
 
 
 class Parameter(NamedTuple):
@@ -18,8 +26,18 @@ class Parameter(NamedTuple):
     doc: str = ""
 
 
-OPTIONS = ("extra_body", "extra_headers", "timeout")
+class OptionParams(TypedDict, total=False):
+    """How the requests of one call are sent, whatever their endpoint."""
 
+    extra_body: Mapping[str, Any] | None
+    """More fields of the body, for servers that know them. They win over parameters."""
+    extra_headers: Mapping[str, str] | None
+    """More headers for these requests."""
+    timeout: Timeout | float | tuple[float | None, ...] | None
+    """Instead of the client's; see `Timeout`. Of a batch, a total timeout holds for each request."""
+
+
+OPTIONS = ("extra_body", "extra_headers", "timeout")
 
 _CHAT = "It belongs to chat: call `chat` or `stream_chat`."
 _TEXTS = "It belongs to text completions: call `complete` or `stream`."
@@ -48,12 +66,79 @@ def unknown_parameter(name: str, known: Sequence[str], elsewhere: Mapping[str, s
     return ConfigurationError(f"{name}: unknown parameter. {elsewhere.get(name, hint)}")
 
 
-def _is_int(value: object) -> bool:
+def check_each(
+    given: Mapping[str, Any],
+    parameters: Mapping[str, Parameter],
+    checks: Mapping[type, Any] | None = None,
+    options: Sequence[str] = OPTIONS,
+) -> dict[str, Any]:
+    """Return the fields of the body for the parameters that were given, each looked at by itself.
+
+    Args:
+        given: The parameters by name; None is not given.
+        parameters: The table of the endpoint.
+        checks: How a value of each kind is checked. Default: `CHECKS`.
+        options: What else a call takes, to be named by an error.
+
+    Raises:
+        ConfigurationError: A parameter is unknown (the message suggests the near name), of the wrong type or out of
+            its range.
+    """
+    body: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        parameter = parameters.get(name)
+        if parameter is None:
+            raise unknown_parameter(name, [*parameters, *options], METHODS)
+        checked = (checks or CHECKS)[parameter.kind](name, value, parameter)
+        if checked is not None:
+            body[name] = checked
+    return body
+
+
+def split_texts(name: str, given: object) -> list[OneText]:
+    """Return the inputs that `given` stands for, in order: strings, which may be empty, or lists of token ids.
+
+    Raises:
+        ConfigurationError: It is mixed, or none of the four forms.
+    """
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
+        raise ConfigurationError(
+            f"{name}: expected a string, a list of strings, a list of token ids or a list of those, "
+            f"got {type(given).__name__}."
+        )
+    texts: list[Any] = [given] if given and is_int(given[0]) else list(given)
+    if all(type(one) is str for one in texts):
+        return texts
+    kind = str if isinstance(texts[0], str) else list
+    return [_check_text(name, one, position, kind) for position, one in enumerate(texts)]
+
+
+def _check_text(name: str, text: object, position: int, kind: type) -> OneText:
+    if isinstance(text, str) and kind is str:
+        return str(text)
+    if not isinstance(text, Sequence) or isinstance(text, (bytes, bytearray)):
+        raise ConfigurationError(f"{name}: item {position} is a {type(text).__name__}; expected text or token ids.")
+    if isinstance(text, str) or kind is str:
+        raise ConfigurationError(f"{name}: a list must hold only texts or only lists of token ids, not both.")
+    if not text:
+        raise ConfigurationError(f"{name}: item {position} is empty; expected token ids.")
+    for token in text:
+        if not is_int(token) or token < 0:
+            raise ConfigurationError(f"{name}: item {position} holds {token!r}; token ids are integers of at least 0.")
+    return [int(token) for token in text]
+
+
+def is_int(value: object) -> bool:
+    """True for an integer of any library, and not for a boolean."""
     return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
 def _check_int(name: str, value: object, parameter: Parameter) -> int:
-    if type(value) is not int and not _is_int(value):
+    if type(value) is not int and not is_int(value):
         raise _wrong(name, value, "an integer", parameter)
     number: int = int(value)  # type: ignore[call-overload] # an Integral
     _check_range(name, number, parameter, "an integer")
@@ -114,7 +199,7 @@ def _check_logit_bias(name: str, value: object, parameter: Parameter) -> dict[st
         raise _wrong(name, value, "a mapping of token ids to numbers", parameter)
     biases: dict[str, float] = {}
     for token, bias in value.items():
-        if not ((_is_int(token) and token >= 0) or (isinstance(token, str) and token.isascii() and token.isdigit())):
+        if not ((is_int(token) and token >= 0) or (isinstance(token, str) and token.isascii() and token.isdigit())):
             raise ConfigurationError(f"logit_bias: the key {token!r} isn't a token id (an integer of at least 0).")
         biases[str(token)] = _check_float(f"logit_bias[{token}]", bias, parameter)
     return biases or None
@@ -136,7 +221,7 @@ def _wrong(name: str, value: object, kind: str, parameter: Parameter | None = No
     return ConfigurationError(f"{name}: {shown} must be {kind}{span}.")
 
 
-_CHECKS: dict[type, Any] = {
+CHECKS: dict[type, Any] = {
     int: _check_int,
     float: _check_float,
     bool: _check_bool,
