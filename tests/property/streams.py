@@ -21,7 +21,7 @@ def recorded() -> list[bytes]:
     """Return the event streams of the cassettes, each once."""
     bodies: dict[bytes, None] = {}
     for path in sorted(CASSETTES.rglob("*.y*ml")):
-        for interaction in yaml.safe_load(path.read_text("utf-8")).get("interactions", []):
+        for interaction in yaml.load(path.read_text("utf-8"), yaml.CSafeLoader).get("interactions", []):
             body = interaction["response"]["body"]["string"]
             data = body.encode() if isinstance(body, str) else body
             if data.startswith(b"data:"):

@@ -60,7 +60,7 @@ def test_no_secret_is_in_a_cassette_and_the_server_named_is_the_one_that_answere
     for key in (LOCAL_KEY, WRONG_KEY, WRONG_KEY[:8]):
         assert key not in text
     row = provenance.read(CASSETTES)[provenance.name_of(path, CASSETTES)]
-    for interaction in yaml.safe_load(text)["interactions"]:
+    for interaction in yaml.load(text, yaml.CSafeLoader)["interactions"]:
         host = re.sub(r"^https?://([^/]+)/.*", r"\1", interaction["request"]["uri"])
         assert host in row.server
         authorization = [v for k, v in interaction["request"]["headers"].items() if k.lower() == "authorization"]
@@ -152,7 +152,7 @@ def test_threads_replay_over_http_and_https_without_touching_the_network(
     moved = tmp_path / "moved.yaml"
     moved.write_text(text.replace(f"http://127.0.0.1:{PORT}", origin), "utf-8")
     told = {}
-    for interaction in yaml.safe_load(text)["interactions"]:
+    for interaction in yaml.load(text, yaml.CSafeLoader)["interactions"]:
         prompt = json.loads(interaction["request"]["body"])["prompt"]
         told[prompt] = json.loads(interaction["response"]["body"]["string"])["choices"][0]["text"]
     settings = {"base_url": origin + "/v1", "model": "xdm-local", "api_key": "any", "max_retries": 0}
