@@ -120,9 +120,12 @@ class ScriptedServer:
         return self.origin + "/v1"
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-        """Wait until `condition` holds; it is looked at whenever something changes here."""
+        """Wait until `condition` holds; it is looked at whenever something changes here, and often besides."""
+        end = time.monotonic() + seconds
         with self._changed:
-            return self._changed.wait_for(condition, seconds)
+            while not (met := condition()) and time.monotonic() < end:
+                self._changed.wait(0.05)
+        return met
 
     def _accept(self) -> None:
         while True:
