@@ -14,6 +14,7 @@ from xdm_integrations.core.errors.tree import (
     BadRequestError,
     ConfigurationError,
     ContextLengthExceededError,
+    NotFoundError,
     UnsupportedParameterError,
     XDMError,
 )
@@ -267,6 +268,7 @@ def test_every_text_that_is_refused_has_an_error_and_the_others_a_vector():
         (error(400, "This model does not support specifying dimensions.", param="dimensions"), XDMError),
         (error(400, "Unsupported parameter: 'user'", code="unsupported_parameter"), UnsupportedParameterError),
         (error(404, "The model `x` does not exist", code="model_not_found"), XDMError),
+        (Reply(404, {}, b"404 page not found"), NotFoundError),
     ],
 )
 def test_what_every_text_would_meet_is_asked_once(reply, kind):
