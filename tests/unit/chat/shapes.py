@@ -1093,6 +1093,19 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "an id that comes with a later piece",
+        [
+            tools(0, name="get_weather", args='{"city": '),
+            tools(0, "c1", args='"Paris"'),
+            tools(0, args="}"),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        ids=["c1"],
+        finish="tool_calls",
+    ),
+    Row(
         "a placeholder, and white space behind it",
         [
             tools(0, "c1", "get_weather", args="{}"),

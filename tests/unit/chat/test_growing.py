@@ -185,9 +185,10 @@ def test_a_null_in_a_later_piece_of_a_recording_takes_nothing_back():
 def test_images_and_citations_of_an_answer_are_its_own():
     picture = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
     source = {"type": "url_citation", "url_citation": {"url": "https://example.com"}}
-    content = ["See ", {"type": "text", "text": "this"}, picture, {"type": "a-servers-own"}, 7]
+    inline = {"type": "image", "image": {"data": "iVBORw0KGgo="}}
+    content = ["See ", {"type": "text", "text": "this"}, picture, inline, {"type": "a-servers-own"}, 7]
     answer = grown({"content": content, "annotations": [source]})
-    assert (answer.text, answer.images, answer.annotations) == ("See this", (picture,), (source,))
+    assert (answer.text, answer.images, answer.annotations) == ("See this", (picture, inline), (source,))
     assert grown({"content": "a", "images": {}, "image": "none", "annotations": "none"}).images == ()
 
 

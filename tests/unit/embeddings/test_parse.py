@@ -235,6 +235,7 @@ def test_usage_is_summed_over_requests(usage, expected):
     result = worked.embed(["a", "b"], 1)
     assert result.usage == expected
     assert result.model == "served"
+    assert result.request_ids == ()  # a server that isn't a gateway gives none
 
 
 ENCODINGS = [

@@ -123,6 +123,13 @@ def test_one_text_that_meets_a_passing_failure_is_asked_for_again():
     assert len(worked.requests) == 3
 
 
+def test_one_text_whose_answer_holds_nothing_is_asked_for_again():
+    replies = [ok({"data": []})]
+    worked = Worked(lambda body: replies.pop() if replies else healthy(body))
+    assert worked.embed(["a"]).vectors == [vector_of("a")]
+    assert worked.sizes == [1, 1]
+
+
 @pytest.mark.parametrize("name", ["model", "dimensions", "user"])
 def test_a_refusal_of_something_else_asks_for_no_fewer_texts(name):
     worked = Worked(lambda body: error(400, "This value is out of the question.", param=name))

@@ -73,7 +73,7 @@ def is_about_texts(error: XDMError) -> bool:
     """True if the error may be the fault of one text, or of too many: other texts may well be answered."""
     if isinstance(error, UnsupportedParameterError) or getattr(error, "param", None) in _ELSEWHERE:
         return False
-    return isinstance(error, (BadRequestError, ServerError, APIResponseError)) and error.scope == "request"
+    return isinstance(error, (BadRequestError, APIResponseError)) and error.scope == "request"
 
 
 def name_input(error: E, position: int) -> E:
