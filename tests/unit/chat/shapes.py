@@ -1106,6 +1106,17 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "arguments as text, and once more as an object",
+        [
+            tools(0, "c1", "get_weather", '{"city": "Paris"}'),
+            tools(0, args={"city": "Paris"}),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        finish="tool_calls",
+    ),
+    Row(
         "a placeholder, and white space behind it",
         [
             tools(0, "c1", "get_weather", args="{}"),

@@ -176,10 +176,11 @@ def test_what_is_no_call_among_the_calls_and_no_choice_among_the_choices_is_skip
 
 def test_a_null_in_a_later_piece_of_a_recording_takes_nothing_back():
     answer = grown(
-        {"audio": {"id": "audio_1", "data": "QU", "transcript": "a", "expires_at": 5}},
-        {"audio": {"data": "JD", "transcript": None, "expires_at": None}},
+        {"audio": {"id": "audio_1", "format": "wav", "data": "QU", "transcript": "a", "expires_at": 5}},
+        {"audio": {"id": "audio_1", "format": "wav", "data": "JD", "transcript": None, "expires_at": None}},
     )
-    assert answer.audio == {"id": "audio_1", "data": "QUJD", "transcript": "a", "expires_at": 5}
+    recording = {"id": "audio_1", "format": "wav", "data": "QUJD", "transcript": "a", "expires_at": 5}
+    assert answer.audio == recording
 
 
 def test_images_and_citations_of_an_answer_are_its_own():
@@ -305,3 +306,26 @@ def test_what_was_held_back_is_delivered_where_done_is_the_end(content, text, re
     assert decoder.failure is None
     assert "".join(chunk.text for chunk in chunks) == decoder.result().text == text
     assert "".join(chunk.reasoning for chunk in chunks) == decoder.result().reasoning == reasoning
+
+
+def test_the_field_that_a_thought_came_in_is_known_whatever_comes_behind_it():
+    answer = grown({"reasoning": "hm"}, {"content": ["a"]}, {"content": "b"})
+    assert answer.choices[0].message.reasoning_fields == {"reasoning": "hm"}
+    assert grown({"content": "a"}).choices[0].message.reasoning_fields is None
+
+
+def test_a_new_id_behind_a_complete_call_leaves_that_call_as_it_is():
+    first = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x": 1}'}}
+    answer = grown({"tool_calls": [first]}, {"tool_calls": [{"index": 0, "id": "b", "function": {"arguments": "{}"}}]})
+    assert [(call.id, call.parsed()) for call in answer.tool_calls] == [("a", {"x": 1})]
+    assert [call.id for call in answer.invalid_tool_calls] == ["b"]
+
+
+def test_the_same_call_in_another_answer_has_another_id():
+    def made(answer_id):
+        so_far = ChatSoFar(1)
+        call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
+        so_far.add({"id": answer_id, "choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}, [])
+        return so_far.result({}).tool_calls[0].id
+
+    assert made("a") == made("a") != made("b")

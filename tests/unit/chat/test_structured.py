@@ -151,6 +151,7 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(completi
     with pytest.raises(error) as caught:
         object_of(completion, form_of(SCHEMA))
     assert caught.value.partial is completion
+    assert error is not ContentFilterError or caught.value.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,11 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(completi
 def test_a_schema_may_come_as_the_dictionary_of_a_function(given):
     form = form_of(given)
     assert (form.name, form.schema) == ("Person", SCHEMA)
+
+
+def test_a_schema_may_have_keys_of_its_own():
+    schema = {**SCHEMA, "parameters": {"unit": "cm"}, "function": {"of": "time"}}
+    assert form_of(schema).schema == schema
 
 
 def test_names_are_made_fit_for_every_provider():
@@ -259,6 +265,7 @@ def refusal(status, message):
         refusal(400, "registry.ollama.ai/library/x does not support tools"),
         refusal(404, "No endpoints found that support tool use"),
         refusal(400, "Thinking mode does not support this tool_choice"),
+        *(refusal(status, "The schema can't be compiled to a grammar.") for status in (400, 404, 422, 500, 501)),
         NotTheSchemaError("x"),
     ],
 )
@@ -277,6 +284,7 @@ def test_a_refused_or_ignored_method_is_followed_by_the_next_and_remembered(erro
     [
         refusal(429, "Rate limit reached for tools"),
         refusal(503, "No available channel for function calling"),
+        refusal(502, "The schema can't be compiled to a grammar."),
         refusal(401, "Invalid token"),
         refusal(400, "This model's maximum context length is 8192 tokens"),
         refusal(400, "Invalid temperature"),

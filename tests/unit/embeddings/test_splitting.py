@@ -138,6 +138,19 @@ def test_a_refusal_of_something_else_asks_for_no_fewer_texts(name):
     assert worked.sizes == [8]
 
 
+def test_a_form_of_vectors_that_is_refused_in_any_form_asks_for_no_fewer_texts():
+    worked = Worked(lambda body: error(400, "This value is out of the question.", param="encoding_format"))
+    with pytest.raises(BadRequestError, match="out of the question"):
+        worked.embed(numbered(8))
+    assert worked.sizes == [8, 8]
+
+
+def test_a_number_that_this_request_is_below_is_not_its_limit():
+    worked = Worked(refusing("Too many inputs: the maximum is 2048 on another plan.", 3))
+    check(worked, worked.embed(numbered(8)), numbered(8))
+    assert worked.setup.facts.texts_per_request["text-embedding-3-small"] <= 3
+
+
 def test_base64_refused_in_the_status_of_a_passing_failure_is_left_out_at_once():
     def respond(body):
         return error(500, "base64 is beyond us") if "encoding_format" in body else healthy(body)
@@ -276,6 +289,7 @@ def test_every_text_that_is_refused_has_an_error_and_the_others_a_vector():
         (error(400, "Unsupported parameter: 'user'", code="unsupported_parameter"), UnsupportedParameterError),
         (error(404, "The model `x` does not exist", code="model_not_found"), XDMError),
         (Reply(404, {}, b"404 page not found"), NotFoundError),
+        (error(400, "Unsupported parameter: 'truncate'", code="unsupported_parameter"), UnsupportedParameterError),
     ],
 )
 def test_what_every_text_would_meet_is_asked_once(reply, kind):

@@ -121,7 +121,7 @@ class ChoiceSoFar:
         """Add text and reasoning, and return what of them is ready to be delivered."""
         if self._half or not text.isascii():
             text, self._half = whole_characters(self._half + text)
-        if self._tags is not None and text:
+        if self._tags is not None:
             text, more = self._tags.take(text)
             thought += more
         if self._thought_half or not thought.isascii():
