@@ -71,7 +71,15 @@ def test_a_limit_of_the_client_is_sent_unless_the_call_has_one(settings, given, 
     assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
 
 
-@pytest.mark.parametrize("given", [{"messages": []}, {"extra_body": {"messages": []}}, {"temprature": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"messages": []},
+        {"extra_body": {"messages": []}},
+        {"extra_body": {"stream": True}},
+        {"temprature": 1},
+    ],
+)
 def test_nothing_is_sent_where_something_is_wrong(given):
     with pytest.raises(ConfigurationError) as caught:
         play(ask_chat(setup(), given.pop("messages", "x"), given), [])

@@ -9,7 +9,13 @@ import pytest
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
 from xdm_integrations.core.chat.parse import parse_chat
 from xdm_integrations.core.chat.results import ChatCompletion
-from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError, StreamInterruptedError, XDMError
+from xdm_integrations.core.errors.tree import (
+    APIResponseError,
+    APIStatusError,
+    ContentFilterError,
+    StreamInterruptedError,
+    XDMError,
+)
 from xdm_integrations.core.protocol.decoder import StreamDecoder
 from xdm_integrations.core.protocol.wire import Limits, Reply
 
@@ -29,7 +35,8 @@ def details(index, kind, **more):
 
 def test_details_of_a_thought_are_joined_by_number_and_type():
     answer = grown(
-        details(0, "reasoning.text", text="h", format="x"),
+        details(0, "reasoning.text", format="x"),
+        details(0, "reasoning.text", text="h"),
         details(0, "reasoning.text", text="m", format=None, signature="c2"),
         details(0, "reasoning.summary", summary="s"),
         details(1, "reasoning.encrypted", data="ZW"),
@@ -38,7 +45,7 @@ def test_details_of_a_thought_are_joined_by_number_and_type():
         details(None, "reasoning.text", text="q"),
     )
     assert answer.choices[0].message.reasoning_fields["reasoning_details"] == [
-        {"index": 0, "type": "reasoning.text", "text": "hm", "format": "x", "signature": "c2"},
+        {"index": 0, "type": "reasoning.text", "format": "x", "text": "hm", "signature": "c2"},
         {"index": 0, "type": "reasoning.summary", "summary": "s"},
         {"index": 1, "type": "reasoning.encrypted", "data": "ZW5j"},
         {"index": None, "type": "reasoning.text", "text": "p"},
@@ -65,14 +72,20 @@ HALVES = ("\ud83d", "\ude00")  # an emoji, as a server sends it that cuts in the
 
 
 @pytest.mark.parametrize("name", ["content", "reasoning_content"])
-def test_halves_of_a_character_are_joined(name):
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [(HALVES, "\N{GRINNING FACE}"), ((HALVES[0], "b"), "\ufffdb"), (("a", HALVES[0], HALVES[1]), "a\N{GRINNING FACE}")],
+)
+def test_halves_of_a_character_are_joined(name, pieces, text):
     chunks: list = []
     so_far = ChatSoFar(1)
-    for half in HALVES:
-        so_far.add({"choices": [{"delta": {name: half}}]}, chunks)
+    for piece in pieces:
+        so_far.add({"choices": [{"delta": {name: piece}}]}, chunks)
     so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, chunks)
     so_far.end(chunks)
-    assert "".join(chunk.text + chunk.reasoning for chunk in chunks) == "\N{GRINNING FACE}"
+    assert "".join(chunk.text + chunk.reasoning for chunk in chunks) == text
+    answer = so_far.result({})
+    assert answer.text + answer.reasoning == text
 
 
 @pytest.mark.parametrize("name", ["content", "reasoning_content"])
@@ -263,7 +276,19 @@ def test_a_thought_in_no_known_form_is_none():
     assert (answer.text, answer.reasoning) == ("ab", "")
 
 
-def test_a_call_without_arguments_is_complete_where_a_later_one_was_cut():
+@pytest.mark.parametrize(
+    "finish",
+    [
+        "length",
+        "max_tokens",
+        "MAX_TOKENS",
+        "model_length",
+        "model_context_window_exceeded",
+        "content_filter",
+        "sensitive",
+    ],
+)
+def test_a_call_without_arguments_is_complete_where_a_later_one_was_cut(finish):
     calls = [
         {"index": 0, "id": "a", "function": {"name": "now"}},
         {"index": 1, "id": "b", "function": {"name": "look"}},
@@ -271,7 +296,7 @@ def test_a_call_without_arguments_is_complete_where_a_later_one_was_cut():
     so_far = ChatSoFar(1)
     for call in calls:
         so_far.add({"choices": [{"delta": {"tool_calls": [call]}}]}, [])
-    so_far.add({"choices": [{"delta": {}, "finish_reason": "length"}]}, [])
+    so_far.add({"choices": [{"delta": {}, "finish_reason": finish}]}, [])
     answer = so_far.result({})
     assert [(call.name, call.arguments) for call in answer.tool_calls] == [("now", "{}")]
     assert [(call.name, call.arguments) for call in answer.invalid_tool_calls] == [("look", "")]
@@ -297,7 +322,7 @@ def test_answers_are_numbered_in_their_order_and_never_more_than_were_asked_for(
 
 @pytest.mark.parametrize(
     ("content", "text", "reasoning"),
-    [("<thi", "<thi", ""), ("<think>hm", "", "hm"), ("a\ud83d", "a\ufffd", ""), ("a", "a", "")],
+    [("<thi", "<thi", ""), ("<think>hm</thi", "", "hm</thi"), ("a\ud83d", "a\ufffd", ""), ("a", "a", "")],
 )
 def test_what_was_held_back_is_delivered_where_done_is_the_end(content, text, reasoning):
     decoder = StreamDecoder(ChatSoFar(1, think_tags=True), {}, Limits(), require_finish_reason=False)
@@ -329,3 +354,16 @@ def test_the_same_call_in_another_answer_has_another_id():
         return so_far.result({}).tool_calls[0].id
 
     assert made("a") == made("a") != made("b")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "boom"}, "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]},
+        {"choices": [], "message": "boom"},
+        {"choices": None, "detail": "boom"},
+    ],
+)
+def test_an_error_is_one_whatever_stands_beside_it(body):
+    with pytest.raises(APIStatusError, match="boom"):
+        parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())

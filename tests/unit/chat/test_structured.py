@@ -277,6 +277,8 @@ def test_a_refused_or_ignored_method_is_followed_by_the_next_and_remembered(erro
     assert best_method("other", facts) == "json_schema"
     assert next_method("json_object", error, "m", facts) == "prompt"
     assert next_method("prompt", error, "m", facts) is None
+    facts.structured_refused["m"] = set(METHODS)
+    assert best_method("m", facts) == "prompt"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.embeddings.working_off import Worked, error, healthy, ok
 from tests.vectors import answer, inputs_of, vector_of
+from xdm_integrations.core.embeddings.refusals import name_input
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
     AuthenticationError,
@@ -56,6 +57,7 @@ COUNTS = [
     "Malformed input request: #/texts: expected maximum item count: {k}, found: {n}, please reformat your input",
     "input数组长度不能超过{k}, 当前为{n}",
     "litellm.BadRequestError: OpenAIException - batch size should be less than or equal to {k}",
+    "!Too many inputs: at most {k} of them",
 ]
 
 
@@ -161,7 +163,9 @@ def test_base64_refused_in_the_status_of_a_passing_failure_is_left_out_at_once()
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 10, 33, 64, 127])
-@pytest.mark.parametrize("words", ["no", "too many inputs", "!<html><h1>400 Bad Request</h1></html>"])
+@pytest.mark.parametrize(
+    "words", ["no", "too many inputs", "over the maximum with {n} inputs", "!<html><h1>400 Bad Request</h1></html>"]
+)
 def test_a_limit_that_is_not_named_is_found_and_remembered(words, most):
     worked = Worked(refusing(words, most))
     check(worked, worked.embed(numbered(300)), numbered(300))
@@ -298,6 +302,14 @@ def test_what_every_text_would_meet_is_asked_once(reply, kind):
         worked.embed(numbered(128), dimensions=8)
     assert worked.sizes == [128]
     assert caught.value.position is None
+
+
+def test_an_error_that_is_numbered_again_has_one_number():
+    worked = Worked(refusing("no", bad=["text 1"]))
+    with pytest.raises(BadRequestError, match=r"^input 1: ") as caught:
+        worked.embed(numbered(2))
+    error = name_input(caught.value, 7)
+    assert (error.position, str(error)[:9], str(error).count("input 1")) == (7, "input 7: ", 0)
 
 
 def test_an_empty_text_goes_out_as_it_is():
