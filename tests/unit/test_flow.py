@@ -228,9 +228,23 @@ def test_a_retry_starts_at_the_first_url_again():
 
 
 def test_a_limit_that_passed_says_which():
-    error = timeout_error("total", 2.5)
+    error = timeout_error("total", 2.5, URL)
     assert "total limit of 2.5 s" in error.message
     assert error.retryable
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("http://localhost/v1/chat/completions", "or stream the answer"),
+        ("http://localhost/v1/embeddings", "or send fewer texts"),
+        (None, "raise `timeout`."),
+    ],
+)
+def test_what_to_do_about_a_limit_that_passed_can_be_done(url, advice):
+    message = timeout_error("read", 2.5, url).message
+    assert advice in message
+    assert ("No answer" in message) == (url is not None)
 
 
 def test_a_retry_that_leaves_no_time_for_an_answer_is_not_made():

@@ -272,6 +272,7 @@ def test_best_of_does_not_stream():
         ("max_token", "Did you mean 'max_tokens'?"),
         ("timeouts", "Did you mean 'timeout'?"),
         ("top_k", "Did you mean 'top_p'?"),
+        ("top_k", "extra_body"),
         ("guided_json", "`extra_body`"),
     ],
 )

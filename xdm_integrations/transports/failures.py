@@ -65,15 +65,20 @@ def limit_passed(request: Request) -> APITimeoutError:
     """The deadline of the call, or else the limit for one wait, has passed."""
     deadline = request.deadline
     if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return timeout_error("total", request.timeout.total or 0.0)
-    return timeout_error("read", request.timeout.read or 0.0)
+        return timeout_error("total", request.timeout.total or 0.0, _plain(request))
+    return timeout_error("read", request.timeout.read or 0.0, _plain(request))
+
+
+def _plain(request: Request) -> str | None:
+    """Return what a request asks whose answer isn't streamed."""
+    return None if request.streaming else request.url
 
 
 def not_connected(request: Request) -> APITimeoutError:
     """No connection came about in time."""
     deadline = request.deadline
     if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return timeout_error("total", request.timeout.total or 0.0)
+        return timeout_error("total", request.timeout.total or 0.0, _plain(request))
     limit = request.timeout.connect or 0.0
     return APITimeoutError(f"Could not connect to {_way_to(request)} within {limit:g} s. {_advice(request)}")
 

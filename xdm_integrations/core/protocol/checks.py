@@ -62,7 +62,8 @@ def unknown_parameter(name: str, known: Sequence[str], elsewhere: Mapping[str, s
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
     near = get_close_matches(name, [*known, *elsewhere], n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "Fields of a server's own go into `extra_body`."
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    hint += "Fields of a server's own go into `extra_body`."
     return ConfigurationError(f"{name}: unknown parameter. {elsewhere.get(name, hint)}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from xdm_integrations.core.errors.catalogue import error_for
-from xdm_integrations.core.errors.endpoints import endpoint_of
+from xdm_integrations.core.errors.endpoints import WORDS, endpoint_of
 from xdm_integrations.core.errors.tree import APITimeoutError, XDMError
 
 from .wire import Command, Reply, Send, Sleep
@@ -122,9 +122,15 @@ def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
     return runtime.monotonic() + seconds + least >= request.deadline
 
 
-def timeout_error(timeout_of: str, seconds: float) -> APITimeoutError:
-    """Return the error for a limit of `Timeout` that passed."""
-    return APITimeoutError(
-        f"No answer within the {timeout_of} limit of {seconds:g} s. The request may still have been processed, "
-        f"and billed; raise `timeout` or stream the answer."
-    )
+def timeout_error(timeout_of: str, seconds: float, url: str | None = None) -> APITimeoutError:
+    """Return the error for a limit of `Timeout` that passed.
+
+    Args:
+        timeout_of: Which one.
+        seconds: How long it is.
+        url: What was asked; None if the answer is streamed: part of it may have come.
+    """
+    limit = f"the {timeout_of} limit of {seconds:g} s"
+    passed = f"T{limit[1:]} has passed" if url is None else f"No answer within {limit}"
+    sooner = "" if url is None else f" or {WORDS[endpoint_of(url)].sooner}"
+    return APITimeoutError(f"{passed}. The request may still have been processed, and billed; raise `timeout`{sooner}.")
