@@ -190,6 +190,7 @@ def test_a_line_that_is_no_text_is_named_before_anything_is_sent(run, server, fi
     result = run("embed", texts, "-o", vectors)
     assert result.exit_code == 2
     assert "line 2" in result.stderr
+    assert '{"text": "..."' in result.stderr or line.startswith("{")
     assert server.requests == []
     assert not vectors.exists()
 

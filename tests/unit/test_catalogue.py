@@ -547,6 +547,11 @@ def test_an_error_in_a_stream_speaks_of_its_endpoint_too(body, advice):
     assert advice in decoder.failure.message
 
 
+def test_a_wait_that_a_header_asks_for_is_said():
+    assert error_for(429, {"retry-after": "1800"}, b"busy").message.endswith("(HTTP 429, retry after 1800 s)")
+    assert "retry after" not in error_for(429, {}, b"Rate limit reached. Please try again in 20s").message
+
+
 def test_a_retry_after_that_is_a_date_is_read_against_the_clock():
     headers = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}
     moment = datetime(2026, 10, 21, 7, 27, 30, tzinfo=timezone.utc).timestamp()

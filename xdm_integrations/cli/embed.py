@@ -124,7 +124,8 @@ def _task(number: int, line: str, where: str) -> Task:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{where}: not JSON ({error}).") from None
+        shape = 'A line is a JSON string such as "Tea grows on hills.", or {"text": "..."}.'
+        raise click.UsageError(f"{where}: not JSON ({error}). {shape}") from None
     fields = value if isinstance(value, dict) else {"text": value}
     if strange := [name for name in fields if name not in _FIELDS]:
         raise click.UsageError(f"{where}: {', '.join(strange)}: a line has only `text` (or `input`) and `id`.")

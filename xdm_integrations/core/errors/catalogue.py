@@ -169,6 +169,7 @@ def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
     groups = {name: text for name, text in (found.groupdict() if found else {}).items() if text}
     param = groups.get("param") or row.param or reply.param
     wait = retry_after(headers, now)
+    asked = f"retry after {round(wait, 1):g} s" if wait else None  # otherwise its words say it
     if wait is None and "minutes" in groups:
         wait = 60.0 * int(groups["minutes"])
     elif wait is None and "seconds" in groups:
@@ -178,7 +179,7 @@ def _error(  # noqa: PLR0913, PLR0917 - all that an error keeps
     inner = f"the provider's status {status}" if http_status not in (status, 200) else None
     code = None if reply.code == str(http_status) else reply.code  # llama.cpp's says the status once more
     label = code or reply.type or {HTML: "a web page", EMPTY: "an empty body"}.get(reply.format)
-    message = _message(hint, reply.message, "The gateway said", http_status, inner, label, request_id=request_id)
+    message = _message(hint, reply.message, "The gateway said", http_status, inner, label, asked, request_id=request_id)
     error = row.error(
         message,
         status_code=status,
