@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import json
 import pickle
 import subprocess
@@ -15,7 +14,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.evaluation import RelevancyEvaluator
 from llama_index.core.llms import ChatMessage
 from llama_index.core.llms.loading import load_llm
@@ -147,107 +145,9 @@ def test_a_retry_that_succeeds_gives_the_answer_once(world: World, server: Scrip
     assert len(server.requests) == 2
 
 
-def opened(llm: XDMChat, method: str) -> Any:
-    return getattr(llm, method)([ChatMessage("hi")] if method.endswith("chat") else "hi")
-
-
-@pytest.fixture(params=["no handler", "a handler that keeps exceptions"])
-def endless(request: pytest.FixtureRequest, server: ScriptedServer) -> XDMChat:
-    """An LLM whose streams never end, with and without a callback handler that keeps what it sees."""
-    server.script = [stream(delta("a"), delta("b"), HANG, end=False)]
-    handlers = [LlamaDebugHandler(print_trace_on_end=False)] if "keeps" in request.param else []
-    return XDMChat(model="m", api_base=server.url, callback_manager=CallbackManager(handlers), max_retries=0)
-
-
-def let_go(server: ScriptedServer) -> bool:
-    """Whether the server has seen the client go, without the garbage collector; it would hold on for longer."""
-    return server.wait_until(lambda: server.open_connections == 0)
-
-
-@pytest.mark.parametrize("method", STREAMS)
-@pytest.mark.parametrize("how", ["close", "drop", "drop unread"])
-def test_leaving_a_stream_frees_its_connection(server: ScriptedServer, endless: XDMChat, method: str, how: str) -> None:
-    gc.disable()
-    try:
-        items = opened(endless, method)
-        if how != "drop unread":
-            next(items)
-        if how == "close":
-            items.close()
-        del items
-        assert let_go(server)
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("method", STREAMS)
-@pytest.mark.parametrize("how", ["close", "drop", "drop unread", "cancel"])
-def test_leaving_an_async_stream_frees_its_connection(
-    server: ScriptedServer, endless: XDMChat, method: str, how: str
-) -> None:
-    async def main() -> bool:
-        if how == "cancel":
-            reading = asyncio.Event()
-
-            async def consume() -> None:
-                async for _ in await opened(endless, "a" + method):
-                    reading.set()
-
-            task = asyncio.ensure_future(consume())
-            await reading.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        else:
-            items = await opened(endless, "a" + method)
-            if how != "drop unread":
-                await items.__anext__()
-            if how == "close":
-                await items.aclose()
-            del items
-        return await asyncio.to_thread(let_go, server)
-
-    gc.disable()
-    try:
-        assert asyncio.run(main())
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServer, chat: XDMChat, method: str) -> None:
-    server.script = [[HANG]]
-
-    async def main() -> bool:
-        call = asyncio.ensure_future(opened(chat, "a" + method))
-        assert await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 1)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(call, 0.05)
-        return await asyncio.to_thread(let_go, server)
-
-    assert asyncio.run(main())
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, chat: XDMChat, method: str) -> None:
-    """No answer comes before all six requests have: blocked calls would wait for ever."""
-    all_here = threading.Barrier(6, timeout=60)
-    server.script = lambda _seen: [lambda: all_here.wait() and None, *good(method)]
-
-    async def one() -> str:
-        if method.startswith("stream"):
-            return [text_of(item) async for item in await opened(chat, "a" + method)][-1]
-        return text_of(await opened(chat, "a" + method))
-
-    async def main() -> list[str]:
-        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 60)
-
-    assert asyncio.run(main()) == ["ok"] * 6
-
-
 @pytest.mark.parametrize("what", ["structured_predict", "stream_structured_predict", "evaluate"])
 def test_objects_and_judgements_are_asked_for_at_once(server: ScriptedServer, chat: XDMChat, what: str) -> None:
-    """See above, for what engines and evaluators call."""
+    """What engines and evaluators call; no answer comes before all six requests have."""
     all_here = threading.Barrier(6, timeout=60)
     text = '{"score": 1}' if "structured" in what else "YES"
     server.script = lambda _seen: [lambda: all_here.wait() and None, *good(what, text)]
@@ -345,7 +245,7 @@ def test_a_context_manager_closes_what_was_opened(world: World, server: Scripted
     else:
         with chat as entered:
             entered.chat([ChatMessage("hi")])
-    assert let_go(server)
+    assert server.wait_until(lambda: server.open_connections == 0)
     assert text_of(world.ask(chat, "chat")) == "hi"
 
 

@@ -4,17 +4,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import threading
-from typing import Any
-
 import pytest
-from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
-from llama_index.core.llms import ChatMessage
 
 from tests.llama_index.conftest import METHODS, STREAMS, World
-from tests.scripted import CLOSE, DONE, HANG, RESET, ScriptedServer, chunk, completion, http, stream, tokens
+from tests.scripted import CLOSE, DONE, RESET, ScriptedServer, chunk, completion, http, stream, tokens
 from xdm_integrations import (
     APIConnectionError,
     APIResponseError,
@@ -106,113 +99,6 @@ def test_a_retry_that_succeeds_gives_the_answer_once(world: World, server: Scrip
     last = world.ask(XDM(api_base=server.url), method)
     assert "ok" in str(last)
     assert len(server.requests) == 2
-
-
-def opened(llm: XDM, method: str) -> Any:
-    return getattr(llm, method)([ChatMessage("hi")] if method.endswith("chat") else "hi")
-
-
-@pytest.fixture(params=["no handler", "a handler that keeps exceptions"])
-def endless(request: pytest.FixtureRequest, server: ScriptedServer) -> XDM:
-    """An LLM whose streams never end, with and without a callback handler that keeps what it sees."""
-    server.script = [stream(chunk("a"), chunk("b"), HANG, end=False)]
-    handlers = [LlamaDebugHandler(print_trace_on_end=False)] if "keeps" in request.param else []
-    return XDM(api_base=server.url, callback_manager=CallbackManager(handlers), max_retries=0)
-
-
-def let_go(server: ScriptedServer) -> bool:
-    """Whether the server has seen the client go, without the garbage collector; it would hold on for longer."""
-    return server.wait_until(lambda: server.open_connections == 0)
-
-
-@pytest.mark.parametrize("method", STREAMS)
-@pytest.mark.parametrize("how", ["close", "drop", "drop unread", "leave the loop"])
-def test_leaving_a_stream_frees_its_connection(server: ScriptedServer, endless: XDM, method: str, how: str) -> None:
-    gc.disable()
-    try:
-        items = opened(endless, method)
-        if how == "close":
-            next(items)
-            items.close()
-        elif how == "drop":
-            next(items)
-            del items
-        elif how == "drop unread":
-            del items
-        else:
-            for _ in items:
-                break
-            del items
-        assert let_go(server)
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("method", STREAMS)
-@pytest.mark.parametrize("how", ["close", "drop", "drop unread", "cancel"])
-def test_leaving_an_async_stream_frees_its_connection(
-    server: ScriptedServer, endless: XDM, method: str, how: str
-) -> None:
-    async def main() -> bool:
-        if how == "cancel":
-            reading = asyncio.Event()
-
-            async def consume() -> None:
-                async for _ in await opened(endless, "a" + method):
-                    reading.set()
-
-            task = asyncio.ensure_future(consume())
-            await reading.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        else:
-            items = await opened(endless, "a" + method)
-            if how != "drop unread":
-                await items.__anext__()
-            if how == "close":
-                await items.aclose()
-            del items
-        return await asyncio.to_thread(let_go, server)
-
-    gc.disable()
-    try:
-        assert asyncio.run(main())
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_wait_for_ends_a_call_and_frees_its_connection(server: ScriptedServer, llm: XDM, method: str) -> None:
-    server.script = [[HANG]]
-
-    async def main() -> bool:
-        call = asyncio.ensure_future(opened(llm, "a" + method))
-        assert await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 1)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(call, 0.05)
-        return await asyncio.to_thread(let_go, server)
-
-    assert asyncio.run(main())
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_calls_run_at_once_and_the_loop_goes_on(server: ScriptedServer, llm: XDM, method: str) -> None:
-    """No answer comes before all six requests have: blocked calls would wait for ever."""
-    all_here = threading.Barrier(6, timeout=60)
-    good = tokens("ok") if method.startswith("stream") else http(completion("ok"))
-    server.script = lambda _seen: [lambda: all_here.wait() and None, *good]
-
-    async def one() -> str:
-        if method.startswith("stream"):
-            return [str(item) async for item in await opened(llm, "a" + method)][-1]
-        return str(await opened(llm, "a" + method))
-
-    async def main() -> list[str]:
-        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 60)
-
-    assert all("ok" in text for text in asyncio.run(main()))
-    assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize("method", METHODS)
