@@ -29,7 +29,7 @@ from .chat_settings import PARAMETERS, STRUCTURED, ChatSettings
 from .chat_tools import tool_choice_of, wire_tool
 from .convert import PROVIDER, answers
 from .convert.messages import wire_messages
-from .prompt_requests import retries_to
+from .retries import retries_to
 from .settings import GatewaySettings, hashed
 from .tokens import count_messages, count_text, token_ids
 from .turns import LaterTurns, UnderWay, first_turn_taken

@@ -10,8 +10,8 @@ from xdm_integrations.client.batches import Batch, run_batch, run_batch_async
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
 
-from .convert import completions as convert
 from .prompts import TokenIds
+from .retries import retries_to
 from .streams import achunks, chunks
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.parameters import OnePrompt
     from xdm_integrations.core.completions.results import Completion
-    from xdm_integrations.core.protocol.wire import Sleep
 
 Opened = TypeVar("Opened")
 
@@ -171,14 +170,3 @@ async def _arun_streams(
         max_concurrency=request.max_concurrency,
         stop_on_error=request.stop_on_error,
     )
-
-
-def retries_to(runs: Sequence[Any]) -> Callable[[Sleep], Any] | None:
-    """Return the hook that calls LangChain's `on_retry` handlers, once per HTTP retry.
-
-    A request may carry the prompts of several runs; the first run of the batch hears of it.
-    """
-    run = runs[0] if runs else None
-    if run is None or not run.handlers:
-        return None
-    return lambda pause: run.on_retry(convert.retry_state(pause))

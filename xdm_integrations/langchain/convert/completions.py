@@ -18,13 +18,10 @@ from . import PROVIDER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tenacity import RetryCallState
-
     from xdm_integrations.core.chat.results import ChatChoice
     from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer, Logprobs, Usage
-    from xdm_integrations.core.protocol.wire import Sleep
 
 _MEANINGFUL = ("usage_metadata", "lc_gateway_metadata", "choices", "token_usage")
 """Keys of `generation_info` by which LangChain and its tracers count tokens and name models."""
@@ -124,19 +121,6 @@ def partial_result(completion: Completion | None) -> LLMResult:
     if completion is None or not any(choice.text for choice in completion.choices):
         return LLMResult(generations=[])
     return LLMResult(generations=[[streamed(completion)]], llm_output=llm_output(completion, completion.usage))
-
-
-def retry_state(pause: Sleep) -> RetryCallState:
-    """Return a retry in the form that LangChain's `on_retry` handlers expect."""
-    from tenacity import Future, RetryCallState  # noqa: PLC0415 - only on the way to a retry
-
-    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type] # there is no Retrying
-    state.attempt_number = pause.attempt
-    state.idle_for = pause.seconds
-    state.upcoming_sleep = pause.seconds
-    state.outcome = Future(pause.attempt)
-    state.outcome.set_exception(pause.error)
-    return state
 
 
 def usage_metadata(usage: Usage) -> dict[str, Any]:
