@@ -41,11 +41,11 @@ from .core.errors.tree import (
     UnsupportedParameterError,
     XDMError,
 )
+from .core.gateway.models import Model
 from .core.protocol.results import Logprobs, Usage
 from .core.protocol.wire import Limits, Timeout
 
 if typing.TYPE_CHECKING:
-    from .core.gateway.models import Model
     from .core.gateway.quota import Quota
 
 __all__ = [
@@ -94,8 +94,8 @@ __all__ = [
     "__version__",
 ]
 
-_LATER = {"Model": "gateway.models", "Quota": "gateway.quota"}
-"""Rooms of `core` that few programs need, by what they give: loaded when it is named."""
+_LATER = {"Quota": "gateway.quota"}
+"""Files of `core` that few programs need, by what they give: loaded when it is named."""
 
 
 def __getattr__(name: str) -> typing.Any:  # noqa: ANN401 - whatever has that name

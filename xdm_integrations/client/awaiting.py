@@ -17,6 +17,7 @@ from xdm_integrations.core.completions.request import (
 )
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
+from xdm_integrations.core.gateway.models import models_flow
 from xdm_integrations.core.protocol.batching import holds_nothing
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import AsyncTransport, drive_async
@@ -207,8 +208,6 @@ class AsyncClient(Settings):
 
     async def models(self) -> list[Model]:
         """See `Client.models`."""
-        from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
-
         return await self._run(models_flow(self._setup), None)
 
     async def quota(self) -> Quota:

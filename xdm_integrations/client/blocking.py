@@ -16,6 +16,7 @@ from xdm_integrations.core.completions.request import (
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.gateway.models import models_flow
 from xdm_integrations.core.protocol.batching import holds_nothing
 from xdm_integrations.core.protocol.config import normalize_key
 from xdm_integrations.transports.drivers import Transport, drive, outcome_of
@@ -379,8 +380,6 @@ class Client(Settings):
         Raises:
             XDMError: The call failed.
         """
-        from xdm_integrations.core.gateway.models import models_flow  # noqa: PLC0415 - few programs ask
-
         return self._run(models_flow(self._setup), None)
 
     def quota(self) -> Quota:

@@ -41,10 +41,7 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
         APIStatusError: The body is an error in spite of the status.
     """
     status, headers, body, *_ = reply
-    try:
-        value = jsontext.loads(body)
-    except (ValueError, RecursionError):
-        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
+    value = jsontext.read(body)
     if value is None and _is_stream(body):  # New API answers with a stream where its upstream did
         return _parse_stream(reply, n, limits, think_tags=think_tags)
     choices = value.get("choices") if isinstance(value, dict) else None

@@ -32,10 +32,7 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         APIStatusError: The body is an error in spite of the status.
     """
     status, headers, body, *_ = reply
-    try:
-        value = jsontext.loads(body)
-    except (ValueError, RecursionError):
-        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
+    value = jsontext.read(body)
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)

@@ -61,10 +61,7 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
         APIStatusError: The body is an error in spite of the status.
     """
     status, headers, body, *_ = reply
-    try:
-        value = jsontext.loads(body)
-    except (ValueError, RecursionError):
-        value = None  # judged below, not here: a JSON decoder's error holds the document, and what it echoes
+    value = jsontext.read(body)
     data = value.get("data") if isinstance(value, dict) else None
     if not data or not isinstance(data, list) or value.get("error"):
         raise error_in(value, status=status, headers=headers, body=body, endpoint="embeddings") or _no_vectors(

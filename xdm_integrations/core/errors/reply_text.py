@@ -69,10 +69,7 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     text = body.strip()
     if text.startswith(b"data:"):
         text = text[5:].partition(b"\n")[0]
-    try:
-        return jsontext.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return jsontext.read(text)
 
 
 def read_payload(payload: object, body: bytes) -> ErrorBody:

@@ -45,11 +45,8 @@ def get_json(  # noqa: PLR0913 - all that a request needs
 
     def receive(reply: Reply) -> Flow[tuple[Any, Reply]]:
         yield from ()  # a flow like any other, with nothing left to wait for
-        try:
-            payload = jsontext.loads(reply.body)
-        except (ValueError, RecursionError):
-            payload = None
-        if payload is None:  # raised here, not in the handler: a JSON decoder's error holds the document
+        payload = jsontext.read(reply.body)
+        if payload is None:
             raise not_an_answer(reply.status, reply.headers, reply.body)
         return payload, reply
 
