@@ -295,7 +295,7 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         given = dict(kwargs)
         asked = given.pop(STRUCTURED, None)
         params = self._params(_of_the_endpoint(given, stop))
-        params["on_retry"] = retries_to([run])
+        params["on_retry"] = retries_to(run) if run is not None and run.handlers else None
         conversation = wire_messages(messages)
         if asked is None:
             return ("chat" if verb == "chat" else "stream_chat"), (conversation,), params

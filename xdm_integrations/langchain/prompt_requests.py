@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.packing import Outcome
     from xdm_integrations.core.completions.parameters import OnePrompt
     from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.protocol.wire import Sleep
 
 Opened = TypeVar("Opened")
 
@@ -56,6 +57,12 @@ class PromptRequest:
         return replace(outcome, model=self.params["model"])
 
 
+def _on_retry(runs: Sequence[Any]) -> Callable[[Sleep], Any] | None:
+    """Return the hook for retries, where anything listens. Several prompts may share a request: the first run hears."""
+    run = runs[0] if runs else None
+    return retries_to(run) if run is not None and run.handlers else None
+
+
 def as_sent(prompt: str) -> OnePrompt:
     """Return what the client sends for a prompt of LangChain's."""
     return prompt.ids if isinstance(prompt, TokenIds) else prompt
@@ -66,7 +73,7 @@ def run_prompts(
 ) -> Batch[Completion]:
     """Return the outcome of each prompt. `runs` are their run managers, or shorter, or empty."""
     prompts = request.prompts
-    on_retry = retries_to(runs)
+    on_retry = _on_retry(runs)
     if request.streaming:
         batch = _run_streams(client, request, runs)
     elif len(prompts) == 1:
@@ -86,7 +93,7 @@ async def arun_prompts(
 ) -> Batch[Completion]:
     """See `run_prompts`."""
     prompts = request.prompts
-    on_retry = retries_to(runs)
+    on_retry = _on_retry(runs)
     if request.streaming:
         batch = await _arun_streams(client, request, runs)
     elif len(prompts) == 1:
@@ -108,7 +115,7 @@ def open_stream(
     run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
 ) -> Opened:
     """Call a client's `stream` for one of the prompts; that of `AsyncClient` is to be awaited."""
-    return stream(as_sent(request.prompts[i]), on_retry=retries_to([run]), **request.params)
+    return stream(as_sent(request.prompts[i]), on_retry=_on_retry([run]), **request.params)
 
 
 def _run_streams(

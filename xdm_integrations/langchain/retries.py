@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tenacity import RetryCallState
 
     from xdm_integrations.core.protocol.wire import Sleep
 
 
-def retries_to(runs: Sequence[Any]) -> Callable[[Sleep], Any] | None:
-    """Return the hook that calls the `on_retry` handlers, once per HTTP retry; None where there are none.
-
-    A request may carry the prompts of several runs; the first run of the batch hears of it.
-    """
-    run = runs[0] if runs else None
-    if run is None or not run.handlers:
-        return None
+def retries_to(run: Any) -> Callable[[Sleep], Any]:  # noqa: ANN401 - the manager of a run, sync or async
+    """Return the hook that calls the `on_retry` handlers of a run that has some, once per HTTP retry."""
     return lambda pause: run.on_retry(_retry_state(pause))
 
 
