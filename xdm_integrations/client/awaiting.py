@@ -24,7 +24,7 @@ from xdm_integrations.transports.drivers import AsyncTransport, drive_async
 
 from . import chats
 from .batches import Batch, run_batch_async
-from .object_streams import AsyncObjectStream
+from .objects import AsyncObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import AsyncChatStream, AsyncCompletionStream
 from .tools import ToolLoop, ToolRun, carry_out_async

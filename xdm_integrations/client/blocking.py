@@ -23,7 +23,7 @@ from xdm_integrations.transports.drivers import Transport, drive, outcome_of
 
 from . import chats
 from .batches import Batch, run_batch
-from .object_streams import ObjectStream
+from .objects import ObjectStream
 from .settings import TRANSPORT_LOCK, OnRetry, Settings
 from .streams import ChatStream, CompletionStream
 from .tools import ToolLoop, ToolRun, carry_out

@@ -1,4 +1,4 @@
-"""What a user asks for objects with: a class or a JSON schema; and the object made of what the model wrote."""
+"""Objects as answers: the class or JSON schema they are asked for with, what is made of the text, and their streams."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from xdm_integrations.core.chat.structured import NotTheSchemaError
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .annotations import is_record, schema_of, value_of
+from .streams import AsyncChatStream, ChatStream
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.chat.results import ChatCompletion
+    from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
+    from xdm_integrations.core.chat.structured_stream import AskedObject
+    from xdm_integrations.core.protocol.reading import Streaming
 
 Schema: TypeAlias = "Mapping[str, Any] | type[Any]"
 """A JSON schema, or a class: Pydantic's, a dataclass, a TypedDict."""
@@ -71,3 +74,23 @@ def schema_in(response_format: object) -> Schema | None:
         is_schema = response_format.get("type", "object") == "object"
         return response_format if is_schema else None
     return response_format if isinstance(response_format, type) else None
+
+
+class ObjectStream(ChatStream):
+    """An iterator over the `ChatChunk`s of an answer that is to be an object.
+
+    Attributes:
+        asked: How it was asked for; reads the object out of the complete answer.
+    """
+
+    def __init__(self, streaming: Streaming[ChatChunk, ChatCompletion], asked: AskedObject) -> None:
+        super().__init__(streaming)
+        self.asked = asked
+
+
+class AsyncObjectStream(AsyncChatStream):
+    """See `ObjectStream`."""
+
+    def __init__(self, streaming: Streaming[ChatChunk, ChatCompletion], asked: AskedObject) -> None:
+        super().__init__(streaming)
+        self.asked = asked

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.llms.types import ChatMessage, ChatResponse
     from llama_index.core.prompts import BasePromptTemplate
 
-    from xdm_integrations.client.object_streams import AsyncObjectStream, ObjectStream
+    from xdm_integrations.client.objects import AsyncObjectStream, ObjectStream
 
 OURS = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION, PydanticProgramMode.LLM)
 """The modes that are carried out here; LlamaIndex has programs for the others."""
