@@ -480,7 +480,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
     server.script = script
     arguments = ("batch", prompts, "-o", answers, "--batch-size", 1, "-c", 4, "--price", "1,1")
     with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
-        assert server.wait_until(lambda: len(server.requests) >= 34)  # 30 are answered, 4 wait
+        assert server.wait_until(lambda: len(server.requests) >= 34, 60)  # 30 are answered, 4 wait
         running.send_signal(how)
         _, error = running.communicate(timeout=30)
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
@@ -504,7 +504,7 @@ def test_an_interrupted_run_writes_its_counts_beside_the_answers_and_not_among_t
     arguments = ("batch", prompts, "-o", "-", "--batch-size", 1, "-c", 4, "--json")
     with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
         first = running.stdout.readline()
-        assert server.wait_until(lambda: len(server.requests) == 4)
+        assert server.wait_until(lambda: len(server.requests) == 4, 60)
         running.send_signal(signal.SIGINT)
         out, error = running.communicate(timeout=30)
     go_on.set()
