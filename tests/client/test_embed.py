@@ -8,7 +8,7 @@ import pytest
 
 from tests.scripted import http
 from tests.vectors import answer, embedding, inputs_of, numbered, refusal, vector_of, vectors_of
-from xdm_integrations import AsyncClient, BadRequestError, Client, ConfigurationError, Usage
+from xdm_integrations import APIResponseError, AsyncClient, BadRequestError, Client, ConfigurationError, Usage
 
 
 @pytest.fixture
@@ -94,3 +94,24 @@ def test_settings_that_make_no_sense(surface, server, name, value):
 
 def test_both_clients_have_the_same_method():
     assert inspect.signature(Client.embed) == inspect.signature(AsyncClient.embed)
+
+
+def test_a_text_without_a_vector_says_nothing_of_the_length_of_the_others(surface, server):
+    def script(seen):
+        body = answer(seen.json)
+        if inputs_of(seen.json) == ["bad"]:
+            body["data"][0]["embedding"] = None
+        return http(body)
+
+    server.script = script
+    delivered = {}
+    with pytest.raises(APIResponseError, match=r"^input 0: "):
+        surface.embed(
+            surface.client(base_url=server.url),
+            ["bad", "a"],
+            batch_size=1,
+            max_concurrency=1,
+            stop_on_error=False,
+            on_result=delivered.__setitem__,
+        )
+    assert delivered[1] == vector_of("a")

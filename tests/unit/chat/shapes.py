@@ -1117,6 +1117,41 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "a placeholder, and then the call with its name once more",
+        [
+            tools(0, "c1", "get_weather", "{}"),
+            tools(0, name="get_weather", args='{"city": "Paris"}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        finish="tool_calls",
+    ),
+    Row(
+        "a placeholder between the pieces of a name",
+        [
+            tools(0, "c1", "get_", "{}"),
+            tools(0, name="weather"),
+            tools(0, args='{"city": "Paris"}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        finish="tool_calls",
+    ),
+    Row(
+        "a complete call twice",
+        [
+            tools(0, name="get_weather", args='{"city": "Paris"}'),
+            tools(0, name="get_weather", args='{"city": "Paris"}'),
+            tools(0, args='{"city": "Paris"}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        finish="tool_calls",
+    ),
+    Row(
         "a placeholder, and white space behind it",
         [
             tools(0, "c1", "get_weather", args="{}"),

@@ -213,6 +213,7 @@ def test_a_choice_in_the_shape_of_a_text_completion_is_read_too():
         so_far.add({"choices": [{"index": 0, "text": text, "finish_reason": finish}]}, chunks)
     assert [chunk.text for chunk in chunks] == ["al", "pha"]
     assert (so_far.result({}).text, so_far.result({}).finish_reason) == ("alpha", "stop")
+    assert grown({"content": "a"}, message={"content": "all"}).text == "a"  # what is new, beside all so far
 
 
 def test_one_answer_that_was_filtered_among_several_is_an_answer_and_all_of_them_are_an_error():
@@ -310,6 +311,13 @@ def test_the_error_of_an_answer_that_failed_has_the_gateways_id(finish):
     assert caught.value.request_id == "r1"
 
 
+def test_an_answer_that_failed_after_a_text_is_paid_for_and_not_asked_again():
+    body = {"choices": [{"message": {"content": "a"}, "finish_reason": "abort"}]}
+    with pytest.raises(APIResponseError) as caught:
+        parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
+    assert (caught.value.retry, caught.value.partial.text) == ("never", "a")
+
+
 @pytest.mark.parametrize("indices", [(0, 0, 0), (1, 2, 3), (None, None, None), (0, 1, 2)])
 def test_answers_are_numbered_in_their_order_and_never_more_than_were_asked_for(indices):
     choices = [
@@ -367,3 +375,11 @@ def test_the_same_call_in_another_answer_has_another_id():
 def test_an_error_is_one_whatever_stands_beside_it(body):
     with pytest.raises(APIStatusError, match="boom"):
         parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
+
+
+def test_fields_of_a_call_may_come_alone_and_an_empty_entry_begins_none():
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    answer = grown({"tool_calls": [call]}, {"tool_calls": [{"index": 0, "extra_content": 1}]}, {"tool_calls": [{}]})
+    assert [(call.name, call.extra) for call in answer.tool_calls] == [("f", {"extra_content": 1})]
+    assert answer.invalid_tool_calls == ()
+    assert grown({"content": "a", "tool_calls": [{"index": 1}]}).invalid_tool_calls == ()

@@ -18,7 +18,14 @@ CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{
 
 
 def test_a_string_is_one_message_of_the_user():
-    assert check_messages("Hello") == [{"role": "user", "content": "Hello"}]
+    assert check_messages("Hello") == [{"role": "user", "content": "Hello"}] == [user("Hello")]
+
+
+def test_constructors_make_messages_in_the_apis_form():
+    assert system("Be kind.") == {"role": "system", "content": "Be kind."}
+    assert assistant("Hi", extra={"name": "ann"}) == {"role": "assistant", "content": "Hi", "name": "ann"}
+    assert assistant() == {"role": "assistant", "content": ""}
+    assert tool_result("a", "7", name="f") == {"role": "tool", "tool_call_id": "a", "content": "7", "name": "f"}
 
 
 @pytest.mark.parametrize(

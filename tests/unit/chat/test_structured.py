@@ -189,6 +189,7 @@ def test_strict_is_asked_for_where_it_changes_nothing():
     strict = response_format(form_of(SCHEMA))["json_schema"]
     assert strict["strict"] is True
     assert strict["schema"]["additionalProperties"] is False
+    assert not can_be_strict({"type": "object", "properties": {"name": {"type": "string"}}})
     optional = {**SCHEMA, "required": ["name"]}
     assert not can_be_strict(optional)
     assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
@@ -289,6 +290,8 @@ def test_a_refused_or_ignored_method_is_followed_by_the_next_and_remembered(erro
         refusal(502, "The schema can't be compiled to a grammar."),
         refusal(401, "Invalid token"),
         refusal(400, "This model's maximum context length is 8192 tokens"),
+        refusal(400, "This model's maximum context length is 8192 tokens, your functions take 9000"),
+        ContentFilterError("The schema was filtered.", status_code=400),
         refusal(400, "Invalid temperature"),
         APIResponseError("cut"),
     ],

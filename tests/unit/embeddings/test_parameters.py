@@ -29,6 +29,13 @@ def test_a_vector_may_have_a_single_number():
     assert sent(dimensions=1)["dimensions"] == 1
 
 
+def test_no_texts_are_no_request():
+    worked = Worked(healthy)
+    nothing = worked.embed([])
+    assert (nothing.vectors, nothing.dimensions, nothing.model, nothing.usage) == ([], 0, "", None)
+    assert worked.requests == []
+
+
 def test_the_clients_model_is_used_where_the_call_names_none():
     assert sent(settings={"model": "bge-m3"})["model"] == "bge-m3"
     assert sent(settings={"model": "bge-m3"}, model="m")["model"] == "m"
