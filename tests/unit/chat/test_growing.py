@@ -167,7 +167,9 @@ def test_an_answer_without_choices_may_be_another_one_the_next_time(body, scope)
 
 def test_what_has_a_place_of_its_own_is_no_unknown_field():
     call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    message = grown({"tool_calls": [call], "images": [{"image_url": {"url": "u"}}]}).choices[0].message
+    legacy = {"name": "f", "arguments": "{}"}
+    message = grown({"tool_calls": [call], "function_call": legacy, "images": [{"image_url": {"url": "u"}}]})
+    message = message.choices[0].message
     assert message.tool_calls[0].extra is None
     assert message.extra is None
     assert message.images == ({"image_url": {"url": "u"}},)
@@ -383,3 +385,9 @@ def test_fields_of_a_call_may_come_alone_and_an_empty_entry_begins_none():
     assert [(call.name, call.extra) for call in answer.tool_calls] == [("f", {"extra_content": 1})]
     assert answer.invalid_tool_calls == ()
     assert grown({"content": "a", "tool_calls": [{"index": 1}]}).invalid_tool_calls == ()
+
+
+@pytest.mark.parametrize("name", ["text", "summary"])
+def test_a_thought_may_come_in_details_alone(name):
+    answer = grown({"content": "a", "reasoning_details": [{"type": f"reasoning.{name}", name: "hm", "index": 0}, "x"]})
+    assert answer.reasoning == "hm"

@@ -170,6 +170,7 @@ def test_spoken_answers_go_back_by_their_id():
 def test_arguments_are_parsed_or_an_error_shows_them():
     assert ToolCall("a", "f", '{"x": "a\nb"}').parsed() == {"x": "a\nb"}
     assert ToolCall("a", "f", '{"x": "a\nb"}').to_wire()["function"]["arguments"] == '{"x": "a\\nb"}'
+    assert ToolCall("a", "f", '{"x": "猫\n"}').to_wire()["function"]["arguments"] == '{"x": "猫\\n"}'
     assert ToolCall("a", "f", "[1]").to_wire()["function"]["arguments"] == "{}"
     with pytest.raises(APIResponseError, match=r"wrote: '{\"city\": \"Par'\.$"):
         ToolCall("a", "f", '{"city": "Par').parsed()

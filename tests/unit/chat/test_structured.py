@@ -195,7 +195,7 @@ def test_strict_is_asked_for_where_it_changes_nothing():
     assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
     assert response_format(form_of(optional), strict=True)["json_schema"]["schema"]["required"] == ["name", "age"]
     assert not can_be_strict({"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]})
-    assert as_tool(form_of(SCHEMA))["function"] == {"name": "Person", "parameters": SCHEMA}
+    assert as_tool(form_of(SCHEMA)) == {"type": "function", "function": {"name": "Person", "parameters": SCHEMA}}
 
 
 @pytest.mark.parametrize(

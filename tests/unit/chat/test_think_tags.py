@@ -65,3 +65,13 @@ def test_an_answer_that_is_cut_holds_what_it_holds_if_it_ends_there(text):
             partial = so_far.result({})
             assert (partial.text, partial.reasoning) == read([text[:end]])
             assert so_far.has_output == bool(partial.text or partial.reasoning)
+
+
+@pytest.mark.parametrize(
+    "pieces", [["a", "b", "c"], ["<think>hm</think>a", "b", "c"], ["<think>", "</think>", "a", "b", "c"]]
+)
+def test_text_is_delivered_as_it_comes_once_it_is_known_to_be_text(pieces):
+    so_far, chunks = ChatSoFar(1, think_tags=True), []
+    for piece in pieces:
+        so_far.add({"choices": [{"delta": {"content": piece}}]}, chunks)
+    assert [chunk.text for chunk in chunks if chunk.text] == ["a", "b", "c"]
