@@ -1152,6 +1152,17 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "arguments that are null, and ids that are",
+        [
+            tools(0, "null", "now", "null"),
+            tools(1, "null", "look", '{"a": 1}'),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("now", {}), ("look", {"a": 1})],
+        finish="tool_calls",
+    ),
+    Row(
         "a placeholder, and white space behind it",
         [
             tools(0, "c1", "get_weather", args="{}"),

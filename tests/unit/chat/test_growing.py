@@ -125,7 +125,7 @@ def test_halves_of_a_character_in_arguments_are_joined(pieces, text):
     assert answer.tool_calls[0].parsed() == {"a": text}
 
 
-@pytest.mark.parametrize("placeholder", ["", "{}", " "])
+@pytest.mark.parametrize("placeholder", ["", "{}", " ", "null"])
 def test_a_placeholder_of_arguments_that_comes_twice_is_none(placeholder):
     entry = {"index": 0, "id": "c", "function": {"name": "f", "arguments": placeholder}}
     answer = grown({"tool_calls": [entry]}, {"tool_calls": [entry]}, {"tool_calls": [entry]})
@@ -364,6 +364,15 @@ def test_the_same_call_in_another_answer_has_another_id():
         return so_far.result({}).tool_calls[0].id
 
     assert made("a") == made("a") != made("b")
+
+
+def test_a_call_without_arguments_is_complete_where_done_is_the_end():
+    call = {"index": 0, "id": "c", "function": {"name": "now"}}
+    decoder = StreamDecoder(ChatSoFar(1), {}, Limits(), require_finish_reason=False)
+    decoder.feed(f"data: {json.dumps({'choices': [{'delta': {'tool_calls': [call]}}]})}\n\n".encode())
+    (chunk,) = decoder.feed(b"data: [DONE]\n\n")
+    assert [(piece.name, piece.arguments) for piece in chunk.tool_calls] == [("now", "{}")]
+    assert [one.parsed() for one in decoder.result().tool_calls] == [{}]
 
 
 @pytest.mark.parametrize(
