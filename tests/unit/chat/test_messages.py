@@ -34,7 +34,10 @@ def test_constructors_make_messages_in_the_apis_form():
         ({"role": "developer", "content": "x"}, {"role": "system", "content": "x"}),
         ({"role": "user", "content": ["a", {"type": "text", "text": "b"}]}, {"role": "user", "content": "ab"}),
         ({"role": "user", "content": "x", "name": None}, {"role": "user", "content": "x"}),
-        ({"role": "assistant", "content": "x", "reasoning_content": "hm"}, {"role": "assistant", "content": "x"}),
+        *(
+            ({"role": "assistant", "content": "x", name: "hm"}, {"role": "assistant", "content": "x"})
+            for name in ("reasoning_content", "reasoning", "reasoning_details")
+        ),
         (
             {"role": "assistant", "content": "", "tool_calls": [CALL], "reasoning": "hm"},
             {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning": "hm"},
@@ -257,6 +260,10 @@ def test_attachments_that_cannot_be_sent_are_refused(make, words):
 )
 def test_the_format_of_a_recording_is_found_from_its_bytes(data, form):
     assert parts.audio_part(data)["input_audio"]["format"] == form
+
+
+def test_the_format_of_a_recording_may_be_named():
+    assert parts.audio_part(b"ID3.", form="aac")["input_audio"]["format"] == "aac"
 
 
 def test_audio_and_files_are_parts():
