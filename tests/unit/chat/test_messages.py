@@ -218,6 +218,26 @@ def test_urls_of_images_go_out_as_they_are():
 
 
 @pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, "https://example.com/a.png"),
+        ({"image_url": "https://example.com/a.png"}, "https://example.com/a.png"),
+        ("https://example.com/a.png", "https://example.com/a.png"),
+        ({"url": "https://example.com/a.png"}, None),
+        ({"image_url": {"url": "data:image/png;base64,AAAA"}}, (b"\0\0\0", "image/png")),
+        ({"image_url": {"url": "data:;base64,AAAA"}}, (b"\0\0\0", "")),
+        ({"image_url": {"url": "data:image/png;base64,A"}}, None),
+        ({"image_url": {"url": ""}}, None),
+        ({"image_url": {"url": 7}}, None),
+        ({"image_url": None}, None),
+        (7, None),
+    ],
+)
+def test_an_image_of_an_answer_is_read_in_every_form_that_servers_give_it(part, found):
+    assert parts.image_in(part) == found
+
+
+@pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: parts.image_part(b"hello"), "no image"),
