@@ -52,6 +52,8 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
         ({"top_logprobs": 2}, "needs logprobs"),
         ({"metadata": "x"}, "metadata: expected a mapping"),
         ({"modalities": "text"}, "modalities: expected a list"),
+        ({"modalities": 7}, "modalities: expected a list"),
+        ({"modalities": [7]}, "modalities: expected a list"),
         ({"tools": TOOL}, "tools: expected a list"),
         ({"tools": [print]}, "^tools: tool 1 is a builtin_function"),
         ({"tools": [{"type": "function", "function": {}}]}, "tool 1 has no function with a name"),

@@ -176,6 +176,7 @@ def test_a_schema_may_have_keys_of_its_own():
 def test_names_are_made_fit_for_every_provider():
     assert fit_name("My Person[int]") == "My_Person_int"
     assert fit_name("x" * 99) == "x" * 64
+    assert fit_name("[Xray]") == "Xray"
     assert fit_name("人") == fit_name(None) == "answer"
 
 
