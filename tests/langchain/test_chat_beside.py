@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
@@ -10,6 +11,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField
 
+from tests.langchain.tracers import counted_by_openinference, langfuse_spans, openinference_spans
 from tests.scripted import http
 from tests.wire.chat import answer, talking
 from xdm_integrations import ModelUnavailableError, RateLimitError
@@ -51,52 +53,18 @@ def test_get_openai_callback_counts(world, server, method):
 
 @METHODS
 def test_openinference_counts(world, server, method):
-    openinference = pytest.importorskip("openinference.instrumentation.langchain")
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor = openinference.LangChainInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    try:
+    with openinference_spans() as spans:
         expected = ask(world, server, method)
-    finally:
-        instrumentor.uninstrument()
-    spans = [span.attributes for span in exporter.get_finished_spans()]
-    counted = tuple(
-        sum(span.get(f"llm.token_count.{name}", 0) for span in spans) for name in ("prompt", "completion", "total")
-    )
-    assert counted == expected
+    assert counted_by_openinference(spans) == expected
     assert {span["openinference.span.kind"] for span in spans} == {"LLM"}
 
 
 @METHODS
 def test_langfuse_counts(world, server, method):
-    langfuse = pytest.importorskip("langfuse")
-    import json
-
-    from langfuse.langchain import CallbackHandler
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter, key = InMemorySpanExporter(), f"pk-chat-{world.is_async}-{method}"
-    client = langfuse.Langfuse(
-        public_key=key,
-        secret_key="sk",
-        base_url="http://127.0.0.1:9",
-        span_exporter=exporter,
-        tracer_provider=TracerProvider(),
-    )
-    try:
-        expected = ask(world, server, method, [CallbackHandler(public_key=key)])
-        client.flush()
-    finally:
-        client.shutdown()
+    with langfuse_spans(f"pk-chat-{world.is_async}-{method}") as (handler, spans):
+        expected = ask(world, server, method, [handler])
     name = "langfuse.observation.usage_details"
-    usages = [json.loads(span.attributes[name]) for span in exporter.get_finished_spans() if name in span.attributes]
+    usages = [json.loads(span[name]) for span in spans if name in span]
     assert tuple(sum(usage[name] for usage in usages) for name in ("input", "output", "total")) == expected
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 
+from tests.langchain.tracers import counted_by_openinference, langfuse_spans, openinference_spans
 from tests.scripted import echoing
 
 PROMPT = "a b c"
@@ -43,58 +45,20 @@ def test_get_openai_callback_counts(world, server, method):
 
 @METHODS
 def test_openinference_counts(world, server, method):
-    openinference = pytest.importorskip("openinference.instrumentation.langchain")
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor = openinference.LangChainInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    try:
+    with openinference_spans() as spans:
         expected = ask(world, server, method)
-    finally:
-        instrumentor.uninstrument()
-    spans = [span.attributes for span in exporter.get_finished_spans()]
     assert len(spans) == expected[0] // COUNTS[0]
-    counted = tuple(
-        sum(span.get(f"llm.token_count.{name}", 0) for span in spans) for name in ("prompt", "completion", "total")
-    )
-    assert counted == expected
+    assert counted_by_openinference(spans) == expected
     assert {span["llm.model_name"] for span in spans} == {"gpt-3.5-turbo-instruct"}
     assert {span["openinference.span.kind"] for span in spans} == {"LLM"}
 
 
 @METHODS
 def test_langfuse_counts(world, server, method):
-    langfuse = pytest.importorskip("langfuse")
-    import json
-
-    from langfuse.langchain import CallbackHandler
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    client = langfuse.Langfuse(
-        public_key=f"pk-{world.is_async}-{method}",
-        secret_key="sk",
-        base_url="http://127.0.0.1:9",
-        span_exporter=exporter,
-        tracer_provider=TracerProvider(),
-    )
-    try:
-        expected = ask(world, server, method, [CallbackHandler(public_key=f"pk-{world.is_async}-{method}")])
-        client.flush()
-    finally:
-        client.shutdown()
-    spans = [span.attributes for span in exporter.get_finished_spans()]
-    usages = [
-        json.loads(span["langfuse.observation.usage_details"])
-        for span in spans
-        if "langfuse.observation.usage_details" in span
-    ]
+    with langfuse_spans(f"pk-{world.is_async}-{method}") as (handler, spans):
+        expected = ask(world, server, method, [handler])
+    name = "langfuse.observation.usage_details"
+    usages = [json.loads(span[name]) for span in spans if name in span]
 
     def total(*names):
         return sum(usage.get(name, 0) for usage in usages for name in names)
