@@ -192,6 +192,7 @@ def test_a_finish_reason_beside_a_call_completes_no_stream_that_breaks_off(surfa
         surface.streamed(client_of(surface, server), "stream_chat", "hello")
     assert [call.name for call in caught.value.partial.tool_calls] == ["look"]
     assert caught.value.retry == "never"
+    assert ("more calls" in caught.value.message) == (end == RESET)
 
 
 @pytest.mark.parametrize("end", ["data: [DONE]\n\n", ": over\n\n"])

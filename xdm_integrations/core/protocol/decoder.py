@@ -81,6 +81,9 @@ _ONE_BY_ONE = (
 )
 
 
+_MAY_GO_ON = " Its finish_reason came with the beginning of a tool call: after such a one some servers send more calls."
+
+
 class StreamDecoder(Generic[Chunk, Answer]):
     """Bytes in, chunks out.
 
@@ -159,7 +162,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
             return chunks
         if not self.finished and self._answer.has_output:
             error = StreamInterruptedError(
-                f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`.",
+                f"The stream broke off after it began ({cause.message}) The text so far is in `.partial`."
+                + ("" if self._answer.unfinished else _MAY_GO_ON),
                 request_id=cause.request_id,
             )
             error.__cause__ = cause
