@@ -9,10 +9,11 @@ from collections import UserDict
 from dataclasses import replace
 
 import pytest
+import urllib3.connection
 
 from tests.scripted import CLOSE, DONE, HANG, chunk, echoing, piece, stream
 from tests.transports.conftest import ask, head
-from xdm_integrations.core.errors.tree import APIConnectionError
+from xdm_integrations.core.errors.tree import APIConnectionError, APITimeoutError
 from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.transports.aio import body as aiohttp_body
 from xdm_integrations.transports.blocking import transport as _requests
@@ -137,6 +138,40 @@ def test_a_thread_that_is_aborted_while_it_prepares_sends_nothing(server):
     thread.join(10)
     assert isinstance(outcome[0], Aborted)
     assert server.requests == []
+    transport.close()
+
+
+def test_a_thread_that_is_aborted_while_its_connection_is_made_sends_nothing(server, monkeypatch):
+    making, abort = threading.Event(), threading.Event()
+    make = urllib3.connection.connection.create_connection
+
+    def late(*args, **kwargs):
+        making.set()
+        abort.wait(10)
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(urllib3.connection.connection, "create_connection", late)
+    transport = RequestsTransport(Limits())
+    outcome: list[object] = []
+
+    def send():
+        for _ in range(2):  # the second time it doesn't even connect
+            try:
+                outcome.append(transport.send(ask(server)))
+            except (Aborted, APITimeoutError) as error:
+                outcome.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert making.wait(10)
+    transport.abort([thread])
+    abort.set()
+    thread.join(10)
+    assert [type(each) for each in outcome] == [APITimeoutError, Aborted]
+    assert server.requests == []
+    assert server.wait_until(lambda: server.connections == 1)
+    monkeypatch.undo()
+    assert transport.send(ask(server)).status == 200
     transport.close()
 
 

@@ -65,6 +65,17 @@ class _LockedPool(HTTPConnectionPool):
             deadline.reused = getattr(connection, "sock", None) is not None
         return connection
 
+    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's or a stub
+        """Connect now, and send nothing where the request was ended meanwhile: there was no socket to be shut down."""
+        super()._validate_conn(conn)
+        deadline = CURRENT.deadline
+        if deadline is not None and not deadline.reused:
+            if conn.sock is None:  # urllib3 leaves it to the sending
+                conn.connect()
+            if deadline.expired:
+                conn.close()
+                raise TimeoutError
+
 
 class _LockedTLSPool(_LockedPool, HTTPSConnectionPool):
     """The same for https, and it tells when the handshakes are over, with a proxy too."""
