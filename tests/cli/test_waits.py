@@ -142,9 +142,9 @@ def test_the_wait_before_a_retry_is_one_line_in_a_pipe(run, server, waits):
     result = run("complete", "x")
     assert (result.exit_code, result.stdout) == (0, "Hi\n")
     first, second = result.stderr.splitlines()
-    told = 'The gateway said: "Rate limit reached for [gpt]" (HTTP 429, rate_limit_error)'
-    assert first.startswith(f"Waiting 21 s before retry 1: {told}")
-    assert second.startswith(f"Waiting 3 s before retry 2: {told}")
+    told = 'The gateway said: "Rate limit reached for [gpt]" (HTTP 429, rate_limit_error, retry after '
+    assert first.startswith(f"Waiting 21 s before retry 1: {told}20 s)")
+    assert second.startswith(f"Waiting 3 s before retry 2: {told}3 s)")
     assert waits == [21.0, pytest.approx(3.3)]
 
 
