@@ -22,8 +22,9 @@ from tests.wire.chat import answer
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xdm_integrations"
-# 360 kB on 2026-11-29. Of these, code is 228, docstrings are 75, comments 13, metadata and the archive's own tables 43.
-MAX_SIZE = 375_000
+# 370 kB on 2026-11-29. Of these, code is 225, docstrings are 87, comments 13, metadata and the archive's own tables 45.
+# Each file has a dictionary of its own: in one archive for each folder, the same files would have 70 kB less.
+MAX_SIZE = 373_000
 
 
 def run(*command: str | Path, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
