@@ -26,7 +26,7 @@ with served(), Client() as client:
     print(nowhere.with_fallbacks([ChatXDM(temperature=0)]).invoke("What is the capital of Japan?").text)
 
 # Output:
-# temperatur: unknown parameter. Did you mean 'temperature'?
+# temperatur: unknown parameter. Did you mean 'temperature'? ...
 # 400 retry? False
 # Shorten the messages or allow a shorter answer: together they must fit into the model's context.
 # APIConnectionError is also a ConnectionError: True
