@@ -8,6 +8,7 @@ import pytest
 
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
 from xdm_integrations.core.chat.parse import parse_chat
+from xdm_integrations.core.chat.pieces import KNOWN
 from xdm_integrations.core.chat.results import ChatCompletion
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
@@ -38,6 +39,7 @@ def test_details_of_a_thought_are_joined_by_number_and_type():
         details(0, "reasoning.text", format="x"),
         details(0, "reasoning.text", text="h"),
         details(0, "reasoning.text", text="m", format=None, signature="c2"),
+        details(0, "reasoning.text", text=None),
         details(0, "reasoning.summary", summary="s"),
         details(1, "reasoning.encrypted", data="ZW"),
         details(1, "reasoning.encrypted", data="5j"),
@@ -357,13 +359,15 @@ def test_a_new_id_behind_a_complete_call_leaves_that_call_as_it_is():
 
 
 def test_the_same_call_in_another_answer_has_another_id():
-    def made(answer_id):
+    def made(answer_id, *, ended=False):
         so_far = ChatSoFar(1)
         call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
         so_far.add({"id": answer_id, "choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}, [])
+        if ended:
+            so_far.end([])
         return so_far.result({}).tool_calls[0].id
 
-    assert made("a") == made("a") != made("b")
+    assert made("a") == made("a", ended=True) != made("b", ended=True) == made("b")
 
 
 def test_a_call_without_arguments_is_complete_where_done_is_the_end():
@@ -400,3 +404,21 @@ def test_fields_of_a_call_may_come_alone_and_an_empty_entry_begins_none():
 def test_a_thought_may_come_in_details_alone(name):
     answer = grown({"content": "a", "reasoning_details": [{"type": f"reasoning.{name}", name: "hm", "index": 0}, "x"]})
     assert answer.reasoning == "hm"
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_a_field_that_is_read_is_no_unknown_one_whatever_it_holds(name):
+    assert grown({name: [7]}, {name: 7, "content": "a"}).choices[0].message.extra is None
+
+
+def test_a_thought_that_is_none_is_empty():
+    assert grown({"content": [{"type": "thinking", "thinking": 7}, "a"]}).reasoning == ""
+
+
+def test_who_answered_is_known_from_the_first_event_that_says_it():
+    so_far = ChatSoFar(1)
+    so_far.add({"id": "", "model": "", "choices": [], "prompt_filter_results": []}, [])
+    so_far.add({"id": "c", "model": "m", "choices": [{"delta": {"content": "a"}}]}, [])
+    so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, [])
+    answer = so_far.result({})
+    assert (answer.id, answer.model, answer.text) == ("c", "m", "a")

@@ -152,7 +152,7 @@ class ChatSoFar:
                 growing.extra,
             )
             for index, growing in enumerate(self._choices)
-            if self.expected == 1 or growing.has_output or not self._accepted
+            if growing.has_output or not self._accepted
         ]
         fields = answer_fields(first, headers, self._usage, self._last, self._all)
         return ChatCompletion(choices=tuple(choices), n=self.expected, **fields)
