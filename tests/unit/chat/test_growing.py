@@ -179,8 +179,9 @@ def test_what_has_a_place_of_its_own_is_no_unknown_field():
 
 @pytest.mark.parametrize("thinking", ["hm", [{"type": "text", "text": "hm"}]])
 def test_a_thought_may_be_a_part_of_the_content(thinking):
-    answer = grown({"content": [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "a"}]})
-    assert (answer.text, answer.choices[0].message.reasoning) == ("a", "hm")
+    thought = {"type": "thinking", "thinking": thinking}
+    answer = grown({"content": [thought, thought, {"type": "text", "text": "a"}]})
+    assert (answer.text, answer.choices[0].message.reasoning) == ("a", "hmhm")
 
 
 def test_what_is_no_call_among_the_calls_and_no_choice_among_the_choices_is_skipped():
@@ -328,7 +329,7 @@ def test_answers_are_numbered_in_their_order_and_never_more_than_were_asked_for(
         {"index": index, "message": {"content": text}, "finish_reason": "stop"}
         for index, text in zip(indices, "abc", strict=True)
     ]
-    answer = parse_chat(Reply(200, {}, json.dumps({"choices": choices}).encode()), 2, Limits())
+    answer = parse_chat(Reply(200, {}, json.dumps({"choices": [None, *choices]}).encode()), 2, Limits())
     assert [(choice.index, choice.message.text) for choice in answer.choices] == [(0, "a"), (1, "b")]
 
 
