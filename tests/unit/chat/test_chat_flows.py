@@ -222,6 +222,8 @@ def test_after_a_finish_reason_beside_a_call_the_next_call_is_waited_for(end):
     assert streaming.within is None
     streaming.feed(event(**calling(1)))
     assert streaming.within is None
+    streaming.feed(b'data: {"choices": []}\n\n')  # says nothing of an end
+    assert streaming.within is None
     streaming.feed(end)
     assert streaming.within == GRACE_AFTER_FINISH
     assert [call.id for call in streaming.decoder.result().tool_calls] == ["call_0", "call_1"]

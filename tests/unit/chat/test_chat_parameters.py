@@ -75,6 +75,11 @@ def test_a_mistake_is_named_before_any_byte_is_sent(given, words):
         check_parameters(given)
 
 
+def test_a_voice_may_be_given_where_a_spoken_answer_is_asked_for():
+    spoken = {"audio": {"voice": "x"}, "modalities": ["text", "audio"]}
+    assert check_parameters(spoken) == spoken
+
+
 def test_a_stream_with_tools_has_one_answer():
     check_parameters({"tools": [TOOL], "n": 2})
     with pytest.raises(ConfigurationError, match="n: with tools"):
