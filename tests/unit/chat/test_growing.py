@@ -157,6 +157,7 @@ def test_an_answer_beyond_those_asked_for_is_an_error(index):
         ({"choices": []}, "request"),
         ({"choices": ["x"]}, "request"),
         ({"choices": "x"}, "request"),
+        ({"choices": {"a": 1}}, "request"),
         ({"answer": 1}, None),
     ],
 )
@@ -423,3 +424,12 @@ def test_who_answered_is_known_from_the_first_event_that_says_it():
     so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, [])
     answer = so_far.result({})
     assert (answer.id, answer.model, answer.text) == ("c", "m", "a")
+
+
+@pytest.mark.parametrize(("content", "finish"), [("half", "content_filter"), ("", "stop")])
+def test_an_answer_that_was_cut_by_a_filter_or_is_empty_is_one(content, finish):
+    message = {"content": content, "prefix": False}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": finish, "stop_reason": 7}]}
+    answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
+    assert (answer.text, answer.finish_reason) == (content, finish)
+    assert (answer.choices[0].message.extra, answer.choices[0].extra) == ({"prefix": False}, {"stop_reason": 7})
