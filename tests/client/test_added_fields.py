@@ -50,6 +50,20 @@ def test_of_a_stream_of_chat(surface, server):
     assert completion.extra == {"timings": TIMINGS}
 
 
+def test_of_choices_that_lack_what_others_have(surface, server):
+    """Some servers leave out the index of the only choice, and a finish_reason that is null."""
+    first, talk = chunk("a"), delta("a")
+    for event, left_out in ((first, ("index", "logprobs")), (talk, ("index", "finish_reason"))):
+        for name in left_out:
+            event["choices"][0].pop(name, None)
+        event["choices"][0]["token_ids"] = [1]
+    server.script = [stream(first, chunk("", finish="stop"), DONE), stream(talk, delta(finish="stop"), DONE)]
+    client = surface.client(base_url=server.url)
+    _, text = surface.stream(client, "x")
+    _, message = surface.streamed(client, "stream_chat", "x")
+    assert text.choices[0].extra == message.choices[0].extra == {"token_ids": [1]}
+
+
 def test_of_an_event_in_the_middle_of_a_stream(surface, server):
     """llama.cpp's server gives its timings with the finish_reason, and the token counts after it."""
     timed = {"timings": TIMINGS, "tier": "a"}

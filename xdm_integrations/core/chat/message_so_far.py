@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 _FILTERED = "content_filter"
-_PLAIN = 3
-"""Fields of a choice that has nothing beside index, message and finish_reason, its log probabilities not counted."""
 
 
 class ChatSoFar:
@@ -97,7 +95,7 @@ class ChatSoFar:
         plain = logprobs is None and inner.__class__ is dict and (inner or finish is None)
         if not plain or not growing.add_plain(inner, index, chunks, each=not self._streaming):
             self._take_all(choice, logprobs, index, chunks)
-        if len(choice) - ("logprobs" in choice) > _PLAIN:
+        if len(choice) - ("index" in choice) - ("finish_reason" in choice) - ("logprobs" in choice) > 1:  # the message
             join_extra(growing.extra, choice)
         if finish is not None:
             self._take_finish(finish_reason_of(finish), growing, choice)

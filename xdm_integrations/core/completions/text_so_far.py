@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from .parameters import OnePrompt
 
 
-_PLAIN = 3
-"""Fields of a choice that has nothing beside text, index and finish_reason, its log probabilities not counted."""
-
-
 class TextSoFar:
     """Choices that grow. It is asked once per token, so it does nothing that nobody needs.
 
@@ -125,7 +121,7 @@ class TextSoFar:
             logprobs = Logprobs.parse(logprobs)
             if logprobs is not None:
                 self._logprobs.setdefault(index, []).append(logprobs)
-        if len(choice) - ("logprobs" in choice) > _PLAIN:
+        if len(choice) - ("index" in choice) - ("finish_reason" in choice) - ("logprobs" in choice) > 1:  # the text
             join_extra(self._extra.setdefault(index, {}), choice)
         if text:
             self._texts[index].append(text)
