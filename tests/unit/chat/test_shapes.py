@@ -135,7 +135,9 @@ def test_heartbeats_in_front_of_a_complete_answer_are_skipped(before):
     check(parse_chat(reply(before + body(row)), 1, Limits()), row)
 
 
-@pytest.mark.parametrize("before", [b"retry: 3000\n\n", b"id: 1\n", b"event: message\n", b": PING\n\n"])
+@pytest.mark.parametrize(
+    "before", [b"retry: 3000\n\n", b"retry: 3000\r\r", b"id: 1\n", b"event: message\n", b": PING\n\n"]
+)
 def test_a_stream_in_answer_to_a_plain_request_may_begin_with_any_field(before):
     row = STREAMS[0]
     check(parse_chat(reply(before + stream(row)), 1, Limits()), row)

@@ -114,7 +114,7 @@ def _parse_stream(reply: Reply, n: int, limits: Limits, *, think_tags: bool) -> 
 
 def _is_stream(body: bytes) -> bool:
     start = body[:4096].lstrip(b"\xef\xbb\xbf\r\n\t ")
-    return start.startswith((b"data:", b"event:", b":", b"id:")) or b"\ndata:" in start
+    return start.startswith((b"data:", b"event:", b":", b"id:", b"retry:")) or b"\ndata:" in start
 
 
 def _numbered(choices: list[Any], n: int) -> list[Any]:
