@@ -10,7 +10,7 @@ measured in the first round only. What is shown is the median
 over the rounds, with the spread (half the range between the quartiles) of ours, and ours as a ratio to the
 floor and to the peer. The floor is plain requests or aiohttp + the framework over a model that answers from
 memory; of a row of waits, the same waits with nothing to do in between. `--save` writes `results.json`,
-`results.md`, `results.png` and `results.svg`, and the table of both READMEs.
+`results.md`, `results.png` and `results.svg`, and the table of both READMEs; with `--rows`, the other rows stay.
 
 pyperf and pytest-benchmark time one subject many times over in one process, or one after the other;
 here they take turns, so that a machine that slows down slows all of them, and imports are fresh.
@@ -151,12 +151,16 @@ def main() -> None:
         print(f"beyond its reach: {line}", file=sys.stderr)
     if not arguments.save:
         return
-    missing = [f"{name} / {subject}" for name, subject in ROWS if subject not in figures.get(name, {})]
+    missing = [f"{name} / {subject}" for name, subject in ROWS if name in rows and subject not in figures[name]]
     if missing:
         sys.exit(f"Not saved, for lack of: {', '.join(missing)}. `make bench` installs what all rows need.")
     from benchmarks import readme
     from benchmarks.plot import draw
 
+    if arguments.rows:
+        before = json.loads((HERE / "results.json").read_text())
+        table = [next((new for new in table if new["row"] == old["row"]), old) for old in before["table"]]
+        growth = {**before["growth"], **growth}
     (HERE / "results.json").write_text(
         json.dumps({"environment": environment(), "table": table, "growth": growth}, indent=1) + "\n"
     )

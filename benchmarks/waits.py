@@ -41,7 +41,7 @@ def _import(name: str, subject: str, statement: str) -> None:
 
 
 _import("langchain import", "framework", "import langchain_core.language_models.llms")
-_import("langchain import", "ours", "import xdm_integrations.langchain")
+_import("langchain import", "ours", "from xdm_integrations.langchain import XDMLLM")
 _import("langchain import", "peer", "import langchain_openai")
 _import("langchain chat import", "framework", "import langchain_core.language_models.chat_models")
 _import("langchain chat import", "ours", "from xdm_integrations.langchain import ChatXDM")

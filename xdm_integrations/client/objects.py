@@ -70,6 +70,8 @@ class Wanted:
 
 def schema_in(response_format: object) -> Schema | None:
     """Return a `response_format` that is a schema; None if it is the API's own form (`{"type": "json_object"}`)."""
+    if response_format is None:
+        return None
     if isinstance(response_format, Mapping):
         is_schema = response_format.get("type", "object") == "object"
         return response_format if is_schema else None

@@ -83,7 +83,7 @@ def check_messages(messages: object) -> list[dict[str, Any]]:
     """
     if isinstance(messages, str):
         messages = [user(messages)]
-    if not isinstance(messages, Sequence) or isinstance(messages, (bytes, bytearray)):
+    if not isinstance(messages, (list, Sequence)) or isinstance(messages, (bytes, bytearray)):  # an ABC alone is slow
         raise ConfigurationError(
             f"messages: expected a string or a list of messages, got {type(messages).__name__}. A message is a "
             'mapping such as {"role": "user", "content": "Hello"}.'
@@ -122,7 +122,7 @@ def _parts(text: str) -> list[dict[str, Any]]:
 
 
 def _checked(message: object, where: str, calls: set[str]) -> dict[str, Any]:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, (dict, Mapping)):
         raise ConfigurationError(
             f'{where} is a {type(message).__name__}; expected a mapping such as {{"role": "user", "content": "Hello"}}.'
         )

@@ -58,7 +58,8 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A message holds what can't be sent; the error names its number, counted from 1.
     """
-    others = [m for m in messages if not isinstance(m, ChatMessage)] if isinstance(messages, Sequence) else [messages]
+    several = isinstance(messages, (list, Sequence))  # an ABC alone is slow
+    others = [m for m in messages if not isinstance(m, ChatMessage)] if several else [messages]
     if others:
         shown = ", ".join(sorted({type(other).__name__ for other in others}))
         raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
@@ -75,7 +76,7 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 
 async def ato_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     """See `to_wire`. Files that blocks name are read in a thread, so that no event loop waits for a disk."""
-    if isinstance(messages, Sequence) and any(map(_names_a_file, messages)):
+    if isinstance(messages, (list, Sequence)) and any(map(_names_a_file, messages)):
         return await asyncio.to_thread(to_wire, messages)
     return to_wire(messages)
 
