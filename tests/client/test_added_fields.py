@@ -64,6 +64,30 @@ def test_of_choices_that_lack_what_others_have(surface, server):
     assert text.choices[0].extra == message.choices[0].extra == {"token_ids": [1]}
 
 
+def test_of_an_event_without_a_message_or_a_text(surface, server):
+    first, talk, last = chunk("a"), delta("a"), {"index": 0, "finish_reason": "stop", "stop_reason": 7}
+    server.script = [
+        stream(first, {**first, "choices": [last]}, DONE),
+        stream(talk, {**talk, "choices": [last]}, DONE),
+    ]
+    client = surface.client(base_url=server.url)
+    _, text = surface.stream(client, "x")
+    _, message = surface.streamed(client, "stream_chat", "x")
+    assert text.choices[0].extra == message.choices[0].extra == {"stop_reason": 7}
+
+
+def test_what_is_null_later_takes_nothing_back(surface, server):
+    named, silent = {"provider": "Azure"}, {"provider": None}
+    server.script = [
+        stream(chunk("a", **named), chunk("b", **silent), chunk("", finish="stop"), DONE),
+        stream(delta("a") | named, delta("b") | silent, delta(finish="stop"), DONE),
+    ]
+    client = surface.client(base_url=server.url)
+    _, text = surface.stream(client, "x")
+    _, message = surface.streamed(client, "stream_chat", "x")
+    assert text.extra == message.extra == named
+
+
 def test_of_an_event_in_the_middle_of_a_stream(surface, server):
     """llama.cpp's server gives its timings with the finish_reason, and the token counts after it."""
     timed = {"timings": TIMINGS, "tier": "a"}

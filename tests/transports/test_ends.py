@@ -168,6 +168,7 @@ def test_a_thread_that_is_aborted_while_its_connection_is_made_sends_nothing(ser
     abort.set()
     thread.join(10)
     assert [type(each) for each in outcome] == [APITimeoutError, Aborted]
+    assert "Could not connect" in str(outcome[0])
     assert server.requests == []
     assert server.wait_until(lambda: server.connections == 1)
     monkeypatch.undo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from numbers import Integral, Real
 
@@ -26,6 +27,12 @@ UNWRITABLE = 10**5000
 
 class Int64(int):
     """Stands for numpy's integers, which are `Integral` and no `int`."""
+
+
+class Named(str, Enum):
+    """Texts that `str` calls by their names."""
+
+    FIRST = "the first"
 
 
 class NumpyInt:
@@ -298,6 +305,7 @@ def test_the_types_list_what_the_table_checks():
         (["a"], ["a"]),
         (["a", "b"], ["a", "b"]),
         (("a", "b"), ["a", "b"]),
+        ([Named.FIRST, Named.FIRST], ["the first", "the first"]),
         ([1, 2], [[1, 2]]),
         ((0,), [[0]]),
         (range(3), [[0, 1, 2]]),

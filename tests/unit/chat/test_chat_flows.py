@@ -140,6 +140,19 @@ def test_a_stream_is_healed_in_the_same_way():
     assert "stream_options" not in third
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [no("the tool parser crashed", 500), no("Function calling mode ANY is not supported")],
+    ids=["500", "400"],
+)
+def test_a_refusal_of_one_way_to_call_a_tool_closes_no_other(refusal):
+    answers = [no("This response_format type is unavailable now"), refusal, ok('{"x": 1}')]
+    runtime = Runtime(lambda: 1.0, lambda: 0.0, lambda: 0.0)
+    known = Setup(Config(base_url="http://localhost/v1", retry=RetryPolicy(max_retries=0)), runtime)
+    _, commands = play(ask_structured(known, "x", {}, SCHEMA), answers)
+    assert bodies(commands)[-1]["tool_choice"] == "auto"
+
+
 def test_an_object_is_asked_for_by_the_next_method_where_one_is_refused_or_ignored():
     known = setup()
     answers = [no("This response_format type is unavailable now"), ok("I like tools."), ok('Sure: {"x": 1}')]

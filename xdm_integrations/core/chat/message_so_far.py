@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.tree import APIResponseError, ContentFilterError
 from xdm_integrations.core.protocol.ends import finish_reason_of, stopped
-from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, index_of, join_extra, label
+from xdm_integrations.core.protocol.results import (
+    ANSWER_FIELDS,
+    CHOICE_FIELDS,
+    Logprobs,
+    Usage,
+    answer_fields,
+    index_of,
+    join_extra,
+    label,
+)
 
 from .choice_so_far import ChoiceSoFar
 from .pieces import begins_a_call, inner_of, pieces_of
@@ -71,7 +80,8 @@ class ChatSoFar:
         if not self._first.get("model"):  # a first event may speak of the prompt's filter only
             self._first = event
         self._last = event
-        self._all |= event
+        if not ANSWER_FIELDS.issuperset(event):
+            self._all.update((name, value) for name, value in event.items() if value is not None)
         usage = event.get("usage")
         if usage:
             self._take_usage(usage)
@@ -95,7 +105,7 @@ class ChatSoFar:
         plain = logprobs is None and inner.__class__ is dict and (inner or finish is None)
         if not plain or not growing.add_plain(inner, index, chunks, each=not self._streaming):
             self._take_all(choice, logprobs, index, chunks)
-        if len(choice) - ("index" in choice) - ("finish_reason" in choice) - ("logprobs" in choice) > 1:  # the message
+        if not CHOICE_FIELDS.issuperset(choice):
             join_extra(growing.extra, choice)
         if finish is not None:
             self._take_finish(finish_reason_of(finish), growing, choice)

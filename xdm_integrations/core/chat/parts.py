@@ -129,6 +129,8 @@ def image_in(part: object) -> tuple[bytes, str] | str | None:
     head, _, data = url.partition(",")
     if not head.startswith("data:"):
         return url
+    if not head.endswith(";base64") or not data:
+        return None
     try:
         return b64decode(data), head.removeprefix("data:").partition(";")[0]
     except ValueError:

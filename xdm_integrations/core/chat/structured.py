@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
     APIStatusError,
+    BadRequestError,
     ConfigurationError,
     ContentFilterError,
     ContextLengthExceededError,
@@ -43,7 +44,7 @@ may call, JSON mode with the schema in the prompt, and the schema in the prompt 
 BY_PROMPT = (JSON_OBJECT, PROMPT)  # they need `with_prompt`
 
 _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
-_FORCED = r"(?i)choice|forc|convert_request"  # what is said where a tool that needn't be called may still be taken
+_FORCED = r"(?i)choice|forc|mode|convert_request"  # what is said where a tool that needn't be called may still be taken
 _REFUSALS = (400, 404, 422, 500, 501)
 _LONGEST = 64  # characters of a function's name
 
@@ -190,7 +191,7 @@ def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) ->
         return None
     refused = facts.structured_refused.setdefault(model, set())
     refused.add(method)
-    if method == NAMED_TOOL and isinstance(error, APIStatusError) and not re.search(_FORCED, _words_of(error)):
+    if method == NAMED_TOOL and isinstance(error, BadRequestError) and not re.search(_FORCED, _words_of(error)):
         refused.add(AUTO_TOOL)  # it refuses tools as such, not to be forced to call one
     return next((other for other in METHODS[METHODS.index(method) + 1 :] if other not in refused), None)
 
@@ -214,7 +215,7 @@ def object_of(completion: ChatCompletion, form: Form) -> dict[str, Any]:
     Raises:
         ContentFilterError: The model refuses, or its answer was filtered.
         NotTheSchemaError: There is no object that fits.
-        APIResponseError: The answer was cut by its limit: half an object is none.
+    APIResponseError: The answer was cut by its limit: half an object is none.
     """
     if completion.refusal or completion.finish_reason == "content_filter":
         raise ContentFilterError(

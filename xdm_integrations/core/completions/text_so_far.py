@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.jsontext import join_surrogates
 from xdm_integrations.core.protocol.ends import finish_reason_of, stopped
-from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, index_of, join_extra
+from xdm_integrations.core.protocol.results import (
+    ANSWER_FIELDS,
+    CHOICE_FIELDS,
+    Logprobs,
+    Usage,
+    answer_fields,
+    index_of,
+    join_extra,
+)
 
 from .echo import cannot_echo, check_echo
 from .parse import choice_text
@@ -69,7 +77,8 @@ class TextSoFar:
         if not self._first.get("model"):  # a first event may speak of the prompt's filter only
             self._first = event
         self._last = event
-        self._all |= event
+        if not ANSWER_FIELDS.issuperset(event):
+            self._all.update((name, value) for name, value in event.items() if value is not None)
         choices = event.get("choices")
         usage = event.get("usage")
         if usage:
@@ -121,7 +130,7 @@ class TextSoFar:
             logprobs = Logprobs.parse(logprobs)
             if logprobs is not None:
                 self._logprobs.setdefault(index, []).append(logprobs)
-        if len(choice) - ("index" in choice) - ("finish_reason" in choice) - ("logprobs" in choice) > 1:  # the text
+        if not CHOICE_FIELDS.issuperset(choice):
             join_extra(self._extra.setdefault(index, {}), choice)
         if text:
             self._texts[index].append(text)

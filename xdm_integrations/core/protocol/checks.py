@@ -120,7 +120,7 @@ def split_texts(name: str, given: object) -> list[OneText]:
 
 def _check_text(name: str, text: object, position: int, kind: type) -> OneText:
     if isinstance(text, str) and kind is str:
-        return str(text)
+        return str.__str__(text)  # as in `_check_str`
     if not isinstance(text, Sequence) or isinstance(text, (bytes, bytearray)):
         raise ConfigurationError(f"{name}: item {position} is a {type(text).__name__}; expected text or token ids.")
     if isinstance(text, str) or kind is str:
@@ -179,7 +179,7 @@ def _check_str(name: str, value: object, parameter: Parameter) -> str | None:
         raise _wrong(name, value, "a string", parameter)
     if name == "model" and not value.strip():
         raise ConfigurationError("model: an empty string; pass the model's id.")
-    return value
+    return str.__str__(value)  # what it is, not what a class made of it says it is (an Enum its name)
 
 
 def _check_stop(name: str, value: object, parameter: Parameter) -> list[str] | None:

@@ -239,7 +239,8 @@ class Answer:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-_ANSWER_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
+ANSWER_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
+"""The fields of an answer that are read; servers add others."""
 
 
 def answer_fields(
@@ -256,7 +257,7 @@ def answer_fields(
         headers: The reply's headers.
         usage: Token counts, read.
         last: For a stream, its last event.
-        joined: For a stream, the fields of all its events, later ones over earlier ones.
+        joined: For a stream, the fields of all events that add some, later ones over earlier ones, none of them null.
     """
     created = value.get("created")
     everything = value if joined is None else joined
@@ -269,7 +270,7 @@ def answer_fields(
         "request_id": None if headers.keys().isdisjoint(REQUEST_ID_HEADERS) else request_id_of(headers),
         "headers": dict(headers),
         "raw": dict(value if last is None else last),
-        "extra": {k: v for k, v in everything.items() if k not in _ANSWER_FIELDS and v is not None},
+        "extra": {k: v for k, v in everything.items() if k not in ANSWER_FIELDS and v is not None},
     }
 
 
@@ -288,12 +289,13 @@ def index_of(value: object) -> int | None:
 
 
 _LONGEST_INDEX = 10  # digits
-_CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta", "usage", "error"})
+CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta", "usage", "error"})
+"""The fields of a choice that are read; servers add others."""
 
 
 def extra_of(choice: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a server added to a choice."""
-    return {name: value for name, value in choice.items() if name not in _CHOICE_FIELDS and value is not None}
+    return {name: value for name, value in choice.items() if name not in CHOICE_FIELDS and value is not None}
 
 
 def join_extra(so_far: dict[str, Any], choice: Mapping[str, Any]) -> None:

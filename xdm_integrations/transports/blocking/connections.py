@@ -74,6 +74,7 @@ class _LockedPool(HTTPConnectionPool):
                 conn.connect()
             if deadline.expired:
                 conn.close()
+                deadline.connected = False  # for all that the server knows
                 raise TimeoutError
 
 
