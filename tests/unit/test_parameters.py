@@ -322,6 +322,11 @@ def test_the_forms_of_a_prompt(prompt, prompts):
     assert all(type(token) is int for one in split if isinstance(one, list) for token in one)
 
 
+def test_a_text_of_an_enum_is_its_value():
+    sent = check_parameters({"model": Named.FIRST})["model"]
+    assert (sent, str(sent)) == ("the first", "the first")
+
+
 @pytest.mark.parametrize(
     ("prompt", "says"),
     [
