@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.flows import play, refused
 from xdm_integrations.core.chat.request import ask_chat, ask_structured, stream_chat
+from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.errors.tree import (
     APITimeoutError,
     BadRequestError,
@@ -21,7 +22,7 @@ from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.reading import GRACE_AFTER_FINISH
 from xdm_integrations.core.protocol.retry import RetryPolicy, Runtime
-from xdm_integrations.core.protocol.wire import Reply, Send
+from xdm_integrations.core.protocol.wire import Reply, Send, Timeout
 
 SCHEMA = {"title": "P", "type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 WRONG_NAME = (
@@ -125,6 +126,36 @@ def test_a_model_that_is_refused_under_the_other_name_of_the_limit_brings_the_ne
             [no(WRONG_NAME), unknown, Reply(200, {}, b'{"data": [{"id": "gpt-4o-mini"}]}')],
         )
     assert caught.value.suggestions == ("gpt-4o-mini",)
+
+
+def timed(flow_of):
+    """Play a flow with a total limit of 60 s whose answers take 5 s each; return the deadlines of its requests."""
+    now = [1000.0]
+    config = Config(base_url="http://localhost/v1", timeout=Timeout(total=60))
+
+    def after(reply):
+        def answer(_command):
+            now[0] += 5
+            return reply
+
+        return answer
+
+    flow, replies = flow_of(Setup(config, Runtime(lambda: 1.0, lambda: now[0], lambda: 0.0)))
+    with pytest.raises(XDMError) as caught:
+        play(flow, [after(reply) for reply in replies])
+    return [command.request.deadline for command in caught.value.commands if isinstance(command, Send)]
+
+
+@pytest.mark.parametrize("ask", [ask_chat, stream_chat])
+def test_a_call_whose_limit_is_renamed_has_one_deadline(ask):
+    no_more = no("no")
+    assert timed(lambda known: (ask(known, "x", {"max_tokens": 9}), [no(WRONG_NAME), no_more])) == [1060.0] * 2
+
+
+@pytest.mark.parametrize("ask", [ask_structured, stream_structured])
+def test_a_search_for_an_object_has_one_deadline(ask):
+    refusal = no("This response_format type is unavailable now")
+    assert timed(lambda known: (ask(known, "x", {}, SCHEMA), [refusal, no("no")])) == [1060.0] * 2
 
 
 def test_a_stream_is_healed_in_the_same_way():

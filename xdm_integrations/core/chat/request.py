@@ -69,7 +69,8 @@ def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[
     """
     headers = setup.headers((yield Key()))
     call = prepare_chat(setup.config, headers, messages, params)
-    return (yield from chat_flow(call, setup, think_tags=wants_think_tags(setup.config, params)))
+    deadline = deadline_of(call.timeout, setup.runtime)
+    return (yield from chat_flow(call, setup, deadline, think_tags=wants_think_tags(setup.config, params)))
 
 
 def stream_chat(
@@ -78,19 +79,25 @@ def stream_chat(
     """Ask for the answer as a stream; see `ask_chat`."""
     headers = setup.headers((yield Key()))
     call = prepare_chat(setup.config, headers, messages, params, streaming=True)
-    return (yield from open_chat(call, setup, think_tags=wants_think_tags(setup.config, params)))
+    deadline = deadline_of(call.timeout, setup.runtime)
+    return (yield from open_chat(call, setup, deadline, think_tags=wants_think_tags(setup.config, params)))
 
 
 def open_chat(
-    call: Call, setup: Setup, handled_by_caller: Callable[[XDMError], bool] | None = None, *, think_tags: bool
+    call: Call,
+    setup: Setup,
+    deadline: float | None,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
+    *,
+    think_tags: bool,
 ) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
-    """Send a call that streams, and return its answer up to its first chunk; `handled_by_caller` as in `send_flow`."""
+    """Send a call that streams, and return its answer up to its first chunk; the arguments are those of `chat_flow`."""
     so_far = partial(ChatSoFar, call.n, think_tags=think_tags)
 
     def send(body: dict[str, Any]) -> Flow[Streaming[ChatChunk, ChatCompletion]]:
-        return stream_flow(call, body, so_far, setup, handled_by_caller)
+        return stream_flow(call, body, so_far, setup, deadline, handled_by_caller)
 
-    return _send(call, setup, deadline_of(call.timeout, setup.runtime), send)
+    return _send(call, setup, deadline, send)
 
 
 def ask_structured(  # noqa: PLR0913 - one argument per decision
@@ -123,17 +130,17 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
     used: str | None = chosen_method(method)
     fixed = used is not None
     checked = check_messages(messages)
+    think_tags = wants_think_tags(setup.config, params)
     headers = setup.headers((yield Key()))
     paid: list[Usage | None] = []
+    plain = prepare_chat(setup.config, headers, checked, params)
+    model, deadline = plain.model, deadline_of(plain.timeout, setup.runtime)
     while True:
-        given = dict(params)
-        model = prepare_chat(setup.config, headers, checked, given).model
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used in BY_PROMPT else checked
-        call = prepare_chat(setup.config, headers, asked, {**given, **request_fields(used, form, strict=strict)})
-        think_tags = wants_think_tags(setup.config, params)
+        call = prepare_chat(setup.config, headers, asked, {**params, **request_fields(used, form, strict=strict)})
         try:
-            completion = yield from chat_flow(call, setup, None if fixed else teaches, think_tags=think_tags)
+            completion = yield from chat_flow(call, setup, deadline, None if fixed else teaches, think_tags=think_tags)
             found = object_of(completion, form)
         except XDMError as error:
             if error.partial is not None:
@@ -185,12 +192,20 @@ def wants_think_tags(config: Config, params: Mapping[str, Any]) -> bool:
 def chat_flow(
     call: Call,
     setup: Setup,
+    deadline: float | None,
     handled_by_caller: Callable[[XDMError], bool] | None = None,
     *,
     think_tags: bool = False,
 ) -> Flow[ChatCompletion]:
-    """Send a call, and return its answer; `handled_by_caller` as in `send_flow`."""
-    deadline = deadline_of(call.timeout, setup.runtime)
+    """Send a call, and return its answer.
+
+    Args:
+        call: The call.
+        setup: The client's.
+        deadline: When all of it must be over, by `runtime.monotonic`: this call may be one of several tries.
+        handled_by_caller: See `send_flow`.
+        think_tags: See `wants_think_tags`.
+    """
 
     def receive(reply: Reply) -> Flow[ChatCompletion]:
         yield from ()  # a flow like any other, with nothing left to wait for

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.wire import Key
 
 from .messages import check_messages
@@ -79,14 +80,15 @@ def stream_structured(  # noqa: PLR0913 - one argument per decision
     think_tags = wants_think_tags(setup.config, params)
     checked = check_messages(messages)
     headers = setup.headers((yield Key()))
+    plain = prepare_chat(setup.config, headers, checked, params)
+    model, deadline = plain.model, deadline_of(plain.timeout, setup.runtime)
     while True:
-        model = prepare_chat(setup.config, headers, checked, params).model
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         given = {**params, **request_fields(used, form, strict=strict)}
         call = prepare_chat(setup.config, headers, asked, given, streaming=True)
         try:
-            streaming = yield from open_chat(call, setup, None if fixed else teaches, think_tags=think_tags)
+            streaming = yield from open_chat(call, setup, deadline, None if fixed else teaches, think_tags=think_tags)
         except XDMError as error:
             used = None if fixed else next_method(used, error, model, setup.facts)
             if used is None:

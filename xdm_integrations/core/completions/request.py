@@ -77,7 +77,7 @@ def stream_completion(
     so_far = partial(TextSoFar, len(prompts), call.n, echoed)
     deadline = deadline_of(call.timeout, setup.runtime)
     try:
-        return (yield from stream_flow(call, with_prompts(call, prompts), so_far, setup))
+        return (yield from stream_flow(call, with_prompts(call, prompts), so_far, setup, deadline))
     except ModelUnavailableError as error:
         yield from suggest_models(error, call, setup, deadline)
         raise

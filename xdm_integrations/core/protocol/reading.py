@@ -8,7 +8,7 @@ from xdm_integrations.core.errors.endpoints import endpoint_of
 from xdm_integrations.core.errors.tree import BadRequestError, XDMError
 
 from .decoder import SoFar, StreamDecoder
-from .flow import Flow, deadline_of, send_flow, timeout_error
+from .flow import Flow, send_flow, timeout_error
 from .wire import Read, Reply, secret_of
 
 if TYPE_CHECKING:
@@ -83,11 +83,12 @@ class Streaming(Generic[Chunk, Answer]):
         return chunks
 
 
-def stream_flow(
+def stream_flow(  # noqa: PLR0913, PLR0917 - all that a stream is opened with
     call: Call,
     body: dict[str, Any],
     so_far: Callable[[], SoFar[Chunk, Answer]],
     setup: Setup,
+    deadline: float | None,
     handled_by_caller: Callable[[XDMError], bool] | None = None,
 ) -> Flow[Streaming[Chunk, Answer]]:
     """Open a stream, and read it up to its first chunk: until then everything can be retried.
@@ -99,6 +100,7 @@ def stream_flow(
         body: The complete body of its request.
         so_far: Makes an accumulator, for each attempt a new one.
         setup: The client's.
+        deadline: When the call must be over, by `runtime.monotonic`.
         handled_by_caller: See `send_flow`.
     """
     facts, runtime = setup.facts, setup.runtime
@@ -108,7 +110,6 @@ def stream_flow(
 
     if call.model in facts.refuses_stream_options:
         body = {name: value for name, value in body.items() if name != "stream_options"}
-    deadline = deadline_of(call.timeout, runtime)
     request = call.request(body, deadline, streaming=True)
     try:
         return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
