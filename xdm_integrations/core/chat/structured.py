@@ -44,7 +44,7 @@ may call, JSON mode with the schema in the prompt, and the schema in the prompt 
 BY_PROMPT = (JSON_OBJECT, PROMPT)  # they need `with_prompt`
 
 _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
-_FORCED = r"(?i)choice|forc|\bmode\b|convert_request"  # what is said where a tool that needn't be called may still be taken
+_FORCED = r"(?i)choice|forc|\bmode\b|convert_request"  # what is said where a tool may still be called
 _REFUSALS = (400, 404, 422, 500, 501)
 _LONGEST = 64  # characters of a function's name
 
