@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.docs.pages import ROOT
@@ -26,6 +28,9 @@ APP = ROOT / "examples" / "documents_app.py"
 def app(monkeypatch):
     """Return a function that opens the app at an address."""
     import streamlit as st
+
+    # Streamlit leaves the app in this place, and a process that a later test spawns would run it.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
     def open_at(url):
         monkeypatch.setenv("XDM_BASE_URL", url)
