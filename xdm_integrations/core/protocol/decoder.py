@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.errors.endpoints import Endpoint
 
-    from .sse import ServerEvent
     from .wire import Limits
 
 
@@ -114,6 +113,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._require_finish_reason = require_finish_reason
         self._sse = SSEDecoder(limits)
         self._answer = answer
+        self._final: Answer | None = None
         self._done = False
         self._bare = bytearray()
 
@@ -127,8 +127,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
         chunks: list[Chunk] = []
         events = [] if self.ended else self._sse.feed(block)
         try:
-            for event in events:
-                self._take(event, chunks)
+            for kind, data in events:
+                self._take(kind, data, chunks)
                 if self.ended:
                     return chunks
         except XDMError as error:
@@ -143,11 +143,11 @@ class StreamDecoder(Generic[Chunk, Answer]):
         chunks: list[Chunk] = []
         events = [] if self.ended else self._sse.close()
         try:
-            for event in events:
+            for kind, data in events:
                 if self.ended:
                     break
-                if event.kind == BARE or event.data.strip() == b"[DONE]" or _is_json(event.data):
-                    self._take(event, chunks)
+                if kind == BARE or data.strip() == b"[DONE]" or _is_json(data):
+                    self._take(kind, data, chunks)
             if not self.ended:
                 self._take_bare(chunks)
                 self._end(chunks)
@@ -173,11 +173,15 @@ class StreamDecoder(Generic[Chunk, Answer]):
         return chunks
 
     def result(self) -> Answer:
-        """Return the answer as far as it has come."""
-        return self._answer.result(self._headers)
+        """Return the answer as far as it has come; once `ended`, always the same object."""
+        if self._final is not None:
+            return self._final
+        answer = self._answer.result(self._headers)
+        if self.ended:
+            self._final = answer
+        return answer
 
-    def _take(self, event: ServerEvent, chunks: list[Chunk]) -> None:
-        kind, data = event
+    def _take(self, kind: str, data: bytes, chunks: list[Chunk]) -> None:
         self.events += 1
         if kind == BARE:
             self._keep_bare(data, chunks)
@@ -191,9 +195,10 @@ class StreamDecoder(Generic[Chunk, Answer]):
         except (ValueError, RecursionError):
             self._take_text(kind, data, chunks)
             return
-        if value is None and kind != "error":
-            return  # llama.cpp opens the stream of several prompts with `data: null`
-        self._take_value(value, kind, data, chunks)
+        if not kind and value.__class__ is dict and value.get("choices") and "error" not in value:
+            self._answer.add(value, chunks)  # as most are
+        elif value is not None or kind == "error":  # llama.cpp opens the stream of several prompts with `data: null`
+            self._take_value(value, kind, data, chunks)
 
     def _take_text(self, kind: str, data: bytes, chunks: list[Chunk]) -> None:
         """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""

@@ -4,9 +4,9 @@ r"""Server-sent events from bytes, whatever the slicing (WHATWG HTML, section 9.
     >>> decoder.feed(b'data: {"text": "Hel')
     []
     >>> decoder.feed(b'lo"}\n\ndata: [DONE]')
-    [ServerEvent(kind='', data=b'{"text": "Hello"}')]
+    [('', b'{"text": "Hello"}')]
     >>> decoder.close()
-    [ServerEvent(kind='', data=b'[DONE]')]
+    [('', b'[DONE]')]
 
 Beyond the standard: a line that is no field at all (a bare JSON object, HTML) is not dropped
 but handed out as an event of kind `BARE`, since gateways send errors that way; an event whose
@@ -17,7 +17,7 @@ not do, and are ignored.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from xdm_integrations.core.errors.tree import APIResponseError
 
@@ -28,16 +28,9 @@ _FIELDS = (b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 
 
-class ServerEvent(NamedTuple):
-    """One event.
-
-    Attributes:
-        kind: Its `event` field; "" if it had none; `BARE` for a line that was no field.
-        data: Its `data` lines, joined with LF.
-    """
-
-    kind: str
-    data: bytes
+ServerEvent: TypeAlias = tuple[str, bytes]
+"""An event: its `event` field ("" if it had none; `BARE` for a line that was no field), and its `data` lines joined
+with LF. A plain tuple, since there is one for each token."""
 
 
 class SSEDecoder:
@@ -56,9 +49,8 @@ class SSEDecoder:
         self._first_line = True
         self._kind = ""
         self._data: list[bytes] = []
-        """The last data lines of an event; the earlier ones are in `_more`, since short lines cost more as objects."""
+        """The data lines of an event in a block; where others go before, all are in `_more`, as one."""
         self._more = bytearray()
-        self._data_size = 0
 
     def feed(self, block: bytes) -> list[ServerEvent]:
         """Take the next bytes and return the events that they complete, up to a `failure`."""
@@ -108,33 +100,30 @@ class SSEDecoder:
 
     def _take(self, lines: list[bytes]) -> list[ServerEvent]:
         events: list[ServerEvent] = []
-        data = self._data
+        data, limit = self._data, self._limits.event
         for line in lines:
             if line.startswith(b"data: "):
                 data.append(line[6:])
-                self._data_size += len(line)
-                if self._data_size > self._limits.event:
-                    self._fail("event", self._limits.event)
-                    break
             elif line:
                 self._field(line, events)
-                if self._data_size > self._limits.event:
-                    self._fail("event", self._limits.event)
-                    break
             else:
                 if data or self._more:
                     joined = data[0] if len(data) == 1 and not self._more else self._joined()
+                    if len(joined) > limit:
+                        self._fail("event", limit)
+                        break
                     if joined and not joined.isspace():
-                        events.append(ServerEvent(self._kind, joined))
+                        events.append((self._kind, joined))
                     data.clear()
                     self._more.clear()
-                    self._data_size = 0
                 self._kind = ""
-        if len(data) > 1:
+        if data and (self._more or len(data) > 1):
             if self._more:
                 self._more += b"\n"
             self._more += b"\n".join(data)
             data.clear()
+        if len(data[0] if data else self._more) > limit:
+            self._fail("event", limit)
         return events
 
     def _joined(self) -> bytes:
@@ -147,12 +136,11 @@ class SSEDecoder:
         if not name:  # a comment
             return
         if name not in _FIELDS:
-            events.append(ServerEvent(BARE, line))
+            events.append((BARE, line))
             return
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._data_size += len(line)
         elif name == b"event":
             self._kind = value.decode("utf-8", "replace")
 
