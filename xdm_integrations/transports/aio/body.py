@@ -113,6 +113,9 @@ class OpenBody:
 
     async def drain(self) -> None:
         """See `AsyncBody.drain`."""
+        if self._content.at_eof() and self._content.exception() is None:  # as mostly: the end came with the last event
+            self._response.release()
+            return
         try:
             async with time_limit(DRAIN_SECONDS):
                 for _ in range(DRAIN_READS):
