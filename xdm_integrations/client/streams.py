@@ -14,6 +14,7 @@ from xdm_integrations.core.completions.results import Completion, CompletionChun
 from xdm_integrations.core.errors.tree import APIConnectionError, StreamInterruptedError, XDMError
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
@@ -38,7 +39,7 @@ class _Stream(Generic[Chunk, A]):
         self._streaming = streaming
         self._body = streaming.body
         self._decoder = streaming.decoder
-        self._chunks = iter(streaming.chunks)
+        self._chunks = streaming.chunks
         self._closed = False
         self._unreported = False
         """True while it hasn't been reported that the answer isn't complete, because its reader was stopped."""
@@ -92,7 +93,7 @@ class _Stream(Generic[Chunk, A]):
             self._on_complete(self.completion)
 
     def _on_read_error(self, error: XDMError) -> None:
-        self._chunks = iter(self._streaming.interrupt(error))
+        self._chunks.extend(self._streaming.interrupt(error))
         failure = self._decoder.failure
         if self._closed and failure is not None:  # closed by another thread while this one was reading
             raise failure
@@ -106,7 +107,7 @@ class _Stream(Generic[Chunk, A]):
 
     def _close(self) -> None:
         self._closed = True
-        self._chunks = iter(())
+        self._chunks.clear()
         self._body.close()
 
     def __del__(self) -> None:
@@ -122,11 +123,21 @@ class Stream(_Stream[Chunk, A]):
 
     def __next__(self) -> Chunk:
         while True:
-            for chunk in self._chunks:
-                return chunk
+            try:
+                return self._chunks.popleft()
+            except IndexError:
+                if not self.next_chunks():
+                    raise StopIteration from None
+
+    def next_chunks(self) -> deque[Chunk]:
+        """Return what has come and wasn't taken yet, to be taken from its left; empty at the end of the stream.
+
+        Waits only where nothing is at hand. For loops over very many chunks: a call for each would cost them more.
+        """
+        while not self._chunks:
             if not self._read_on():
                 self._finish()
-                raise StopIteration
+                break
             try:
                 block = self._body.read(self._streaming.within)
             except XDMError as error:
@@ -135,7 +146,8 @@ class Stream(_Stream[Chunk, A]):
                 self._abort()
                 raise
             else:
-                self._chunks = iter(self._streaming.feed(block))
+                self._chunks.extend(self._streaming.feed(block))
+        return self._chunks
 
     def close(self) -> None:
         """End the stream and give its connection up. May be called twice."""
@@ -170,11 +182,18 @@ class AsyncStream(_Stream[Chunk, A]):
 
     async def __anext__(self) -> Chunk:
         while True:
-            for chunk in self._chunks:
-                return chunk
+            try:
+                return self._chunks.popleft()
+            except IndexError:
+                if not await self.next_chunks():
+                    raise StopAsyncIteration from None
+
+    async def next_chunks(self) -> deque[Chunk]:
+        """See `Stream.next_chunks`."""
+        while not self._chunks:
             if not self._read_on():
                 await self._finish()
-                raise StopAsyncIteration
+                break
             try:
                 block = await self._body.read(self._streaming.within)
             except XDMError as error:
@@ -183,7 +202,8 @@ class AsyncStream(_Stream[Chunk, A]):
                 self._abort()
                 raise
             else:
-                self._chunks = iter(self._streaming.feed(block))
+                self._chunks.extend(self._streaming.feed(block))
+        return self._chunks
 
     async def aclose(self) -> None:
         """End the stream and give its connection up. May be called twice."""

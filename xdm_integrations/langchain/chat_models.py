@@ -128,12 +128,11 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
             with self._first_turn():
                 stream = getattr(self._sync_client(), method)(*asked, **params)
             with stream:
-                for piece in stream:
-                    if not piece.index:
-                        for chunk in pieces.chunks(piece):
-                            if report is not None:
-                                report(chunk.text, chunk=chunk)
-                            yield chunk
+                while arrived := stream.next_chunks():
+                    for chunk in pieces.chunks(arrived):
+                        if report is not None:
+                            report(chunk.text, chunk=chunk)
+                        yield chunk
         for chunk in pieces.end(_complete(stream, params)):
             if report is not None:
                 report(chunk.text, chunk=chunk)
@@ -153,12 +152,11 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
             with self._first_turn():
                 stream = await getattr(self._async_client(), method)(*asked, **params)
             async with aclosing(stream):
-                async for piece in stream:
-                    if not piece.index:
-                        for chunk in pieces.chunks(piece):
-                            if report is not None:
-                                await report(chunk.text, chunk=chunk)
-                            yield chunk
+                while arrived := await stream.next_chunks():
+                    for chunk in pieces.chunks(arrived):
+                        if report is not None:
+                            await report(chunk.text, chunk=chunk)
+                        yield chunk
         for chunk in pieces.end(_complete(stream, params)):
             if report is not None:
                 await report(chunk.text, chunk=chunk)

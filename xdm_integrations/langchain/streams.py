@@ -24,10 +24,8 @@ def chunks(stream: CompletionStream, run: CallbackManagerForLLMRun | None) -> It
     """Yield the pieces of the first choice, each reported to the run; the last has the token counts."""
     report = run.on_llm_new_token if run is not None and run.handlers else None
     held: HeldBack[CompletionChunk] = HeldBack()
-    for piece in stream:
-        if piece.index:
-            continue
-        for ready in held.feed(piece):
+    while pieces := stream.next_chunks():
+        for ready in held.ready(pieces):
             chunk = convert.chunk(ready)
             if report is not None:
                 report(ready.text, chunk=chunk)
@@ -44,10 +42,8 @@ async def achunks(
     """See `chunks`."""
     report = run.on_llm_new_token if run is not None and run.handlers else None
     held: HeldBack[CompletionChunk] = HeldBack()
-    async for piece in stream:
-        if piece.index:
-            continue
-        for ready in held.feed(piece):
+    while pieces := await stream.next_chunks():
+        for ready in held.ready(pieces):
             chunk = convert.chunk(ready)
             if report is not None:
                 await report(ready.text, chunk=chunk)

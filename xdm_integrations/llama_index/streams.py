@@ -9,7 +9,7 @@ exceptions (`LlamaDebugHandler` does) would keep the connection too. So the oute
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
 
 
-class Chunk(Piece, Protocol):
-    """A piece of a stream of several choices."""
-
-    @property
-    def index(self) -> int:
-        """The choice it belongs to."""
-
-
-C = TypeVar("C", bound=Chunk)
+C = TypeVar("C", bound=Piece)
 S = TypeVar("S", bound="Stream[Any, Any]")
 A = TypeVar("A", bound="AsyncStream[Any, Any]")
 
@@ -96,10 +88,8 @@ def items(
     """
     text = ""
     held_back: HeldBack[C] = HeldBack()
-    for chunk in stream:
-        if chunk.index:
-            continue
-        for ready in held_back.feed(chunk):
+    while chunks := stream.next_chunks():
+        for ready in held_back.ready(chunks):
             text += ready.text
             yield piece(text, ready)
     last = held_back.end()
@@ -113,10 +103,8 @@ async def aitems(
     """See `items`."""
     text = ""
     held_back: HeldBack[C] = HeldBack()
-    async for chunk in stream:
-        if chunk.index:
-            continue
-        for ready in held_back.feed(chunk):
+    while chunks := await stream.next_chunks():
+        for ready in held_back.ready(chunks):
             text += ready.text
             yield piece(text, ready)
     last = held_back.end()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections import deque
+    from collections.abc import Iterator
 
 
 class Piece(Protocol):
     """A piece of a stream, as far as it matters here."""
+
+    @property
+    def index(self) -> int:
+        """The choice it belongs to."""
 
     @property
     def text(self) -> str:
@@ -37,17 +42,19 @@ class HeldBack(Generic[P]):
     def __init__(self) -> None:
         self._held: P | None = None
 
-    def feed(self, piece: P) -> Sequence[P]:
-        """Return the pieces that can be delivered now."""
-        held = self._held
-        if held is None:
+    def ready(self, pieces: deque[P]) -> Iterator[P]:
+        """Take pieces away from the left, and yield those of the first choice that can be delivered now."""
+        while pieces:
+            piece = pieces.popleft()
+            if piece.index:
+                continue
+            held, self._held = self._held, None
+            if held is not None and (held.text or held.logprobs is not None):
+                yield held
             if piece.finish_reason is None:
-                return (piece,)
-            self._held = piece
-            return ()
-        self._held = piece if piece.finish_reason is not None else None
-        released = (held,) if held.text or held.logprobs is not None else ()
-        return released if self._held is not None else (*released, piece)
+                yield piece
+            else:
+                self._held = piece
 
     def end(self) -> P | None:
         """Return the last piece, if one with a finish_reason came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdm_integrations.core.errors.endpoints import endpoint_of
@@ -30,7 +31,7 @@ class Streaming(Generic[Chunk, Answer]):
     Attributes:
         body: The open body; whoever holds this closes it.
         decoder: What has been understood so far.
-        chunks: The chunks that the opening has already brought.
+        chunks: What has come and wasn't taken yet; the opening brings the first ones. Whoever takes one takes it away.
     """
 
     def __init__(self, call: Call, reply: Reply, answer: SoFar[Chunk, Answer], runtime: Runtime) -> None:
@@ -42,7 +43,7 @@ class Streaming(Generic[Chunk, Answer]):
             endpoint=endpoint_of(call.path),
             require_finish_reason=call.require_finish_reason,
         )
-        self.chunks: list[Chunk] = []
+        self.chunks: deque[Chunk] = deque()
         self._headers = call.headers
         self._monotonic = runtime.monotonic
         self._patience = call.timeout.event
@@ -130,9 +131,9 @@ def _read_first_chunk(streaming: Streaming[Chunk, Answer]) -> Flow[Streaming[Chu
             try:
                 block = yield Read(streaming.body)
             except XDMError as error:
-                streaming.chunks = streaming.interrupt(error)
+                streaming.chunks.extend(streaming.interrupt(error))
             else:
-                streaming.chunks = streaming.feed(block)
+                streaming.chunks.extend(streaming.feed(block))
         if decoder.failure is not None and not streaming.chunks:
             raise decoder.failure
         opened = True

@@ -6,6 +6,7 @@ others. So whatever describes the complete answer travels on exactly one piece, 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -20,7 +21,7 @@ from .completions import added_to, served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
     from xdm_integrations.core.chat.tool_calls import ToolCall
@@ -64,14 +65,24 @@ class Pieces:
         self._calls: dict[int, list[Any]] = {}
         """By the call's number, its id, its name, and its arguments in pieces."""
 
-    def chunks(self, piece: ChatChunk) -> Sequence[ChatGenerationChunk]:
-        """Return what a piece of the first choice becomes. Calls have chunks of their own, as LangChain needs them."""
-        text, _, _, thought, calls, refusal, logprobs = piece
-        words = thought or refusal or logprobs
-        if text and not (words or calls or self._blocks):  # what most pieces are
-            return (ChatGenerationChunk(message=AIMessageChunk(content=text)),)
-        made = [self._words(piece)] if text or words else []
-        return [*made, self._deltas(calls)] if calls else made
+    def chunks(self, pieces: deque[ChatChunk]) -> Iterator[ChatGenerationChunk]:
+        """Take pieces away from the left, and yield what those of the first choice become.
+
+        Calls have chunks of their own, as LangChain needs them.
+        """
+        while pieces:
+            piece = pieces.popleft()
+            text, index, _, thought, calls, refusal, logprobs = piece
+            if index:
+                continue
+            words = thought or refusal or logprobs
+            if text and not (words or calls or self._blocks):  # what most pieces are
+                yield ChatGenerationChunk(message=AIMessageChunk(content=text))
+                continue
+            if text or words:
+                yield self._words(piece)
+            if calls:
+                yield self._deltas(calls)
 
     def end(self, completion: ChatCompletion) -> Iterator[ChatGenerationChunk]:
         """Yield the rest of a stream that has ended well: what no piece can hold, and what describes the answer.
@@ -80,7 +91,7 @@ class Pieces:
         """
         choice = completion.choices[0]
         if choice.index:
-            yield from self.chunks(_as_one_piece(choice))
+            yield from self.chunks(deque([_as_one_piece(choice)]))
         broken = list(self._broken(completion))
         if broken:
             yield self._deltas(broken)
