@@ -93,6 +93,7 @@ SHAPES: list[tuple[str, list[Any], list[Any]]] = [
     ("a late name", frames(call(0, "1", None, ""), call(0, None, "f", '{"a": 1}')), [F]),
     ("function null", frames(call(0, "1", "f", '{"a": 1}'), {"index": 0, "function": None}), [F]),
     ("no arguments", frames(call(0, "1", "f", "")), [("f", {})]),
+    ("arguments null, in pieces", frames(call(0, "1", "f", "nu"), call(0, None, None, "ll")), [("f", {})]),
     ("arguments missing", frames(call(0, "1", "f")), [("f", {})]),
     (
         "of the old kind",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations_with_replacement
 
 import pytest
 
@@ -132,6 +133,40 @@ def test_a_placeholder_of_arguments_that_comes_twice_is_none(placeholder):
     entry = {"index": 0, "id": "c", "function": {"name": "f", "arguments": placeholder}}
     answer = grown({"tool_calls": [entry]}, {"tool_calls": [entry]}, {"tool_calls": [entry]})
     assert [call.parsed() for call in answer.tool_calls] == [{}]
+
+
+NO_ARGUMENTS = ["", "null", "  null ", " ", None]
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "length"])
+@pytest.mark.parametrize("text", [*NO_ARGUMENTS, "nul", "nulls", " nu ll", "{}", " {} ", ' {"a": null}', "[]"])
+def test_the_pieces_of_arguments_add_up_to_those_of_the_complete_answer_however_they_are_cut(text, finish):
+    function = {"name": "f", "arguments": text}
+    choice = {"message": {"tool_calls": [{"id": "c", "function": function}]}, "finish_reason": finish}
+    complete = parse_chat(Reply(200, {}, json.dumps({"choices": [choice]}).encode()), 1, Limits()).choices[0].message
+    (expected,) = complete.tool_calls or complete.invalid_tool_calls
+    for first, second in combinations_with_replacement(range(len(text or "") + 1), 2):
+        pieces = [None] if text is None else [text[:first], text[first:second], text[second:]]
+        so_far, chunks = ChatSoFar(1), []
+        for number, piece in enumerate(pieces):
+            named = {} if number else {"name": "f"}
+            entry = {"index": 0, "id": None if number else "c", "function": {**named, "arguments": piece}}
+            so_far.add({"choices": [{"index": 0, "delta": {"tool_calls": [entry]}}]}, chunks)
+        so_far.add({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}, chunks)
+        so_far.end(chunks)
+        message = so_far.result({}).choices[0].message
+        assert (message.tool_calls, message.invalid_tool_calls) == (complete.tool_calls, complete.invalid_tool_calls)
+        assert "".join(piece.arguments for chunk in chunks for piece in chunk.tool_calls) == expected.arguments
+
+
+@pytest.mark.parametrize("placeholder", [["n", "ull"], [" ", "null", " "], [" "], ["null", "{}"], ["{}", " "]])
+def test_arguments_may_come_after_a_placeholder_in_pieces(placeholder):
+    entries = [
+        {"index": 0, "id": "c", "function": {"name": "f", "arguments": piece}}
+        for piece in [*placeholder, '{"a"', ": 1}"]
+    ]
+    (call,) = grown(*({"tool_calls": [entry]} for entry in entries)).tool_calls
+    assert call.parsed() == {"a": 1}
 
 
 def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():

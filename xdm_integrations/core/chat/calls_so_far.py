@@ -10,7 +10,7 @@ was seen behind One API, New API and one-hub (channels of Claude, Gemini, Ollama
    call, unless it begins another.
 4. Name and id are taken once, a name also in pieces.
 5. Arguments are joined; a repeat of all that came is dropped; a lone `{}` waits, since some bridges
-   send it as a placeholder before the real ones.
+   send it as a placeholder before the real ones, and so does what may become `null`, in any pieces.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .tool_calls import ToolCall, ToolCallDelta, arguments_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PLACEHOLDERS = ("{}", "null")
+_NULL = "null"
+_PLACEHOLDERS = ("{}", _NULL)
 _KNOWN = ("index", "id", "type", "function")
 
 
@@ -45,7 +46,7 @@ class _Growing:
         self.half = ""
         """The first half of a surrogate pair that was cut in two."""
         self.waiting = ""
-        """A `{}` or `null` that may be a placeholder."""
+        """What may be a placeholder: a `{}`, or a `null` as far as it has come."""
         self.sent_id = ""
         self.sent_name = ""
         self.extra: dict[str, Any] = {}
@@ -66,13 +67,13 @@ class _Growing:
         """Take a piece, and return what of it is ready to be delivered."""
         if not piece.isascii() or self.half:
             piece, self.half = whole_characters(self.half + piece)
-        if self.waiting:
-            if piece == self.waiting:
-                return ""
-            before, self.waiting = ("" if piece.lstrip().startswith("{") else self.waiting), ""
+        if not self.parts:
+            before, self.waiting = self.waiting, ""
+            if before.strip() in _PLACEHOLDERS and (piece == before or piece.lstrip().startswith("{")):
+                before = ""  # it was one
             piece = before + piece
-        elif not self.parts:
-            if piece.strip() in _PLACEHOLDERS:
+            alone = piece.strip()
+            if alone == "{}" or _NULL.startswith(alone):
                 self.waiting = piece
                 return ""
         elif self.repeats(piece):
@@ -212,7 +213,7 @@ class CallsSoFar:
         deltas: list[ToolCallDelta] = []
         for call in self._calls:
             held = call.held
-            if call.arguments.strip() in ("", "null") and not self._is_cut(call, cut=cut):
+            if call.arguments.strip() in ("", _NULL) and not self._is_cut(call, cut=cut):
                 held = "{}"
             call.id = call.id or _made_id(answer_id, call)
             if delta := call.delta(held):
@@ -231,7 +232,7 @@ class CallsSoFar:
         invalid: list[ToolCall] = []
         for call in self._calls:
             arguments = call.arguments
-            if arguments.strip() in ("", "null") and complete and not self._is_cut(call, cut=cut):
+            if arguments.strip() in ("", _NULL) and complete and not self._is_cut(call, cut=cut):
                 arguments = "{}"
             made = ToolCall(call.id or _made_id(answer_id, call), call.name, arguments, call.extra or None)
             good = complete and call.name and arguments_of(arguments) is not None
