@@ -255,6 +255,7 @@ def test_errors_in_an_answer_of_chat_speak_of_chat_and_hold_no_decoders_error(su
 
 
 USER = {"role": "user", "content": "hello"}
+ODD = {"type": "odd", "x": {1}}
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -272,6 +273,14 @@ def with_call(**call):
         (with_call(id="a", function={"name": "f", "arguments": "{"}), {}, "messages: message 2: tool call 1"),
         (with_call(function={"name": "f", "arguments": "{}"}), {}, "messages: message 2: tool call 1 has no id"),
         ("x", {"temprature": 1}, "Did you mean 'temperature'"),
+        (
+            [USER, USER, {**USER, "content": [ODD]}],
+            {},
+            r"^messages\[2\]\['content'\]\[0\]\['x'\]: can't be written .*type set",
+        ),
+        ([{**USER, "name": b"a"}], {}, r"^messages\[0\]\['name'\]: can't be written as JSON .*type bytes"),
+        ("x", {"tools": [TOOL, {**TOOL, "x": {1}}]}, r"^tools\[1\]\['x'\]: can't be written as JSON"),
+        ("x", {"response_format": {"type": "text", "x": {1}}}, r"^response_format\['x'\]: can't be written as JSON"),
     ],
 )
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])

@@ -65,6 +65,12 @@ def test_objects_can_be_asked_for_in_each_conversation(surface, server):
         ([{"role": "user", "content": "x"}], {}, "conversation 0"),
         ("hello", {}, "conversations"),
         (bytearray(b"hello"), {}, "conversations"),
+        (
+            ["a", "b", [{"role": "user", "content": "c", "x": {1}}]],
+            {},
+            r"conversation 2: messages\[0\]\['x'\]: .*type set",
+        ),
+        (["a", "b"], {"extra_body": {"x": {1}}}, r"^extra_body\['x'\]: .*type set"),
         (["a"], {"temprature": 1}, "temperature"),
         (["a"], {"think_tags": "yes"}, "think_tags"),
         (["a"], {"max_concurrency": 0}, "max_concurrency"),

@@ -12,6 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from tests.scripted import http
 from tests.wire.chat import calling, chat_stream, tool_call
 from xdm_integrations import APIResponseError, BadRequestError, ConfigurationError, ContentFilterError
+from xdm_integrations.core.chat.structured import AUTO, METHODS
 
 CITY = {
     "title": "City",
@@ -187,6 +188,19 @@ def test_the_own_forms_of_the_api_are_sent_as_they_are(surface, server):
     client = surface.client(base_url=server.url)
     assert surface.run(client.chat("x", response_format={"type": "json_object"})).parsed is None
     assert server.requests[0].json["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("method", [AUTO, *METHODS])
+@pytest.mark.parametrize("ask", ["chat_structured", "stream_structured"])
+def test_what_is_no_json_is_named_before_a_byte_is_sent(surface, server, ask, method):
+    client = surface.client(base_url=server.url)
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    odd = [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "odd", "x": {1}}]}]
+    with pytest.raises(ConfigurationError, match=r"^messages\[1\]\['content'\]\[0\]\['x'\]: can't be written as JSON"):
+        surface.call(client, ask, odd, schema, method=method)
+    with pytest.raises(ConfigurationError, match=r"^schema\['properties'\]\['name'\]: can't be written as JSON"):
+        surface.call(client, ask, "x", {**schema, "properties": {"name": {1}}}, method=method)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("wrong", [int, "json", {"type": "object"}])

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import pickle
 import traceback
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,31 @@ def test_a_misspelt_parameter_is_named_with_the_near_name_before_a_byte_is_sent(
     error = failing(surface, client, row, ConfigurationError, **{wrong: 1})
     assert error.message.startswith(f"{wrong}: ")
     assert right in error.message
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("extra_body", "place"),
+    [
+        ({"a": [1, {"b": {2}}]}, "extra_body['a'][1]['b']: "),
+        ({"a": {"b": math.nan}}, "extra_body['a']['b']: "),
+        ({"a": {(1, 2): 3}}, "extra_body['a']: "),
+        ({(1, 2): 3}, "extra_body: "),
+    ],
+)
+def test_what_is_no_json_is_named_before_a_byte_is_sent(  # noqa: PLR0913, PLR0917 - a table
+    surface, server, client, row, extra_body, place
+):
+    error = failing(surface, client, row, ConfigurationError, user="a", extra_body=extra_body)
+    assert error.message.startswith(f"{place}can't be written as JSON (")
+    assert server.requests == []
+
+
+def test_what_is_nested_without_end_is_no_json(surface, server, client, row):
+    ring: dict[str, Any] = {}
+    ring["a"] = ring
+    error = failing(surface, client, row, ConfigurationError, extra_body=ring)
+    assert error.message.startswith("extra_body['a']['a']")
     assert server.requests == []
 
 

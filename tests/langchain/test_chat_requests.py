@@ -485,6 +485,16 @@ def test_any_text_arrives_as_it_is(world, server, text):
     assert sent(world, server, text) == [{"role": "user", "content": text}]
 
 
+@pytest.mark.parametrize("ask", ["invoke", "stream"])
+def test_what_is_no_json_is_named_before_sending(world, server, ask):
+    asked = [HumanMessage("a"), HumanMessage([{"type": "text", "text": "b"}, {"type": "odd", "x": {1}}])]
+    with pytest.raises(ConfigurationError, match=r"^messages\[1\]\['content'\]\[1\]\['x'\]: can't be written as JSON"):
+        getattr(world, ask)(world.chat(server), asked)
+    with pytest.raises(ConfigurationError, match=r"^extra_body\['x'\]: can't be written as JSON"):
+        getattr(world, ask)(world.chat(server, model_kwargs={"x": {1}}), "a")
+    assert server.requests == []
+
+
 def test_a_conversation_without_messages_is_refused(world, server):
     with pytest.raises(ConfigurationError, match="there are none"):
         world.invoke(world.chat(server), [])

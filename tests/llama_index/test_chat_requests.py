@@ -486,7 +486,12 @@ def test_wrong_settings_are_refused_at_once(settings: dict[str, Any], said: str)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("kwargs", "said"),
-    [({"temprature": 0}, "temperature"), ({"stream": True}, "method decides"), ({"top_p": 2}, "top_p")],
+    [
+        ({"temprature": 0}, "temperature"),
+        ({"stream": True}, "method decides"),
+        ({"top_p": 2}, "top_p"),
+        ({"extra_body": {"x": [{1}]}}, r"extra_body\['x'\]\[0\]: can't be written as JSON"),
+    ],
 )
 def test_wrong_arguments_are_refused_before_any_byte(  # noqa: PLR0913, PLR0917 - parameters of a test
     world: World, server: ScriptedServer, chat: XDMChat, method: str, kwargs: dict[str, Any], said: str

@@ -91,6 +91,31 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
 
 
+_DEEPEST = 20  # levels that are looked through: what lies deeper is named by what holds it
+
+
+def misfit(value: object, error: Exception) -> tuple[list[Any], Exception]:
+    """Return the keys and numbers that lead to what can't be written as JSON in `value`, and the error that says why.
+
+    Args:
+        value: What `dumps` refused.
+        error: Its error.
+    """
+    way: list[Any] = []
+    while len(way) < _DEEPEST:
+        listed = enumerate(value) if isinstance(value, (list, tuple)) else ()
+        for key, inner in value.items() if isinstance(value, dict) else listed:
+            try:
+                dumps(inner)
+            except (TypeError, ValueError, RecursionError) as its_own:
+                way.append(key)
+                value, error = inner, its_own
+                break
+        else:
+            break
+    return way, error
+
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

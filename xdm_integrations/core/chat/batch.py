@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
+from xdm_integrations.core.protocol.call import check_writable
 
 from .messages import check_messages
 
@@ -36,7 +37,7 @@ def plan_chats(conversations: Sequence[object], ask: Callable[[object], Flow[Cha
         )
     for number, messages in enumerate(conversations):
         try:
-            check_messages(messages)
+            check_writable({"messages": check_messages(messages)})
         except ConfigurationError as error:
             raise ConfigurationError(f"conversation {number}: {error.message}") from None
 

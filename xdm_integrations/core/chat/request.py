@@ -139,6 +139,7 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
         used = used or best_method(model, setup.facts)
         asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         call = prepare_chat(setup.config, headers, asked, {**params, **request_fields(used, form, strict=strict)})
+        call.given["messages"] = checked
         try:
             completion = yield from chat_flow(call, setup, deadline, None if fixed else teaches, think_tags=think_tags)
             found = object_of(completion, form)
@@ -172,6 +173,7 @@ def prepare_chat(
     check = partial(check_parameters, streaming=streaming)
     call = prepare(config, headers, PATH, given, check, decided=_DECIDED, streaming=streaming)
     call.body["messages"] = joined(checked)
+    call.given["messages"] = checked
     return call
 
 

@@ -22,6 +22,7 @@ from xdm_integrations.core.errors.tree import (
     UnsupportedParameterError,
     XDMError,
 )
+from xdm_integrations.core.protocol.call import check_writable
 from xdm_integrations.core.protocol.json_answers import fits, object_in
 
 from .choice_so_far import CUT
@@ -71,7 +72,7 @@ def form_of(schema: object) -> Form:
     """Return what a JSON schema, or a function's dictionary (plain or in OpenAI's wrapping), asks for.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is neither, or can't be written as JSON.
     """
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"schema: expected a JSON schema as a mapping, got {type(schema).__name__}.")
@@ -88,6 +89,7 @@ def form_of(schema: object) -> Form:
             break
     if inner.get("type", "object") != "object":
         raise ConfigurationError(f"schema: its type is {inner['type']!r}; only an object can be asked for.")
+    check_writable({"schema": dict(inner)})
     return Form(fit_name(name), description if isinstance(description, str) else "", inner)
 
 
@@ -215,7 +217,7 @@ def object_of(completion: ChatCompletion, form: Form) -> dict[str, Any]:
     Raises:
         ContentFilterError: The model refuses, or its answer was filtered.
         NotTheSchemaError: There is no object that fits.
-    APIResponseError: The answer was cut by its limit: half an object is none.
+        APIResponseError: The answer was cut by its limit: half an object is none.
     """
     if completion.refusal or completion.finish_reason == "content_filter":
         raise ContentFilterError(

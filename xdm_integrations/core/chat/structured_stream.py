@@ -87,6 +87,7 @@ def stream_structured(  # noqa: PLR0913 - one argument per decision
         asked = with_prompt(checked, form) if used in BY_PROMPT else checked
         given = {**params, **request_fields(used, form, strict=strict)}
         call = prepare_chat(setup.config, headers, asked, given, streaming=True)
+        call.given["messages"] = checked
         try:
             streaming = yield from open_chat(call, setup, deadline, None if fixed else teaches, think_tags=think_tags)
         except XDMError as error:

@@ -102,6 +102,8 @@ class Call:
     limits: Limits
     policy: RetryPolicy
     require_finish_reason: bool
+    given: dict[str, Any]
+    """What isn't in the body as it was given, by the arguments' names: for the message about what can't be written."""
 
     @property
     def model(self) -> str:
@@ -112,15 +114,34 @@ class Call:
         """Return the request with this body.
 
         Raises:
-            ConfigurationError: It can't be written as JSON.
+            ConfigurationError: It can't be written as JSON; the message names the place.
         """
         try:
             data = jsontext.dumps(body)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"extra_body: can't be written as JSON ({error}).") from None
+            raise _unwritable({**self.given, **body, **self.given}, error) from None
         return Request(
             self.base_url + self.path, self.headers, data, streaming=streaming, timeout=self.timeout, deadline=deadline
         )
+
+
+def check_writable(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that can't be written as JSON.
+
+    Raises:
+        ConfigurationError: One can't; the message names the place, such as `messages[2]['content']`.
+    """
+    try:
+        jsontext.dumps(arguments)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unwritable(arguments, error) from None
+
+
+def _unwritable(arguments: Mapping[str, Any], error: Exception) -> ConfigurationError:
+    way, error = jsontext.misfit(arguments, error)
+    name, *inner = way or ["request"]
+    place = "".join(f"[{key!r}]" for key in inner)
+    return ConfigurationError(f"{name}{place}: can't be written as JSON ({error}).")
 
 
 def prepare(  # noqa: PLR0913 - all that a call is made of
@@ -179,6 +200,7 @@ def prepare(  # noqa: PLR0913 - all that a call is made of
         config.limits,
         config.retry,
         config.require_finish_reason,
+        {"extra_body": extra},
     )
 
 
