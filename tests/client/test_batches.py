@@ -23,12 +23,15 @@ from xdm_integrations import (
     Completion,
     ConfigurationError,
     Embeddings,
+    InsufficientQuotaError,
+    ModelUnavailableError,
     ServerError,
     Usage,
+    XDMError,
 )
 from xdm_integrations.client import batches
 from xdm_integrations.client.batches import run_batch
-from xdm_integrations.core.protocol.batching import PackResult, packs_of
+from xdm_integrations.core.protocol.batching import MOST_REFUSALS, PackResult, packs_of
 
 BAD = http({"error": {"message": "not this one", "type": "invalid_request_error"}}, 400)
 NO_LISTS = http({"detail": "prompt must be a string."}, 400)
@@ -226,6 +229,73 @@ def test_stop_on_error_asks_nobody_alone_any_more(surface, server):
 
 
 WRONG_KEY = http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)
+
+
+MANY = [f"p{i}" for i in range(40)]
+SAME_FOR_ALL = [
+    (WRONG_KEY, AuthenticationError),
+    (http({"error": {"message": "user quota is not enough", "type": "new_api_error"}}, 403), InsufficientQuotaError),
+    (http({"error": {"message": "无可用渠道", "type": "new_api_error"}}, 503), ModelUnavailableError),
+]
+
+
+def all_of(surface, client, method, most, on_result=None):
+    """Ask for many items one by one, and return the outcomes; of vectors, the error that is raised."""
+    if method != "embed":
+        alone = {"batch_size": 1} if method == "complete_batch" else {}
+        batch = surface.call(client, method, MANY, max_concurrency=most, on_result=on_result, **alone)
+        return batch.outcomes
+    settings = {"batch_size": 1, "max_concurrency": most, "stop_on_error": False, "on_result": on_result}
+    with pytest.raises(XDMError) as caught:
+        surface.call(client, method, MANY, **settings)
+    return [caught.value]
+
+
+@pytest.mark.parametrize("most", [1, 4])
+@pytest.mark.parametrize(("refusal", "kind"), SAME_FOR_ALL, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize("method", ["complete_batch", "chat_batch", "embed"])
+def test_a_batch_ends_where_request_after_request_is_refused_for_what_all_have_in_common(  # noqa: PLR0913, PLR0917 - a table
+    surface, server, method, refusal, kind, most
+):
+    told = []
+    server.script = lambda seen: refusal if seen.method == "POST" else http({"data": []})
+    client = surface.client(base_url=server.url, model="m", max_retries=0)
+    outcomes = all_of(surface, client, method, most, lambda position, outcome: told.append(type(outcome)))
+    assert {type(outcome) for outcome in outcomes} == {kind}
+    assert len(outcomes) in {1, len(MANY)}
+    asked = [seen for seen in server.requests if seen.method == "POST"]
+    assert MOST_REFUSALS <= len(asked) < MOST_REFUSALS + most
+    assert told == [kind] * len(asked)
+
+
+@pytest.mark.parametrize("method", ["complete_batch", "chat_batch"])
+def test_refusals_that_are_not_in_a_row_end_no_batch(surface, server, method):
+    good = {"message": {"content": "x"}, "text": "x", "finish_reason": "stop"}
+    replies = [*[WRONG_KEY] * (MOST_REFUSALS - 1), http({"choices": [good]})] * 4
+    server.script = lambda seen: replies[len(server.requests) - 1]
+    outcomes = all_of(surface, surface.client(base_url=server.url), method, 1)
+    assert [isinstance(outcome, AuthenticationError) for outcome in outcomes] == [i % 10 != 9 for i in range(40)]
+    assert len(server.requests) == 40
+
+
+def test_what_may_be_one_items_own_fault_ends_no_batch(surface, server):
+    server.script = [BAD]
+    outcomes = all_of(surface, surface.client(base_url=server.url), "chat_batch", 1)
+    assert {type(outcome) for outcome in outcomes} == {BadRequestError}
+    assert len(server.requests) == 40
+
+
+def test_the_packs_of_an_iterator_are_all_worked_off():
+    """No outcome is kept for them: whoever counts on one for each ends the batch himself."""
+    error = AuthenticationError("no", status_code=401)
+    told = []
+    run_batch(
+        iter(packs_of(40, 1)),
+        lambda pack: PackResult([error]),
+        max_concurrency=1,
+        on_result=lambda position, outcome: told.append(position),
+    )
+    assert told == list(range(40))
 
 
 @pytest.mark.parametrize("beginning", [[], http(completion("x"), headers={"Content-Length": "1000"})])

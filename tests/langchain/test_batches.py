@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableLambda
 from tests.langchain.conftest import Recorder
 from tests.programs import Programs
 from tests.scripted import CLOSE, HANG, Held, chunk, completion, echoing, http, stream
-from xdm_integrations import BadRequestError, ConfigurationError, RateLimitError, XDMError
+from xdm_integrations import AuthenticationError, BadRequestError, ConfigurationError, RateLimitError, XDMError
 from xdm_integrations.langchain import XDMLLM
 
 REFUSED = http({"error": {"message": "bad word", "type": "invalid_request_error", "code": "content_filter"}}, 400)
@@ -423,3 +423,10 @@ def test_ctrl_c_waits_for_no_stream(server, programs, call, then):
     assert (done.status, done.stdout, done.stderr) == (0, "interrupted True\n", "")
     assert len(asked()) == 2
     assert server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_key_that_is_refused_again_and_again_ends_the_batch(world, server):
+    server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
+    answers = world.batch(world.llm(server, batch_size=1, max_concurrency=2), ["x"] * 40, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [AuthenticationError] * 40
+    assert len(server.requests) < 12

@@ -11,7 +11,7 @@ from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 
 from tests.llama_index.conftest import METHODS, Recorder, Spans, World, counting
 from tests.scripted import HANG, Held, ScriptedServer, completion, echoing, http, tokens
-from xdm_integrations import BadRequestError, ConfigurationError, Usage
+from xdm_integrations import AuthenticationError, BadRequestError, ConfigurationError, Usage
 from xdm_integrations.llama_index import XDM
 
 
@@ -76,6 +76,14 @@ def test_an_error_is_raised_or_returned_in_its_place(world: World, server: Scrip
     responses = world.call(llm, "complete_batch", ["a", "bad", "c"], batch_size=1, return_exceptions=True)
     assert [response.text for response in (responses[0], responses[2])] == ["<a>", "<c>"]
     assert isinstance(responses[1], BadRequestError)
+
+
+def test_a_key_that_is_refused_again_and_again_ends_the_batch(world: World, server: ScriptedServer, llm: XDM) -> None:
+    server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
+    settings = {"batch_size": 1, "max_concurrency": 2, "return_exceptions": True}
+    responses = world.call(llm, "complete_batch", ["x"] * 40, **settings)
+    assert [type(response) for response in responses] == [AuthenticationError] * 40
+    assert len(server.requests) < 12
 
 
 def test_the_first_error_is_raised_although_other_requests_hang(world: World, server: ScriptedServer, llm: XDM) -> None:

@@ -16,7 +16,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdm_integrations.core.errors.tree import XDMError
-from xdm_integrations.core.protocol.batching import Pack, PackResult, check_at_least_one, check_callback
+from xdm_integrations.core.protocol.batching import (
+    MOST_REFUSALS,
+    Pack,
+    PackResult,
+    check_at_least_one,
+    check_callback,
+)
 from xdm_integrations.core.protocol.results import Usage, total_usage
 
 if TYPE_CHECKING:
@@ -87,6 +93,7 @@ class _Progress:
         self._on_result = on_result
         self._stop_on_error = stop_on_error
         self._first_error: XDMError | None = None
+        self._refusals = 0
 
     @property
     def over(self) -> bool:
@@ -112,8 +119,9 @@ class _Progress:
     def done(self, pack: Pack, result: PackResult) -> None:
         """Take note of a pack's result."""
         self.busy -= 1
-        if not self.stopped:
+        if self._first_error is None:
             self.todo.extendleft(reversed(result.retry))
+        self._count_refusals(result)
         self._usage = total_usage([self._usage, result.usage])
         for position, outcome in zip(pack.positions, result.outcomes, strict=False):  # none where `retry` has them
             if self.count:
@@ -131,6 +139,16 @@ class _Progress:
                     self.drop()  # and no further requests, while the crash is on its way
                     raise
                 self._on_result = callback
+
+    def _count_refusals(self, result: PackResult) -> None:
+        """Leave the rest where request after request was refused for what all have in common; an iterator's may not."""
+        if result.refusal is None:
+            self._refusals = 0 if result.outcomes else self._refusals
+            return
+        self._refusals += 1
+        if self.count and self._refusals >= MOST_REFUSALS:
+            self._first_error = self._first_error or result.refusal
+            self.drop()
 
     def batch(self) -> Batch[Any]:
         """Return the outcomes; an item that wasn't answered any more has the error that stopped the batch."""

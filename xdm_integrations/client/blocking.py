@@ -115,7 +115,9 @@ class Client(Settings):
         """Answer many prompts, several per request and several requests at once.
 
         A prompt that fails doesn't fail the others: a request that the server refuses because of
-        its content is split, and asked prompt by prompt.
+        its content is split, and asked prompt by prompt. Once ten requests in a row were refused for
+        the key, its budget or the model, no more are sent, and that error is the outcome of the rest,
+        without a call of `on_result`.
 
         Args:
             prompts: Texts, or lists of token ids.
@@ -263,6 +265,9 @@ class Client(Settings):
     ) -> Batch[ChatCompletion]:
         """Answer many conversations, each by a request of its own, several at once.
 
+        A conversation that fails doesn't fail the others; ten in a row that are refused for the key, its budget or the
+        model are the last, as in `complete_batch`.
+
         Args:
             conversations: Each as for `chat`.
             max_concurrency: Requests in flight, at most.
@@ -350,7 +355,7 @@ class Client(Settings):
             batch_size: Texts per request, at most. Requests are bounded by the length of the texts too.
             max_concurrency: Requests in flight, at most.
             stop_on_error: Send nothing more once a text has failed. With False all others are asked for, and handed
-                to `on_result`, before the error is raised.
+                to `on_result`, before the error is raised; but see `complete_batch` for a key that is refused.
             on_result: Called with a text's number and its vector, or the error it failed with, as each arrives; from
                 several threads, one at a time, so that a slow one holds the others up.
             on_retry: Called before each retry, instead of the client's hook.

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations.core.errors.tree import (
+    AuthenticationError,
+    ConfigurationError,
+    InsufficientQuotaError,
+    ModelUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +23,11 @@ if TYPE_CHECKING:
     from .results import Usage
 
 Answer = TypeVar("Answer")
+
+MOST_REFUSALS = 10
+"""Requests in a row that may be refused for what all of a batch have in common. One proves little: a budget may be too
+small for this request alone, and a gateway tries several providers. Thousands may get a key banned."""
+_IN_COMMON = (AuthenticationError, InsufficientQuotaError, ModelUnavailableError)
 
 
 class Pack(NamedTuple):
@@ -45,6 +55,12 @@ class PackResult(NamedTuple):
     outcomes: list[Any]
     usage: Usage | None = None
     retry: tuple[Pack, ...] = ()
+
+    @property
+    def refusal(self) -> XDMError | None:
+        """The error that every other request of the batch would meet too: key, budget and model are those of all."""
+        last = self.outcomes[-1] if self.outcomes else None
+        return last if isinstance(last, _IN_COMMON) else None
 
 
 @dataclass(frozen=True)
