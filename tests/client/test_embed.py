@@ -6,9 +6,19 @@ import inspect
 
 import pytest
 
-from tests.scripted import http
+from tests.scripted import HANG, http
 from tests.vectors import answer, embedding, inputs_of, numbered, refusal, vector_of, vectors_of
-from xdm_integrations import APIResponseError, AsyncClient, BadRequestError, Client, ConfigurationError, Usage
+from xdm_integrations import (
+    APIResponseError,
+    APITimeoutError,
+    AsyncClient,
+    BadRequestError,
+    Client,
+    ConfigurationError,
+    ModelUnavailableError,
+    Timeout,
+    Usage,
+)
 
 
 @pytest.fixture
@@ -49,6 +59,39 @@ def test_the_key_is_asked_for_once_a_call(surface, server):
     surface.embed(client, "x")
     sent = [seen.headers["authorization"] for seen in server.requests]
     assert sent == ["Bearer first-key"] * 3 + ["Bearer second-key"]
+
+
+def test_one_total_limit_holds_for_all_requests_of_a_call(surface, server):
+    """For the parts of a list, those of a part that was too large, and the second try without base64."""
+    sent = []
+
+    def picky(seen):
+        if seen.method == "GET":
+            return http({"data": []})
+        body = seen.json
+        if "encoding_format" in body:
+            return refusal("encoding_format: 'base64' is not supported")
+        if len(inputs_of(body)) > 2:
+            return refusal("batch size is larger than the maximum")
+        return refusal("The model `m` does not exist", 404) if "text 8" in inputs_of(body) else embedding(seen)
+
+    server.script = picky
+    client = surface.client(base_url=server.url, on_request=sent.append, timeout=Timeout(total=3600))
+    with pytest.raises(ModelUnavailableError):
+        surface.embed(client, numbered(9), batch_size=5, max_concurrency=1)
+    posts = [request.deadline for request in sent if request.method == "POST"]
+    assert len(posts) > 6
+    assert None not in posts
+    assert len(set(posts)) == 1
+
+
+def test_no_request_is_sent_after_the_total_limit(surface, server):
+    server.script = [[HANG]]
+    client = surface.client(base_url=server.url)
+    settings = {"batch_size": 1, "max_concurrency": 1, "stop_on_error": False}
+    with pytest.raises(APITimeoutError, match=r"total limit of 0\.5 s"):
+        surface.embed(client, numbered(20), timeout=Timeout(total=0.5), **settings)
+    assert len(server.requests) < 2
 
 
 def test_results_are_delivered_as_they_arrive(surface, server):

@@ -117,6 +117,8 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     ) -> list[Embedding]:
         """Return the vectors of texts, one for each, in their order, several requests at once.
 
+        A total timeout holds for each `embed_batch_size` of them.
+
         Args:
             texts: The texts.
             show_progress: Show a bar while they are worked off.

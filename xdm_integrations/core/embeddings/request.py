@@ -79,6 +79,7 @@ class EmbeddingPlan:
         self._texts = texts
         self._setup = setup
         self._batch_size = batch_size
+        self._deadline = deadline_of(call.timeout, setup.runtime)
         self._common: dict[str, Any] = {}
         """Of all answers: the length of their vectors and the model, as the first one has them."""
         self._request_ids: list[str] = []
@@ -196,11 +197,11 @@ class EmbeddingPlan:
         while True:
             if call.model in setup.facts.refuses_encoding_format:
                 body.pop("encoding_format", None)
-            request = call.request(body, deadline_of(call.timeout, setup.runtime))
+            request = call.request(body, self._deadline)
             try:
                 vectors = yield from send_flow(request, receive, call.policy, setup.runtime, handled)
             except ModelUnavailableError as error:
-                yield from suggest_models(error, call, setup, request.deadline)
+                yield from suggest_models(error, call, setup, self._deadline)
                 raise
             except XDMError as error:
                 if "encoding_format" not in body or not refuses_encoding(error):

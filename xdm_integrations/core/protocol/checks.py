@@ -34,7 +34,8 @@ class OptionParams(TypedDict, total=False):
     extra_headers: Mapping[str, str] | None
     """More headers for these requests."""
     timeout: Timeout | float | tuple[float | None, ...] | None
-    """Instead of the client's; see `Timeout`. Of a batch, a total timeout holds for each request."""
+    """Instead of the client's; see `Timeout`. A total timeout holds for all requests of an `embed`, but for each one of
+    `complete_batch`, `chat_batch` and `run_tools`."""
 
 
 OPTIONS = ("extra_body", "extra_headers", "timeout")
