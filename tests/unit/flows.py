@@ -11,7 +11,7 @@ from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.call import Setup
 from xdm_integrations.core.protocol.config import Config
 from xdm_integrations.core.protocol.retry import Runtime
-from xdm_integrations.core.protocol.wire import Key, Read, Reply, RequestHeaders, Send, Sleep
+from xdm_integrations.core.protocol.wire import Key, Read, Reply, RequestHeaders, Send, Sleep, Wait
 
 if TYPE_CHECKING:
     from xdm_integrations.core.protocol.call import ServerFacts
@@ -41,7 +41,7 @@ def play(flow: Any, answers: Any, clock: Clock | None = None) -> tuple[Any, list
                 command = flow.send(None)
                 continue
             commands.append(command)
-            if isinstance(command, Sleep):
+            if isinstance(command, (Sleep, Wait)):
                 if clock is not None:
                     clock.now += command.seconds
                 command = flow.send(None)

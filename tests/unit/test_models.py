@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import pickle
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -191,6 +194,44 @@ def test_the_list_is_asked_for_once(surface, server):
     for _ in range(3):
         assert fail(surface, client).suggestions
     assert [seen.method for seen in server.requests] == ["POST", "GET", "POST", "POST"]
+
+
+@pytest.mark.parametrize("how", ["complete", "chat", "embed"])
+def test_calls_that_fail_at_the_same_time_all_have_the_names_and_ask_once(surface, server, how):
+    known = threading.Event()
+
+    def learn(request, reply):
+        if request.method == "POST" and next(refusals) == 3:
+            known.set()
+
+    refusals = itertools.count(1)
+    server.script = unavailable([known, *http(OFFERED)])
+    client = surface.client(base_url=server.url, on_response=learn)
+    asked = {"model": "gpt-3.5-turbo-instuct"}
+    if surface.is_async:
+
+        async def ask():
+            return await asyncio.gather(*(getattr(client, how)("x", **asked) for _ in range(3)), return_exceptions=True)
+
+        errors = surface.run(ask())
+    else:
+        with ThreadPoolExecutor(3) as pool:
+            errors = [pool.submit(getattr(client, how), "x", **asked) for _ in range(3)]
+            errors = [error.exception() for error in errors]
+    assert [error.suggestions for error in errors] == [("gpt-3.5-turbo-instruct", "GPT-3.5-Turbo")] * 3
+    assert sorted(seen.method for seen in server.requests) == ["GET", *["POST"] * 3]
+
+
+def test_a_call_waits_for_the_list_no_longer_than_for_its_own():
+    clock = Clock()
+    setup = setup_of(None, clock, timeout=Timeout(total=2))
+    setup.facts.asking = True
+    refusal = Reply(404, {}, b'{"error": {"code": "model_not_found", "message": "no such model"}}')
+    with pytest.raises(ModelUnavailableError) as caught:
+        play(ask_completion(setup, "x", {}), [refusal], clock)
+    assert clock.now == pytest.approx(1002, abs=0.1)
+    assert caught.value.suggestions == ()
+    assert [type(command) for command in caught.value.commands].count(Send) == 1
 
 
 def test_a_list_that_is_known_is_not_asked_for_again(surface, server):

@@ -12,7 +12,7 @@ from logging import DEBUG
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
-from xdm_integrations.core.protocol.wire import Compute, Key, Read, Reply, Request, Send, Sleep
+from xdm_integrations.core.protocol.wire import Compute, Key, Read, Reply, Request, Send, Sleep, Wait
 
 from .log_lines import log, log_retry, send_logged, send_logged_async
 
@@ -138,6 +138,8 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                 except XDMError as error:
                     command = flow.throw(error)
                     continue
+            elif isinstance(command, Wait):
+                transport.sleep(command.seconds)
             else:
                 attempt = command.attempt + 1
                 log_retry(command)
@@ -191,6 +193,8 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
                 except XDMError as error:
                     command = flow.throw(error)
                     continue
+            elif isinstance(command, Wait):
+                await transport.sleep(command.seconds)
             else:
                 attempt = command.attempt + 1
                 log_retry(command)

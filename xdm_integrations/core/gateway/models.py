@@ -15,7 +15,7 @@ from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
-from xdm_integrations.core.protocol.wire import Key
+from xdm_integrations.core.protocol.wire import Key, Wait
 
 from .get_json import get_json
 
@@ -32,6 +32,8 @@ PATH = "/models"
 
 PATIENCE = 5.0
 """Seconds that an error about a model may wait for the names near to it."""
+_GLANCE = 0.05
+"""Seconds between two looks at whether another call has brought them."""
 
 
 class Model(NamedTuple):
@@ -119,8 +121,8 @@ def suggest_models(error: ModelUnavailableError, call: Call, setup: Setup, deadl
     """Put the nearest offered names into an error about the model of `call`, which its flow raises again.
 
     The list is asked for once in a client's life, unless `Client.models` has brought it: by one request without
-    retries, for `PATIENCE` seconds and within the call's own limits. A model that is on the list has nothing nearer
-    than itself.
+    retries, for `PATIENCE` seconds and within the call's own limits. Calls that fail meanwhile wait for it. A model
+    that is on the list has nothing nearer than itself.
 
     Args:
         error: Whatever comes of looking the names up, it stays the call's error.
@@ -128,28 +130,31 @@ def suggest_models(error: ModelUnavailableError, call: Call, setup: Setup, deadl
         setup: The client's.
         deadline: The call's, by `runtime.monotonic`; None if it has none.
     """
-    facts = setup.facts
-    if facts.offered is None:
-        facts.offered = ()  # so that calls at the same time don't ask too
-        try:
-            facts.offered = yield from _offered(call, setup.runtime, deadline)
-        except XDMError:  # the call's own error matters
-            pass
-        except BaseException:  # cancelled: the next call may ask
-            facts.offered = None
-            raise
-    if call.model not in facts.offered:
-        error.suggest(nearest(call.model, facts.offered))
-
-
-def _offered(call: Call, runtime: Runtime, deadline: float | None) -> Flow[tuple[str, ...]]:
+    facts, runtime = setup.facts, setup.runtime
     soon = runtime.monotonic() + PATIENCE
+    until = soon if deadline is None else min(soon, deadline)
+    while facts.asking and runtime.monotonic() < until:
+        yield Wait(_GLANCE)
+    if facts.offered is None and not facts.asking:
+        facts.asking = True
+        try:
+            facts.offered = yield from _offered(call, runtime, until)
+        except XDMError:  # the call's own error matters
+            facts.offered = ()
+        finally:  # if it was cancelled, the next call may ask
+            facts.asking = False
+    offered = facts.offered or ()
+    if call.model not in offered:
+        error.suggest(nearest(call.model, offered))
+
+
+def _offered(call: Call, runtime: Runtime, until: float) -> Flow[tuple[str, ...]]:
     payload, reply = yield from get_json(
         call.base_url + PATH,
         call.headers,
         runtime,
         timeout=call.timeout,
-        deadline=soon if deadline is None else min(soon, deadline),
+        deadline=until,
         policy=RetryPolicy(max_retries=0),
     )
     return tuple(model.id for model in parse_models(payload, reply))

@@ -43,6 +43,8 @@ class ServerFacts:
     """By model, how many characters they may have together, where more were refused."""
     offered: tuple[str, ...] | None = None
     """The names on the server's list of models; None if it was never asked for."""
+    asking: bool = False
+    """True while a call asks for that list; others wait for it."""
 
 
 class Setup:

@@ -7,7 +7,8 @@ carries it out on a transport, and sends the outcome back in:
     Send(request)  -> Reply         or an XDMError is thrown in
     Read(body)     -> bytes         b"" at the end of the body; or an XDMError is thrown in
     Compute(work)  -> Any           what `work` returns; or the XDMError that it raises is thrown in
-    Sleep(...)     -> None
+    Sleep(...)     -> None          before another attempt
+    Wait(seconds)  -> None          for what another call does
 
 A transport reads the body completely and frees the connection before it returns a `Reply`, except
 for a 2xx reply to a streaming request: then `Reply.stream` is the open body, and whoever
@@ -187,4 +188,10 @@ class Sleep(NamedTuple):
     error: XDMError
 
 
-Command: TypeAlias = "Key | Send | Read | Compute | Sleep"
+class Wait(NamedTuple):
+    """Wait for what another call of the client is about to learn."""
+
+    seconds: float
+
+
+Command: TypeAlias = "Key | Send | Read | Compute | Sleep | Wait"
