@@ -93,7 +93,18 @@ def test_messages_that_are_refused_however_an_object_is_asked_for_teach_nothing_
     [
         ("registry.ollama.ai/library/x does not support tools", [NAMED]),
         ("Unrecognized request argument supplied: tools", [NAMED]),
+        ("Unrecognized request arguments supplied: tool_choice, tools", [NAMED]),
+        (
+            "litellm.UnsupportedParamsError: x does not support parameters: ['tools', 'tool_choice'], for model=m",
+            [NAMED],
+        ),
+        (
+            "('body', 'tool_choice'): Extra inputs are forbidden; ('body', 'tools'): Extra inputs are forbidden",
+            [NAMED],
+        ),
         ("Thinking mode does not support this tool_choice", [NAMED, "auto"]),
+        ("Thinking may not be enabled when tool_choice forces tool use.", [NAMED, "auto"]),
+        ("tool_choice 'specified' is incompatible with thinking enabled; tools may be called", [NAMED, "auto"]),
     ],
 )
 @pytest.mark.parametrize("name", ["chat_structured", "stream_structured"])

@@ -46,6 +46,7 @@ BY_PROMPT = (JSON_OBJECT, PROMPT)  # they need `with_prompt`
 
 _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|schema|structured|grammar|convert_request"
 _FORCED = r"(?i)choice|forc|\bmode\b|convert_request"  # what is said where a tool may still be called
+_TOOLS = r"(?i)(?:[,[]|\band) ?['\"`]?tools\b|\btools['\"`]? ?(?:[],]|and\b)"  # a list of what isn't known names them
 _REFUSALS = (400, 404, 422, 500, 501)
 _LONGEST = 64  # characters of a function's name
 
@@ -82,9 +83,8 @@ def form_of(schema: object) -> Form:
             inner = schema[wrapping]
     inner = _with_root(inner)
     name, description = inner.get("name") or inner.get("title"), inner.get("description")
-    named = isinstance(inner.get("name"), str)
     for key in ("parameters", "schema", "input_schema"):
-        if named and isinstance(inner.get(key), Mapping):
+        if isinstance(inner.get("name"), str) and isinstance(inner.get(key), Mapping):
             inner = _with_root(inner[key])
             break
     if inner.get("type", "object") != "object":
@@ -137,8 +137,7 @@ def as_tool(form: Form, *, strict: bool | None = None) -> dict[str, Any]:
 
 
 def _described(form: Form, key: str, *, strict: bool | None) -> dict[str, Any]:
-    if strict is None:
-        strict = can_be_strict(form.schema)
+    strict = can_be_strict(form.schema) if strict is None else strict
     described: dict[str, Any] = {"name": form.name}
     if form.description:
         described["description"] = form.description
@@ -193,8 +192,9 @@ def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) ->
         return None
     refused = facts.structured_refused.setdefault(model, set())
     refused.add(method)
-    if method == NAMED_TOOL and isinstance(error, BadRequestError) and not re.search(_FORCED, _words_of(error)):
-        refused.add(AUTO_TOOL)  # it refuses tools as such, not to be forced to call one
+    if method == NAMED_TOOL and isinstance(error, BadRequestError):
+        as_such = re.search(_TOOLS, error.body) or not re.search(_FORCED, _words_of(error))
+        refused.update([AUTO_TOOL] if as_such else [])  # it refuses tools, not to be forced to call one
     return next((other for other in METHODS[METHODS.index(method) + 1 :] if other not in refused), None)
 
 
