@@ -169,6 +169,30 @@ def test_arguments_may_come_after_a_placeholder_in_pieces(placeholder):
     assert call.parsed() == {"a": 1}
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("indices", [(0, 1), (0, 0), (None, None)])
+def test_calls_that_share_an_id_are_told_apart_as_in_the_complete_answer(indices, repeated):
+    entries, complete = [], []
+    for index, city in zip(indices, ["Bern", "Rome"], strict=True):
+        pieces = [{"name": "look", "arguments": '{"city": '}, {"arguments": f'"{city}'}, {"arguments": '"}'}]
+        pieces = [{**piece, "name": "look"} for piece in pieces] if repeated else pieces
+        entries += [{"index": index, "id": "look", "function": piece} for piece in pieces]
+        complete.append({"id": "look", "function": {"name": "look", "arguments": f'{{"city": "{city}"}}'}})
+    calls = grown(*({"tool_calls": [entry]} for entry in entries)).tool_calls
+    assert [(call.name, call.parsed()) for call in calls] == [("look", {"city": "Bern"}), ("look", {"city": "Rome"})]
+    assert calls[0].id == "look" != calls[1].id
+    choice = {"message": {"tool_calls": complete}, "finish_reason": "tool_calls"}
+    answer = parse_chat(Reply(200, {}, json.dumps({"choices": [choice]}).encode()), 1, Limits())
+    assert answer.tool_calls == calls
+
+
+def test_arguments_that_come_once_more_with_their_id_begin_no_call():
+    entry = {"index": 0, "id": "a", "function": {"name": "look", "arguments": '{"city": "Bern"}'}}
+    again = {"index": 0, "id": "a", "function": {"name": "look", "arguments": '{"city":"Bern"}'}}
+    (call,) = grown({"tool_calls": [entry]}, {"tool_calls": [again]}, {"tool_calls": [entry]}).tool_calls
+    assert call.parsed() == {"city": "Bern"}
+
+
 def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():
     answer = grown({"content": "a", "mood": None, "tone": "calm"})
     assert answer.choices[0].message.extra == {"tone": "calm"}

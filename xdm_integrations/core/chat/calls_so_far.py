@@ -3,7 +3,8 @@
 Which delta belongs to which call is a matter of experience; the rules below read every shape that
 was seen behind One API, New API and one-hub (channels of Claude, Gemini, Ollama, Fireworks, Mistral):
 
-1. An id that is known decides.
+1. An id that is known decides, but with a name and the beginning of other arguments it begins a call once those of
+   its own are complete: some give all calls one id, and then only the first one keeps it.
 2. Otherwise the index does (a number, or digits in a string), but a new id begins a call if it comes
    with a name, or if the call of that index is complete already: some number all calls 0.
 3. Without index, entries of one event count by their position; a single one belongs to the last
@@ -163,7 +164,7 @@ class CallsSoFar:
             self._calls.append(call)
             self._by_index[call.index] = call
         if new_id and not call.id:
-            call.id = new_id
+            call.id = "" if new_id in self._by_id else new_id  # the results of two calls with one id would be mixed up
             self._by_id[new_id] = call
         if name != call.name:  # a piece of it; some servers repeat it
             call.name += name
@@ -178,8 +179,9 @@ class CallsSoFar:
         """Return the call that a delta belongs to; None if it begins one."""
         if not self._calls:
             return None
-        if new_id in self._by_id:
-            return self._by_id[new_id]
+        if known := self._by_id.get(new_id):
+            another = name and piece.startswith("{") and not known.waiting and known.is_object()
+            return None if another and not known.repeats(piece) else known
         latest = self._calls[-1] if index is None else self._by_index.get(index)
         if latest is None:
             return None
