@@ -139,6 +139,22 @@ def test_images_sounds_and_citations_are_kept(ask):
     }
 
 
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize(
+    ("image", "block"),
+    [
+        ("https://a.example/b.png", {"type": "image", "url": "https://a.example/b.png"}),
+        ("data:image/png;base64,QUJD", {"type": "image", "base64": "QUJD", "mime_type": "image/png"}),
+        (7, {"type": "non_standard", "value": {"image": 7}}),
+        (None, {"type": "non_standard", "value": {"image": None}}),
+        ({"data": "QUJD"}, {"type": "non_standard", "value": {"data": "QUJD"}}),
+    ],
+)
+def test_an_image_in_any_form_is_a_block(ask, image, block, version):
+    message = ask("hi", images=[image], settings={"output_version": version})
+    assert [without_index(block) for block in message.content_blocks] == [{"type": "text", "text": "hi"}, block]
+
+
 def test_blocks_of_version_1_come_in_their_order(ask):
     call = tool_call("f", {"x": 1})
     message = ask("hi", reasoning_content="hm", tool_calls=[call], settings={"output_version": "v1"})

@@ -355,6 +355,8 @@ def test_images_and_audio_of_an_answer_become_blocks(world: World, server: Scrip
     [
         {"images": [{"image_url": {"url": "data:image/png;base64,x"}}, {"image_url": {"url": "no address"}}, 3]},
         {"images": [{"image_url": None}], "audio": {"data": "x"}},
+        {"images": [{"image_url": {"url": "data:image/png;base64,@@@"}}], "audio": {"data": "@@@"}},
+        {"images": [7], "audio": {"data": 7}},
     ],
 )
 def test_images_that_can_not_be_read_cost_no_answer(
@@ -364,6 +366,8 @@ def test_images_that_can_not_be_read_cost_no_answer(
     response = world.call(chat, "chat", ASKED)
     assert response.message.blocks == [TextBlock(text="see")]
     assert response.raw["choices"][0]["message"]["images"] == given["images"]
+    world.call(chat, "chat", [*ASKED, response.message])
+    assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": "see"}
 
 
 def test_a_signature_comes_back_after_the_message_was_stored(

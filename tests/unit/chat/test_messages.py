@@ -227,6 +227,7 @@ def test_urls_of_images_go_out_as_they_are():
         ({"image_url": {"url": "data:image/png;base64,AAAA"}}, (b"\0\0\0", "image/png")),
         ({"image_url": {"url": "data:;base64,AAAA"}}, (b"\0\0\0", "")),
         ({"image_url": {"url": "data:image/png;base64,A"}}, None),
+        ({"image_url": {"url": "data:image/png;base64,@@"}}, None),
         ({"image_url": {"url": "data:image/png;base64,"}}, None),
         ({"image_url": {"url": "data:image/svg+xml;utf8,<svg/>"}}, None),
         ({"image_url": {"url": ""}}, None),

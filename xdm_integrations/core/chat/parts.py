@@ -132,9 +132,10 @@ def image_in(part: object) -> tuple[bytes, str] | str | None:
     if not head.endswith(";base64") or not data:
         return None
     try:
-        return b64decode(data), head.removeprefix("data:").partition(";")[0]
+        image = b64decode(data)  # which skips what is no base64, and may leave nothing
     except ValueError:
         return None
+    return (image, head.removeprefix("data:").partition(";")[0]) if image else None
 
 
 def _bounded(data: object, what: str, max_bytes: int) -> bytes:

@@ -182,10 +182,10 @@ def _content(message: Message) -> Any:  # noqa: ANN401 - a text, or blocks
 
 def _image(part: Any) -> dict[str, Any]:  # noqa: ANN401 - as the server sent it
     """Return an image of an answer as LangChain's block."""
-    url = part.get("image_url") if isinstance(part, dict) else None
+    url = part.get("image_url") if isinstance(part, dict) else part
     url = url.get("url") if isinstance(url, dict) else url
     if not isinstance(url, str):
-        return {"type": "non_standard", "value": part}
+        return {"type": "non_standard", "value": part if isinstance(part, dict) else {"image": part}}
     head, comma, data = url.partition(";base64,")
     if comma and head.startswith("data:"):
         return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}

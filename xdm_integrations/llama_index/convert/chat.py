@@ -96,9 +96,9 @@ def _audio(audio: Mapping[str, Any], kept: dict[str, Any]) -> list[AudioBlock]:
         kept["transcript"] = audio["transcript"]
     if audio.get("id"):
         kept[AUDIO_ID] = audio["id"]
-    with suppress(ValueError):
-        if audio.get("data"):
-            return [AudioBlock(audio=b64decode(audio["data"]))]
+    with suppress(TypeError, ValueError):
+        if sound := b64decode(audio.get("data") or ""):
+            return [AudioBlock(audio=sound)]
     return []
 
 
