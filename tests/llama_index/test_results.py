@@ -217,6 +217,19 @@ def test_logprobs_0_gives_the_sampled_token(world: World, server: ScriptedServer
     assert [[(p.token, p.logprob) for p in position] for position in found] == [[(" a", -0.5)]]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_candidate_without_a_log_probability_costs_no_answer(
+    world: World, server: ScriptedServer, llm: XDM, streamed: bool
+) -> None:
+    given = {**LEGACY, "top_logprobs": [{" a": -0.5, " x": None}, *LEGACY["top_logprobs"][1:]]}
+    body = completion(" a b")
+    body["choices"][0]["logprobs"] = given
+    server.script = [stream(chunk(" a b", finish="stop", logprobs=given), DONE)] if streamed else [http(body)]
+    method = "stream_complete" if streamed else "complete"
+    found = world.items(llm, method, "hi")[-1] if streamed else world.call(llm, method, "hi")
+    assert [one.token for one in found.logprobs[0]] == [" a"]
+
+
 def test_echo_and_scoring(world: World, server: ScriptedServer, llm: XDM) -> None:
     body = completion("hi there")
     body["choices"][0]["logprobs"] = {

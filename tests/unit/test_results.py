@@ -113,9 +113,17 @@ def test_legacy_logprobs():
 
 
 def test_chat_logprobs():
-    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": None}, "x"]
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": 0}, "x"]
     sent = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": top}, {"token": "c"}, None]}
-    assert Logprobs.parse(sent) == Logprobs(["a", "c"], [-0.1, None], [{"a": -0.1, "b": 0.0}, {}])
+    assert Logprobs.parse(sent) == Logprobs(["a", "c"], [-0.1, None], [{"a": -0.1, "b": 0}, {}])
+
+
+@pytest.mark.parametrize("number", [None, "-inf", True, [], {}])
+def test_a_candidate_without_a_log_probability_is_left_out_and_is_not_certain(number):
+    legacy = {"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1, "b": number}]}
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": number}]
+    chat = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": top}]}
+    assert Logprobs.parse(legacy) == Logprobs.parse(chat) == Logprobs(["a"], [-0.1], [{"a": -0.1}])
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ class Logprobs:
         token_logprobs: Their natural log probabilities; None where there is none (the first
             token of an echoed prompt).
         top_logprobs: The likeliest alternatives at each position, the sampled token among
-            them; {} where the server gave none.
+            them, without those that have no number (JSON has no minus infinity: some servers write null); {} where the
+            server gave none.
         text_offset: Character offsets into the text; empty where the server gave none.
     """
 
@@ -157,7 +158,7 @@ class Logprobs:
             return cls(
                 tokens,
                 [_number(v) for v in _padded(value.get("token_logprobs"), len(tokens))],
-                [t if isinstance(t, dict) else {} for t in _padded(value.get("top_logprobs"), len(tokens))],
+                [_candidates(top) for top in _padded(value.get("top_logprobs"), len(tokens))],
                 [offset for offset in _listed(value.get("text_offset")) if isinstance(offset, int)],
             )
         if isinstance(value.get("content"), list):
@@ -167,9 +168,9 @@ class Logprobs:
                 [_number(item.get("logprob")) for item in items],
                 [
                     {
-                        _token(top.get("token")): _number(top.get("logprob")) or 0.0
+                        _token(top.get("token")): number
                         for top in _listed(item.get("top_logprobs"))
-                        if isinstance(top, dict)
+                        if isinstance(top, dict) and (number := _number(top.get("logprob"))) is not None
                     }
                     for item in items
                 ],
@@ -193,6 +194,12 @@ class Logprobs:
             "top_logprobs": self.top_logprobs,
             "text_offset": self.text_offset,
         }
+
+
+def _candidates(value: object) -> dict[str, float]:
+    if not isinstance(value, dict):
+        return {}
+    return {token: number for token, number in value.items() if _number(number) is not None}
 
 
 def _listed(value: object) -> list[Any]:
