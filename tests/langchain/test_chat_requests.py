@@ -19,7 +19,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from pydantic import SecretStr
 
 from tests.scripted import http
-from tests.wire.chat import answer, talking
+from tests.wire.chat import answer, chat_stream, delta, talking
 from xdm_integrations import ConfigurationError
 from xdm_integrations.langchain import ChatXDM
 from xdm_integrations.langchain.chat_settings import PARAMETERS
@@ -444,6 +444,33 @@ def test_an_answer_goes_back_as_it_came_with_what_only_the_server_understands(wo
         world.invoke(chat, [HumanMessage("x"), with_calls, RESULT])
         back = server.requests[-1].json["messages"][1]
         assert back == {"role": "assistant", "content": None, "tool_calls": [call], "reasoning": "hm", "note": "n"}
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize(
+    ("message", "settings"),
+    [
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, {}),
+        ({"content": "<think>hm</think>"}, {"think_tags": True}),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_reasoning_that_came_in_no_field_goes_back_in_none(world, server, message, settings, version, streamed):  # noqa: PLR0913, PLR0917 - each is varied
+    given = {"tool_calls": [{**WIRE_CALL, "index": 0}]}
+    reply = chat_stream(delta(**message, **given)) if streamed else http(answer(message["content"], **given))
+    server.script = [reply, http(answer("done"))]
+    chat = world.chat(server, output_version=version, **settings)
+    with_calls = sum_of(world.stream(chat, "x")) if streamed else world.invoke(chat, "x")
+    assert with_calls.content_blocks[0]["reasoning"] == "hm"
+    world.invoke(chat, [HumanMessage("x"), with_calls, RESULT])
+    assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [WIRE_CALL]}
+
+
+def sum_of(chunks):
+    total = chunks[0]
+    for chunk in chunks[1:]:
+        total += chunk
+    return total
 
 
 def test_summed_chunks_are_history(world, server):

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 
 from tests.llama_index.conftest import METHODS, STREAMS, World
 from tests.scripted import http
-from tests.wire.chat import answer, chat_stream, talking
+from tests.wire.chat import answer, chat_stream, delta, talking
 from xdm_integrations import ConfigurationError
 from xdm_integrations.core.chat.parameters import PARAMETERS
 from xdm_integrations.llama_index import XDMChat
@@ -338,6 +338,32 @@ def test_reasoning_goes_back_beside_calls_under_the_name_it_came_in(
     assert server.requests[1].json["messages"][1][field] == "hm"
     world.call(chat, "chat", [ChatMessage("a"), first, result, second, ChatMessage("b")])
     assert server.requests[2].json["messages"][3] == {"role": "assistant", "content": "y"}
+
+
+@pytest.mark.parametrize(
+    ("content", "settings"),
+    [
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], {}),
+        ("<think>hm</think>", {"think_tags": True}),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_reasoning_that_came_in_no_field_goes_back_in_none(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, content: Any, settings: Any, streamed: bool
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    given = {"tool_calls": [{**call, "index": 0}]}
+    reply = chat_stream(delta(content=content, **given)) if streamed else http(answer(content, **given))
+    server.script = [reply, http(answer("y"))]
+    if streamed:
+        first = world.items(chat, "stream_chat", [ChatMessage("a")], **settings)[-1].message
+    else:
+        first = world.call(chat, "chat", [ChatMessage("a")], **settings).message
+    assert first.blocks[0].content == "hm"
+    stored = ChatMessage.model_validate_json(first.model_dump_json())
+    result = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "c"})
+    world.call(chat, "chat", [ChatMessage("a"), stored, result])
+    assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
 def test_reasoning_in_parts_goes_back_beside_calls_as_it_came(

@@ -18,7 +18,7 @@ from xdm_integrations.core.chat.tool_calls import ToolCallDelta, arguments_of
 
 from . import PROVIDER
 from .completions import added_to, served, usage_metadata
-from .messages import CALL_EXTRA, MESSAGE_EXTRA, REASONING_FIELD
+from .messages import CALL_EXTRA, MESSAGE_EXTRA, NO_FIELD, REASONING_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -231,8 +231,8 @@ def _metadata(completion: ChatCompletion, choice: ChatChoice, *, logprobs: bool 
         "logprobs": _logprobs(choice.logprobs) if logprobs and choice.logprobs is not None else None,
     }
     fields = choice.message.reasoning_fields or {}
-    if "reasoning_content" not in fields:
-        about[REASONING_FIELD] = next((name for name in fields if name == "reasoning"), None)
+    if choice.message.reasoning and "reasoning_content" not in fields:
+        about[REASONING_FIELD] = "reasoning" if "reasoning" in fields else NO_FIELD
     return {name: value for name, value in about.items() if value not in (None, "")}
 
 

@@ -33,6 +33,9 @@ MESSAGE_EXTRA = "message_extra"
 """The key of `additional_kwargs` for fields of the message that LangChain's has no place for."""
 REASONING_FIELD = "reasoning_field"
 """The key of `response_metadata` for the name under which the reasoning came, where it isn't "reasoning_content"."""
+NO_FIELD = "content"
+"""That name where it came in no field of its own (Mistral's parts, `<think>` tags): it goes back in none, which Mistral
+would refuse."""
 
 
 def wire_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
@@ -134,6 +137,9 @@ def _reasoning(message: AIMessage) -> dict[str, Any]:
     kwargs = message.additional_kwargs
     fields = {name: kwargs[name] for name in REASONING_KEYS if kwargs.get(name)}
     name = message.response_metadata.get(REASONING_FIELD)
+    if name == NO_FIELD:
+        fields.pop("reasoning_content", None)
+        return fields
     if name in REASONING_KEYS and "reasoning_content" in fields:
         fields[name] = fields.pop("reasoning_content")
     if not fields and isinstance(message.content, list):

@@ -81,7 +81,7 @@ def _message(message: Message, *, one_call: bool) -> ChatMessage:
 
 def _thinking(message: Message) -> ThinkingBlock:
     fields = message.reasoning_fields or {}
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {} if fields else {FIELD: None}
     for name, value in fields.items():
         if name == DETAILS:
             about[DETAILS] = value

@@ -42,7 +42,8 @@ INVALID_TOOL_CALLS = "invalid_tool_calls"
 AUDIO_ID = "reference_audio_id"
 """The id of a spoken answer, which is all that goes back of it."""
 FIELD = "field"
-"""In a thinking block: the field of the message that the reasoning came in."""
+"""In a thinking block: the field of the message that the reasoning came in; None if that was none (Mistral's parts,
+`<think>` tags): it goes back in none, which Mistral would refuse."""
 DETAILS = "reasoning_details"
 """In a thinking block: reasoning in parts, which goes back as it came."""
 
