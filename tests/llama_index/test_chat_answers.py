@@ -438,11 +438,16 @@ def test_a_server_that_sends_no_finish_reason_is_taken_at_its_word_where_told(
     assert (response.text if method.endswith("complete") else response.message.content) == "alpha"
 
 
-def test_a_refusal_is_kept_beside_the_message(world: World, server: ScriptedServer, chat: XDMChat) -> None:
+def test_a_refusal_is_kept_beside_the_message_and_goes_back(
+    world: World, server: ScriptedServer, chat: XDMChat
+) -> None:
     server.script = [http(answer(None, refusal="I won't."))]
     message = world.call(chat, "chat", ASKED).message
     assert message.additional_kwargs == {"refusal": "I won't."}
     assert message.blocks == [TextBlock(text="")]
+    world.call(chat, "chat", [*ASKED, message, *ASKED])
+    sent_back = {"role": "assistant", "content": "", "refusal": "I won't."}  # as from the client and from ChatXDM
+    assert server.requests[1].json["messages"][1] == sent_back
 
 
 @pytest.mark.parametrize("method", METHODS)

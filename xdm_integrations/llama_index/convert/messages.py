@@ -109,11 +109,14 @@ def _assistant(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     kept = message.additional_kwargs
     audio_id = kept.get(AUDIO_ID)
     blocks = [block for block in message.blocks if not (audio_id and isinstance(block, AudioBlock))]
+    extra = {"audio": {"id": audio_id}} if audio_id else {}
+    if kept.get("refusal"):
+        extra["refusal"] = kept["refusal"]
     return assistant(
         _content(blocks),
         tool_calls=_calls(message, answered),
         reasoning=_reasoning(blocks),
-        extra={"audio": {"id": audio_id}} if audio_id else None,
+        extra=extra,
     )
 
 
