@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
+from xdm_integrations.core.errors.catalogue import error_for, not_an_answer
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import ContentFilterError, XDMError
 from xdm_integrations.core.jsontext import has_surrogates
@@ -46,8 +46,7 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
         return _parse_stream(reply, n, limits, think_tags=think_tags)
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
-        error: XDMError | None = error_in(value, status=status, headers=headers, body=body, endpoint="chat")
-        raise error or _no_answer(value, reply)
+        raise error_for(status, headers, body, "chat")
     plain = _plain_answer(value, choices[0], headers) if n == len(choices) == 1 and not think_tags else None
     return plain or _answer(value, reply, n, think_tags=think_tags)
 
@@ -65,7 +64,7 @@ def _answer(value: dict[str, Any], reply: Reply, n: int, *, think_tags: bool) ->
         error.request_id = error.request_id or request_id_of(headers)
         raise
     if not answer.has_output:
-        raise _no_answer(value, reply)
+        raise not_an_answer(status, headers, reply.body, "chat")
     completion = answer.result(headers)
     if not [choice for choice in completion.choices if choice.finish_reason != "content_filter" or any(choice.message)]:
         raise ContentFilterError(
@@ -123,11 +122,3 @@ def _numbered(choices: list[Any], n: int) -> list[Any]:
     if sorted((choice.get("index") for choice in given), key=str) == sorted(range(len(given)), key=str):
         return given[:n]
     return [{**choice, "index": i} for i, choice in enumerate(given[:n])]
-
-
-def _no_answer(value: object, reply: Reply) -> XDMError:
-    """Return the error for JSON without an answer; with `choices`, another request may well be answered."""
-    error = not_an_answer(reply.status, reply.headers, reply.body, "chat")
-    if isinstance(value, dict) and "choices" in value:
-        error.scope = "request"
-    return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
+from xdm_integrations.core.errors.catalogue import error_for, not_an_answer
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.ends import ENDS, finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, extra_of
@@ -35,12 +35,12 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
     value = jsontext.read(body)
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
-        raise error_in(value, status=status, headers=headers, body=body) or _no_choices(value, reply)
+        raise error_for(status, headers, body)
     expected = prompts * n
     choices = [choice for choice in choices if isinstance(choice, dict)]
     parsed = [parse_choice(choice) for choice in choices]
     if not [choice for choice in parsed if choice.text or choice.finish_reason or choice.logprobs]:
-        raise _no_choices(value, reply)
+        raise not_an_answer(status, headers, body)
     reasons = [choice.finish_reason for choice in parsed]
     indices = list(range(expected))
     if [choice.index for choice in parsed] != indices:
@@ -75,14 +75,6 @@ def _refuse_stopped(choices: list[dict[str, Any]], reasons: list[str | None], co
             if any(parsed.text for parsed in completion.choices):
                 error.retry = "never"  # it is paid for
             raise error
-
-
-def _no_choices(value: object, reply: Reply) -> APIResponseError:
-    """Return the error for JSON without an answer; with `choices`, another prompt may well be answered."""
-    error = not_an_answer(reply.status, reply.headers, reply.body)
-    if isinstance(value, dict) and "choices" in value:
-        error.scope = "request"
-    return error
 
 
 def _index(choice: Choice) -> int:

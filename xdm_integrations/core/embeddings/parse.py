@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdm_integrations.core import jsontext
-from xdm_integrations.core.errors.catalogue import error_in, not_an_answer
+from xdm_integrations.core.errors.catalogue import error_for
 from xdm_integrations.core.errors.reply_text import request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.results import Usage, label
@@ -64,9 +64,7 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     value = jsontext.read(body)
     data = value.get("data") if isinstance(value, dict) else None
     if not data or not isinstance(data, list) or value.get("error"):
-        raise error_in(value, status=status, headers=headers, body=body, endpoint="embeddings") or _no_vectors(
-            value, reply
-        )
+        raise error_for(status, headers, body, "embeddings")
     usage = Usage.parse(value.get("usage"))
     items = [item for item in data if isinstance(item, dict)]
     places = _places([item.get("index") for item in items], count)
@@ -93,14 +91,6 @@ def _about(reply: Reply) -> dict[str, Any]:
         "headers": reply.headers,
         "request_id": request_id_of(reply.headers),
     }
-
-
-def _no_vectors(value: object, reply: Reply) -> APIResponseError:
-    """Return the error for JSON without vectors; with `data`, other texts may well have some."""
-    error = not_an_answer(reply.status, reply.headers, reply.body, "embeddings")
-    if isinstance(value, dict) and "data" in value:
-        error.scope = "request"
-    return error
 
 
 def _places(indices: list[Any], count: int) -> list[int] | None:

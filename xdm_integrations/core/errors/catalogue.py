@@ -1,6 +1,6 @@
 """From a reply to an error: which class, whose fault, whether to send again, what to do.
 
-    error_for(status, headers, body)     any reply that isn't 2xx
+    error_for(status, headers, body)     any reply that isn't 2xx, or a 2xx without an answer
     error_in(payload)                    the error that a 2xx body or a stream event holds, if any
     not_an_answer(status, headers, body) a 2xx that holds neither an answer nor an error
 
@@ -53,7 +53,7 @@ def error_for(
     endpoint: Endpoint = "completions",
     now: float | None = None,
 ) -> APIStatusError | APIResponseError:
-    """Return the error that a reply other than 2xx stands for.
+    """Return the error that a reply stands for: one other than 2xx, or a 2xx that holds no answer.
 
     Args:
         status: The HTTP status.
@@ -113,13 +113,13 @@ def not_an_answer(
     headers = lower_names(headers)
     reply = read(headers, body)
     payload = parsed(body)
-    words = WORDS[endpoint]
+    words, parts = WORDS[endpoint], "data" if endpoint == "embeddings" else "choices"
     retry: Retry = "once"
     if reply.format == EMPTY:
         what, retry = "The server sent an empty body", "backoff"
     elif reply.format == HTML:
         what, retry = "The server sent a web page, not an answer: did you forget /v1 at the end of base_url?", "never"
-    elif isinstance(payload, dict) and not payload.get("data" if endpoint == "embeddings" else "choices"):
+    elif isinstance(payload, dict) and not payload.get(parts):
         what = f"The answer has no {words.parts}: the provider filtered it, or failed"
     elif payload is not None:
         what = f"The server sent JSON that isn't {words.one}"
@@ -131,9 +131,12 @@ def not_an_answer(
     shown = reply.message if reply.format else sanitize(excerpt(body))
     kind = truncate(sanitize(headers.get("content-type", "")), 80)
     message = _message(what, shown, "It said", status, kind, request_id=request_id)
-    return APIResponseError(
+    error = APIResponseError(
         message, status_code=status, headers=headers, body=error_excerpt(body), request_id=request_id, retry=retry
     )
+    if isinstance(payload, dict) and parts in payload:
+        error.scope = "request"  # another one may well be answered
+    return error
 
 
 def _is_error(payload: object) -> bool:
