@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.flows import URL, Clock, call_of, ok, play, refused, sent, setup_of
 from xdm_integrations.core.completions.parse import WrongChoicesError
-from xdm_integrations.core.completions.request import complete_flow, merge, refuses_lists, with_prompts
+from xdm_integrations.core.completions.request import complete_flow, joined, refuses_lists, with_prompts
 from xdm_integrations.core.completions.results import Choice, Completion
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
@@ -309,7 +309,7 @@ def test_what_may_mean_that_a_list_is_refused(error, refuses):
 
 def test_merging_keeps_who_served():
     parts = [complete("x", [ok("a", "b")], n=2)[0], complete("y", [ok("c", "d")], n=2)[0]]
-    merged = merge(parts, 2)
+    merged = joined(parts, 2)
     assert [(c.text, c.index) for c in merged.choices] == [("a", 0), ("b", 1), ("c", 2), ("d", 3)]
     assert (merged.id, merged.model, merged.n) == ("c", "m", 2)
     first = Completion(
@@ -332,4 +332,4 @@ def test_merging_keeps_who_served():
         headers={"h": "2"},
         raw={"raw": 2},
     )
-    assert merge([first, second], 1) == replace(first, choices=(Choice("a", 0), Choice("b", 1)))
+    assert joined([first, second], 1) == replace(first, choices=(Choice("a", 0), Choice("b", 1)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.flows import call_of, ok, play, refused, sent, setup_of
-from xdm_integrations.core.completions.packing import pack_prompts
+from tests.unit.flows import ok, play, refused, sent, setup_of
+from xdm_integrations.core.completions.packing import plan_prompts
 from xdm_integrations.core.completions.parse import WrongChoicesError
 from xdm_integrations.core.errors.tree import (
     APIConnectionError,
@@ -26,8 +26,7 @@ BAD = refused(400, {"error": {"message": "not this one"}})
 
 
 def plan_of(prompts, batch_size=20, facts=None, **params):
-    call, checked = call_of(prompts, **params)
-    return pack_prompts(call, checked, setup_of(facts), batch_size)
+    return play(plan_prompts(setup_of(facts), prompts, params, batch_size), [])[0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.jsontext import has_surrogates, join_surrogates, whole_characters
-from xdm_integrations.core.protocol.results import Logprobs
+from xdm_integrations.core.protocol.results import join_logprobs
 
 from .calls_so_far import CallsSoFar
 from .pieces import KNOWN
@@ -14,6 +14,8 @@ from .think_tags import ThinkTags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from xdm_integrations.core.protocol.results import Logprobs
 
     from .pieces import Pieces
     from .tool_calls import ToolCallDelta
@@ -176,15 +178,7 @@ class ChoiceSoFar:
 
     def all_logprobs(self) -> Logprobs | None:
         """Return the log probabilities of all tokens so far."""
-        parts = self._logprobs
-        if not parts:
-            return None
-        return Logprobs(
-            [token for part in parts for token in part.tokens],
-            [number for part in parts for number in part.token_logprobs],
-            [top for part in parts for top in part.top_logprobs],
-            [offset for part in parts for offset in part.text_offset],
-        )
+        return join_logprobs(self._logprobs) if self._logprobs else None
 
 
 def _join(so_far: dict[str, Any], more: Mapping[str, Any]) -> None:

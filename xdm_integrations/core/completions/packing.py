@@ -34,7 +34,13 @@ def plan_prompts(
     """
     headers = setup.headers((yield Key()))
     call, checked = prepare_completion(setup.config, headers, prompts, params)
-    return pack_prompts(call, checked, setup, batch_size)
+    check_at_least_one("batch_size", batch_size)
+
+    def flow(pack: Pack) -> Flow[PackResult]:
+        return _pack_flow(call, [checked[i] for i in pack.positions], pack, setup)
+
+    single = call.model in setup.facts.single_prompt_models
+    return Plan(packs_of(len(checked), 1 if single else batch_size), flow)
 
 
 def ask_pack(
@@ -57,22 +63,6 @@ def ask_pack(
     if len(plan.packs) > 1:  # known to be asked one by one
         return PackResult([], None, tuple(plan.packs))
     return (yield from plan.flow(plan.packs[0]._replace(previous_error=previous_error)))
-
-
-def pack_prompts(call: Call, prompts: list[OnePrompt], setup: Setup, batch_size: int) -> Plan[Completion]:
-    """Return the plan of a batch.
-
-    Raises:
-        ConfigurationError: `batch_size` isn't at least 1.
-    """
-    check_at_least_one("batch_size", batch_size)
-    if call.model in setup.facts.single_prompt_models:
-        batch_size = 1
-
-    def flow(pack: Pack) -> Flow[PackResult]:
-        return _pack_flow(call, [prompts[i] for i in pack.positions], pack, setup)
-
-    return Plan(packs_of(len(prompts), batch_size), flow)
 
 
 def _pack_flow(call: Call, prompts: list[OnePrompt], pack: Pack, setup: Setup) -> Flow[PackResult]:

@@ -130,12 +130,12 @@ def complete_flow(call: Call, prompts: list[OnePrompt], setup: Setup, *, one_by_
         try:
             parts.append((yield from _complete_one(call, prompt, setup, deadline)))
         except XDMError as error:
-            error.partial = merge(parts, call.n) if parts else error.partial
+            error.partial = joined(parts, call.n) if parts else error.partial
             error.__cause__ = error.__cause__ or refusal
             raise
     facts.single_prompt_models.add(call.model)
-    merged = merge(parts, call.n)
-    return replace(merged, usage=total_usage([merged.usage, usage_of_unusable_answer(refusal)]))
+    answer = joined(parts, call.n)
+    return replace(answer, usage=total_usage([answer.usage, usage_of_unusable_answer(refusal)]))
 
 
 def _complete_one(call: Call, prompt: OnePrompt, setup: Setup, deadline: float | None) -> Flow[Completion]:
@@ -158,13 +158,13 @@ def _complete_one(call: Call, prompt: OnePrompt, setup: Setup, deadline: float |
         try:
             parts.append((yield from _complete(single, [prompt], setup, deadline)))
         except XDMError as error:
-            error.partial = _joined(parts, count)
+            error.partial = joined(parts, count)
             raise
-    return _joined(parts, call.n)
+    return joined(parts, call.n)
 
 
-def _joined(parts: list[Completion], n: int) -> Completion:
-    """Join choices of one prompt that came from several requests; each was billed, so that counts are summed."""
+def joined(parts: list[Completion], n: int) -> Completion:
+    """Join choices that came from several requests, in order; each was billed, so that counts are summed."""
     choices = [choice for part in parts for choice in part.choices]
     numbered = tuple(choice._replace(index=i) for i, choice in enumerate(choices))
     return replace(parts[0], choices=numbered, n=n, usage=total_usage([part.usage for part in parts]))
@@ -220,9 +220,3 @@ def _server_message(error: APIStatusError) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         return error.body
     return str(message or "")
-
-
-def merge(parts: list[Completion], n: int) -> Completion:
-    """Join the answers to single prompts, in order, into one; counts are summed."""
-    choices = [choice._replace(index=i * n + choice.index) for i, part in enumerate(parts) for choice in part.choices]
-    return replace(parts[0], choices=tuple(choices), n=n, usage=total_usage([part.usage for part in parts]))

@@ -15,6 +15,7 @@ from xdm_integrations.core.protocol.results import (
     answer_fields,
     index_of,
     join_extra,
+    join_logprobs,
 )
 
 from .echo import cannot_echo, check_echo
@@ -211,11 +212,4 @@ class TextSoFar:
 
     def _logprobs_of(self, index: int) -> Logprobs | None:
         parts = self._logprobs.get(index)
-        if not parts:
-            return None
-        return Logprobs(
-            [token for part in parts for token in part.tokens],
-            [value for part in parts for value in part.token_logprobs],
-            [top for part in parts for top in part.top_logprobs],
-            [offset for part in parts for offset in part.text_offset],
-        )
+        return join_logprobs(parts) if parts else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core.errors.reply_text import REQUEST_ID_HEADERS, request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +179,7 @@ class Logprobs:
 
     def __add__(self, other: Logprobs) -> Logprobs:
         """Concatenate, as the parts of a stream are."""
-        return Logprobs(
-            self.tokens + other.tokens,
-            self.token_logprobs + other.token_logprobs,
-            self.top_logprobs + other.top_logprobs,
-            self.text_offset + other.text_offset,
-        )
+        return join_logprobs((self, other))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the legacy shape, as a new dictionary."""
@@ -200,6 +195,16 @@ def _candidates(value: object) -> dict[str, float]:
     if not isinstance(value, dict):
         return {}
     return {token: number for token, number in value.items() if _number(number) is not None}
+
+
+def join_logprobs(parts: Sequence[Logprobs]) -> Logprobs:
+    """Concatenate the log probabilities of many pieces, in linear time."""
+    return Logprobs(
+        [token for part in parts for token in part.tokens],
+        [number for part in parts for number in part.token_logprobs],
+        [top for part in parts for top in part.top_logprobs],
+        [offset for part in parts for offset in part.text_offset],
+    )
 
 
 def _listed(value: object) -> list[Any]:
