@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from xdm_integrations.core.completions.results import Choice, Completion, CompletionChunk
-from xdm_integrations.core.protocol.ends import ENDS, finish_reason_of, stopped
+from xdm_integrations.core.protocol.ends import FAILED, finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
 
 
@@ -67,7 +67,7 @@ def test_reasons_that_end_an_answer_and_those_that_nobody_knows(reason):
 
 
 def test_the_table_of_ends_can_be_looked_up():
-    assert all(reason == reason.lower() and finish_reason_of(reason) for reason in ENDS)
+    assert all(reason == reason.lower() and finish_reason_of(reason) for reason in FAILED)
 
 
 def test_usage_in_the_form_of_the_api():

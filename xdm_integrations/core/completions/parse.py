@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_for, not_an_answer
 from xdm_integrations.core.errors.tree import APIResponseError
-from xdm_integrations.core.protocol.ends import ENDS, finish_reason_of, stopped
+from xdm_integrations.core.protocol.ends import PLAIN_ENDS, finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, extra_of
 
 from .results import Choice, Completion
@@ -67,8 +67,8 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
 def _refuse_stopped(choices: list[dict[str, Any]], reasons: list[str | None], completion: Completion) -> None:
     """Raise for the first of the choices that the server stopped; `reasons` are their ends."""
     for choice, reason in zip(choices, reasons, strict=True):
-        if ENDS.get(reason or "") == "complete" and not choice.get("error"):
-            continue  # as nearly all of them
+        if reason in PLAIN_ENDS and not choice.get("error"):
+            continue
         error = stopped(choice, reason, "completions", streaming=False)
         if error is not None:
             error.partial = completion
@@ -87,7 +87,7 @@ def parse_choice(choice: dict[str, Any]) -> Choice:
     return Choice(
         jsontext.join_surrogates(text if isinstance(text, str) else choice_text(choice)),
         index if isinstance(index, int) else 0,
-        reason if isinstance(reason, str) and reason in ENDS else finish_reason_of(reason),
+        reason if reason in PLAIN_ENDS else finish_reason_of(reason),
         Logprobs.parse(choice.get("logprobs")),
         extra_of(choice),
     )

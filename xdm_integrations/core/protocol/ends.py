@@ -1,8 +1,8 @@
-"""How answers end: which finish reasons are good ends, and which say that the server stopped before the end."""
+"""How answers end: which finish reasons say that the server stopped before the end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.tree import APIResponseError, StreamInterruptedError
@@ -13,33 +13,20 @@ if TYPE_CHECKING:
     from xdm_integrations.core.errors.endpoints import Endpoint
     from xdm_integrations.core.errors.tree import Retry
 
-ENDS: dict[str, Literal["complete", "failed"]] = {
-    # OpenAI's own, and what other servers call the same.
-    "stop": "complete",
-    "length": "complete",
-    "content_filter": "complete",
-    "tool_calls": "complete",
-    "function_call": "complete",
-    "eos": "complete",
-    "eos_token": "complete",
-    "end_turn": "complete",
-    "stop_sequence": "complete",
-    "max_tokens": "complete",
-    "model_length": "complete",
-    "sensitive": "complete",  # Zhipu's content_filter
-    "repetition": "complete",  # vLLM's repetition detection
-    # The answer was stopped, and isn't complete.
-    "abort": "failed",  # vLLM and SGLang: shutdown, sleep, scale-down
-    "aborted": "failed",
-    "cancelled": "failed",
-    "canceled": "failed",
-    "error": "failed",
-    "failed": "failed",
-    "timeout": "failed",
-    "network_error": "failed",  # Zhipu: the inference failed
-    "insufficient_system_resource": "failed",  # DeepSeek: interrupted by overload
+PLAIN_ENDS = ("stop", "length")
+"""What nearly all answers end with: the rest of the rules is for others."""
+FAILED = {
+    "abort",  # vLLM and SGLang: shutdown, sleep, scale-down
+    "aborted",
+    "cancelled",
+    "canceled",
+    "error",
+    "failed",
+    "timeout",
+    "network_error",  # Zhipu: the inference failed
+    "insufficient_system_resource",  # DeepSeek: interrupted by overload
 }
-"""What the finish reasons that servers are known to send say of the answer; any other is kept, and taken as an end."""
+"""The finish reasons of an answer that isn't complete, in lower case; any other is kept, and taken as an end."""
 
 _NONE = ("", "null", "none")
 
@@ -55,7 +42,7 @@ def stopped(
 ) -> StreamInterruptedError | APIResponseError | None:
     """Return the error for a choice that the server stopped before its end, or None if it didn't.
 
-    Seen: a finish_reason of `ENDS`, and OpenRouter's `{"finish_reason": "error", "error": {...}}`.
+    Seen: a finish_reason of `FAILED`, and OpenRouter's `{"finish_reason": "error", "error": {...}}`.
 
     Args:
         choice: The choice, or an event's part of it.
@@ -64,7 +51,7 @@ def stopped(
         streaming: Whether the answer comes as a stream.
     """
     told = error_in(choice, endpoint=endpoint) if choice.get("error") else None
-    if told is None and (reason is None or ENDS.get(reason.lower()) != "failed"):
+    if told is None and (reason is None or reason.lower() not in FAILED):
         return None
     message = f"The server stopped the answer before its end (finish_reason {reason!r}): it isn't complete."
     if told is not None:
