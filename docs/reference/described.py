@@ -11,7 +11,7 @@ from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETIO
 from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS
 
 TABLES = {
-    **dict.fromkeys(("TurnParams", "ChatParams", "ChatSettings", "ChatFields"), CHAT),
+    **dict.fromkeys(("SamplingParams", "TurnParams", "ChatParams", "ChatSettings", "ChatFields"), CHAT),
     **dict.fromkeys(("SharedParams", "ParamsBesideStop", "ParamsBesideSuffix", "CompletionParams"), COMPLETIONS),
     **dict.fromkeys(("CompletionSettings", "CompletionFields"), COMPLETIONS),
     **dict.fromkeys(("EmbeddingParams", "XDMEmbeddings", "XDMEmbedding"), EMBEDDINGS),

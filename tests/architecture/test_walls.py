@@ -17,7 +17,6 @@ LONG = {
     # Files of more than 250 lines, each with the reason why it is one idea.
     "client/blocking.py": "the client, with the docstrings of every method",
     "core/errors/catalogue_rows.py": "a table: one row for each kind of failure",
-    "core/completions/parameters.py": "a table of sixteen parameters with their documentation, and its checks",
     "core/errors/tree.py": "the error tree: one documented class after the other",
     "client/annotations.py": "one correspondence, in both directions: annotations to schemas, and JSON to their values",
     "client/tools.py": "one loop: what the model is told of a function, and what becomes of its calls",

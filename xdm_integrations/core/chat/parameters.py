@@ -1,9 +1,8 @@
-"""The parameters of `POST /v1/chat/completions`: names, types, ranges, and their checks.
+"""The parameters of `POST /v1/chat/completions`, and their checks.
 
 Sources: OpenAI's specification of the endpoint for types and ranges, and what One API, New API and
-one-hub parse, since a wrong type fails there as a whole. `None` means "not given" and is never sent;
-zero is a value. Relays drop what they don't know in silence, and channels what their provider has no
-word for (`n`, `seed`, `logprobs`, ...).
+one-hub parse, since a wrong type fails there as a whole. Relays drop what they don't know in silence,
+and channels what their provider has no word for (`n`, `seed`, `logprobs`, ...).
 """
 
 from __future__ import annotations
@@ -12,36 +11,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import CHECKS, OPTIONS, OptionParams, Parameter, check_each
+from xdm_integrations.core.protocol.checks import CHECKS, OPTIONS, Parameter, check_each
+from xdm_integrations.core.protocol.sampling import SAMPLING, SamplingParams
 
 
-class TurnParams(OptionParams, total=False):
+class TurnParams(SamplingParams, total=False):
     """What a call of `run_tools` may say; unset means the default. Each is described in `PARAMETERS`."""
 
     audio: Mapping[str, Any] | None
-    frequency_penalty: float | None
-    logit_bias: Mapping[int, float] | Mapping[str, float] | None
     logprobs: bool | None
     max_completion_tokens: int | None
     max_tokens: int | None
     metadata: Mapping[str, Any] | None
     modalities: Sequence[str] | None
-    model: str | None
     parallel_tool_calls: bool | None
     prediction: Mapping[str, Any] | None
-    presence_penalty: float | None
     prompt_cache_key: str | None
     reasoning_effort: str | None
-    seed: int | None
     service_tier: str | None
     stop: str | Sequence[str] | None
     store: bool | None
     stream_options: Mapping[str, Any] | None
-    temperature: float | None
     tool_choice: str | Mapping[str, Any] | None
     top_logprobs: int | None
-    top_p: float | None
-    user: str | None
     verbosity: str | None
     web_search_options: Mapping[str, Any] | None
 
@@ -62,75 +54,45 @@ THINK_TAGS = "think_tags"
 _OPTIONS = (*OPTIONS, THINK_TAGS)
 
 
-class _Mapping:
-    """The kind of what is any mapping."""
-
-
-class _Tools:
-    """The kind of `tools` and `tool_choice`."""
-
-
 PARAMETERS: dict[str, Parameter] = {
-    "audio": Parameter(_Mapping, doc="Voice and format of a spoken answer; needs `modalities`."),
-    "frequency_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens by how often they have appeared."),
-    "logit_bias": Parameter(dict, -100, 100, "Token id to -100 (never) ... 100 (always)."),
+    **SAMPLING,
+    "audio": Parameter(Mapping, doc="Voice and format of a spoken answer; needs `modalities`."),
     "logprobs": Parameter(bool, doc="Return the log probabilities of the answer's tokens."),
     "max_completion_tokens": Parameter(
         int, 1, doc="At least 1: tokens generated per choice, reasoning included; newer models' name for `max_tokens`."
     ),
     "max_tokens": Parameter(int, 1, doc="At least 1: tokens generated per choice."),
-    "metadata": Parameter(_Mapping, doc="Labels that a provider stores with the answer."),
+    "metadata": Parameter(Mapping, doc="Labels that a provider stores with the answer."),
     "modalities": Parameter(tuple, doc='Kinds of answer that are wanted: ["text"], ["text", "audio"].'),
-    "model": Parameter(str, doc="The model's id."),
     "n": Parameter(int, 1, 128, "1 to 128: answers. Each is billed; many channels return one whatever is asked."),
     "parallel_tool_calls": Parameter(bool, doc="Whether the model may call several tools at once."),
-    "prediction": Parameter(_Mapping, doc="Text that much of the answer will repeat, for speed."),
-    "presence_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens that have appeared at all."),
+    "prediction": Parameter(Mapping, doc="Text that much of the answer will repeat, for speed."),
     "prompt_cache_key": Parameter(str, doc="Groups requests with a common beginning, for the provider's cache."),
     "reasoning_effort": Parameter(
         str, doc='How long a reasoning model thinks: "low", "medium", "high", or a model\'s own.'
     ),
-    "response_format": Parameter(_Mapping, doc="The answer's form: a JSON schema, or `json_object`."),
-    "seed": Parameter(
-        int,
-        -(2**63),
-        2**63 - 1,
-        "Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`).",
-    ),
+    "response_format": Parameter(Mapping, doc="The answer's form: a JSON schema, or `json_object`."),
     "service_tier": Parameter(str, doc="The provider's class of service."),
-    "stop": Parameter(list, None, 4, "Up to 4 texts at which generation ends; they aren't part of the answer."),
     "store": Parameter(bool, doc="Whether the provider keeps the answer."),
-    "stream_options": Parameter(_Mapping, doc="Options of a stream; the token counts are asked for anyway."),
-    "temperature": Parameter(float, 0, 2, "0 to 2: how random the sampling is."),
-    "tool_choice": Parameter(_Tools, doc='"auto", "none", "required", or a named tool.'),
-    "tools": Parameter(_Tools, doc="Functions that the model may call, with the JSON schemas of their arguments."),
+    "stream_options": Parameter(Mapping, doc="Options of a stream; the token counts are asked for anyway."),
+    "tool_choice": Parameter(object, doc='"auto", "none", "required", or a named tool.'),
+    "tools": Parameter(Sequence, doc="Functions that the model may call, with the JSON schemas of their arguments."),
     "top_logprobs": Parameter(int, 0, 20, "0 to 20: likeliest tokens at each position; needs `logprobs`."),
-    "top_p": Parameter(float, 0, 1, "0 to 1: sample from the likeliest tokens that add up to this probability."),
-    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
     "verbosity": Parameter(str, doc='How much the model writes: "low", "medium", "high".'),
-    "web_search_options": Parameter(_Mapping, doc="Options of a search that the model may make."),
+    "web_search_options": Parameter(Mapping, doc="Options of a search that the model may make."),
 }
 """All but `messages` and `stream`, which the method called decides."""
 
 
 def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> dict[str, Any]:
-    """Return the fields of the body for the parameters that were given, each checked.
-
-    Raises:
-        ConfigurationError: A parameter is unknown (the message suggests the near name), of the
-            wrong type or out of its range, or two of them contradict each other.
-    """
+    """Return the fields of the body for the parameters that were given: see `check_each`; and as a whole."""
     body = check_each(given, PARAMETERS, _KINDS, _OPTIONS)
     _check_together(body, streaming=streaming)
     return body
 
 
 def check_parameter(name: str, value: object) -> Any:  # noqa: ANN401 - of any parameter
-    """Return what is sent for one parameter, looked at by itself; None if it says nothing.
-
-    Raises:
-        ConfigurationError: It is unknown, of the wrong type, or out of its range.
-    """
+    """Return what is sent for one parameter, looked at by itself; None if it says nothing. See `check_each`."""
     return check_each({name: value}, PARAMETERS, _KINDS, _OPTIONS).get(name)
 
 
@@ -181,15 +143,11 @@ def _check_stop(name: str, value: object, parameter: Parameter) -> str | list[st
     return stops[0] if stops and len(stops) == 1 else stops
 
 
-def _check_tooling(name: str, value: object, parameter: Parameter) -> object:
-    if name == "tools":
-        return _check_tools(value)
-    if isinstance(value, str) and value:
-        return value
-    return _check_mapping(name, value, parameter)
+def _check_tool_choice(name: str, value: object, parameter: Parameter) -> object:
+    return value if isinstance(value, str) and value else _check_mapping(name, value, parameter)
 
 
-def _check_tools(value: object) -> list[dict[str, Any]] | None:
+def _check_tools(_: str, value: object, __: Parameter) -> list[dict[str, Any]] | None:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ConfigurationError(f"tools: expected a list of tools, got {type(value).__name__}.")
     return [_check_tool(tool, f"tools: tool {number}") for number, tool in enumerate(value, 1)] or None
@@ -217,7 +175,8 @@ def _check_tool(tool: object, where: str) -> dict[str, Any]:
 _KINDS: dict[type, Any] = {
     **CHECKS,
     list: _check_stop,
-    _Mapping: _check_mapping,
     tuple: _check_texts,
-    _Tools: _check_tooling,
+    Mapping: _check_mapping,
+    Sequence: _check_tools,
+    object: _check_tool_choice,
 }

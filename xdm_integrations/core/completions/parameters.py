@@ -1,10 +1,8 @@
-"""The sixteen parameters of `POST /v1/completions`: names, types, ranges, and their checks.
+"""The sixteen parameters of `POST /v1/completions`, and their checks.
 
 Sources: the gateway's page of the endpoint, corrected where its columns slipped (`user` is an
 optional string, `top_p` a number from 0 to 1, `temperature` a number, `stop` a string or up to
 four), and OpenAI's specification of the same endpoint for the ranges that the page leaves out.
-
-`None` means "not given" and is never sent; zero is a value.
 """
 
 from __future__ import annotations
@@ -12,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdm_integrations.core.errors.tree import ConfigurationError
-from xdm_integrations.core.protocol.checks import OneText, OptionParams, Parameter, Texts, check_each, split_texts
+from xdm_integrations.core.protocol.checks import OneText, Parameter, Texts, check_each, split_texts
+from xdm_integrations.core.protocol.sampling import SAMPLING, SamplingParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ Prompt: TypeAlias = Texts
 OnePrompt: TypeAlias = OneText
 
 
-class SharedParams(OptionParams, total=False):
+class SharedParams(SamplingParams, total=False):
     """What every call may say, whichever arguments its method has of its own. Unset means the default.
 
     Each is described in `PARAMETERS`.
@@ -29,17 +28,9 @@ class SharedParams(OptionParams, total=False):
 
     best_of: int | None
     echo: bool | None
-    frequency_penalty: float | None
-    logit_bias: Mapping[int, float] | Mapping[str, float] | None
     logprobs: int | None
     max_tokens: int | None
-    model: str | None
     n: int | None
-    presence_penalty: float | None
-    seed: int | None
-    temperature: float | None
-    top_p: float | None
-    user: str | None
 
 
 class ParamsBesideStop(SharedParams, total=False):
@@ -59,6 +50,7 @@ class CompletionParams(ParamsBesideStop, ParamsBesideSuffix, total=False):
 
 
 PARAMETERS: dict[str, Parameter] = {
+    **SAMPLING,
     "best_of": Parameter(
         int,
         1,
@@ -67,41 +59,17 @@ PARAMETERS: dict[str, Parameter] = {
         "Many gateways drop it.",
     ),
     "echo": Parameter(bool, doc="Put the prompt in front of the answer. Many gateways drop it."),
-    "frequency_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens by how often they have appeared."),
-    "logit_bias": Parameter(dict, -100, 100, "Token id to -100 (never) ... 100 (always)."),
     "logprobs": Parameter(int, 0, 5, "0 to 5: log probabilities of this many likeliest tokens beside the sampled one."),
     "max_tokens": Parameter(int, 0, doc="At least 1 (0 with `echo`, to score a prompt): tokens generated per choice."),
-    "model": Parameter(str, doc="The model's id."),
     "n": Parameter(int, 1, 128, "1 to 128: choices per prompt. Each is billed."),
-    "presence_penalty": Parameter(float, -2, 2, "-2 to 2: lowers the odds of tokens that have appeared at all."),
-    "seed": Parameter(
-        int,
-        -(2**63),
-        2**63 - 1,
-        "Makes sampling repeatable, as far as the backend stays the same (`system_fingerprint`).",
-    ),
-    "stop": Parameter(list, None, 4, "Up to 4 texts at which generation ends; they aren't part of the answer."),
     "suffix": Parameter(str, doc="Text that comes after the answer (fill in the middle); few models can."),
-    "temperature": Parameter(float, 0, 2, "0 to 2: how random the sampling is."),
-    "top_p": Parameter(float, 0, 1, "0 to 1: sample from the likeliest tokens that add up to this probability."),
-    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
 }
 """All but `prompt` and `stream`, which the method called decides."""
 
 
 def check_parameters(given: Mapping[str, Any], *, streaming: bool = False) -> dict[str, Any]:
-    """Return the fields of the body for the parameters that were given, each checked.
-
-    Raises:
-        ConfigurationError: A parameter is unknown (the message suggests the near name), of the
-            wrong type or out of its range, or two of them contradict each other.
-    """
+    """Return the fields of the body for the parameters that were given: see `check_each`; and as a whole."""
     body = check_each(given, PARAMETERS)
-    _check_together(body, streaming=streaming)
-    return body
-
-
-def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
     best_of = body.get("best_of")
     if best_of is not None:
         if best_of < body.get("n", 1):
@@ -112,6 +80,7 @@ def _check_together(body: Mapping[str, Any], *, streaming: bool) -> None:
         raise ConfigurationError(
             "max_tokens: 0 must be at least 1; 0 is only allowed with echo=True, to score the prompt."
         )
+    return body
 
 
 def split_prompts(prompt: object) -> list[OnePrompt]:

@@ -1,7 +1,6 @@
-"""The parameters of `POST /v1/embeddings`: names, types, ranges, and their checks.
+"""The parameters of `POST /v1/embeddings`, and their checks.
 
-Source: OpenAI's specification of the endpoint, which the gateway passes on. `None` means "not given" and is never
-sent.
+Source: OpenAI's specification of the endpoint, which the gateway passes on.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any
 
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.checks import OptionParams, Parameter, check_each
+from xdm_integrations.core.protocol.sampling import MODEL, USER
 
 DEFAULT_MODEL = "text-embedding-3-small"
 
@@ -38,19 +38,14 @@ PARAMETERS: dict[str, Parameter] = {
         doc='"base64" (the default here) or "float": how the vectors travel. They come back the same; base64 is a '
         "quarter of the bytes and a tenth of the work. A server that refuses it is asked without it.",
     ),
-    "model": Parameter(str, doc="The model's id."),
-    "user": Parameter(str, doc="An id of the end user, for the provider's abuse detection."),
+    "model": MODEL,
+    "user": USER,
 }
 """All but `input`, which the method called decides."""
 
 
 def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the body for the parameters that were given, each checked.
-
-    Raises:
-        ConfigurationError: A parameter is unknown (the message suggests the near name), of the wrong type or out of
-            its range.
-    """
+    """Return the fields of the body for the parameters that were given: see `check_each`."""
     body = check_each(given, PARAMETERS)
     if body.get("encoding_format") not in (None, *ENCODINGS):
         raise ConfigurationError(f"encoding_format: {body['encoding_format']!r} must be one of {', '.join(ENCODINGS)}.")

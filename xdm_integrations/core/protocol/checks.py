@@ -77,7 +77,7 @@ def check_each(
     """Return the fields of the body for the parameters that were given, each looked at by itself.
 
     Args:
-        given: The parameters by name; None is not given.
+        given: The parameters by name; None means "not given" and is never sent, zero is a value.
         parameters: The table of the endpoint.
         checks: How a value of each kind is checked. Default: `CHECKS`.
         options: What else a call takes, to be named by an error.
