@@ -265,12 +265,12 @@ def test_settings_are_kept():
 
 def test_the_environment_fills_in_what_is_not_given():
     environment = {"XDM_API_KEY": " abc ", "XDM_BASE_URL": "xuedingmao.top"}
-    config = Config.from_env(environment)
+    config = Config.build(environment)
     assert (config.api_key, config.base_url) == ("abc", "https://xuedingmao.top/v1")
-    config = Config.from_env(environment, api_key="x", base_url="localhost", model="m")
+    config = Config.build(environment, api_key="x", base_url="localhost", model="m")
     assert (config.api_key, config.base_url, config.model) == ("x", "http://localhost/v1", "m")
-    assert Config.from_env({}).api_key is None
-    assert Config.from_env({"XDM_BASE_URL": "", "XDM_API_KEY": ""}).base_url == ROOT
+    assert Config.build({}).api_key is None
+    assert Config.build({"XDM_BASE_URL": "", "XDM_API_KEY": ""}).base_url == ROOT
 
 
 def test_a_config_is_frozen_shows_no_secret_and_keeps_its_own_copies():
@@ -360,7 +360,7 @@ def test_hosts_that_look_like_private_ones_are_not(host):
 @pytest.mark.parametrize(("value", "allowed"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
 def test_plain_http_can_be_allowed_by_the_environment(value, allowed):
     def build():
-        return Config.from_env({"XDM_ALLOW_HTTP": value}, base_url="http://api.example/v1").base_url
+        return Config.build({"XDM_ALLOW_HTTP": value}, base_url="http://api.example/v1").base_url
 
     if allowed:
         assert build() == "http://api.example/v1"

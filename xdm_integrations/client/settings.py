@@ -109,7 +109,7 @@ class Settings:
             ConfigurationError: A setting can't be used; the message names it.
         """
         self._key_source = api_key if callable(api_key) else None
-        config = Config.from_env(
+        config = Config.build(
             os.environ,
             api_key=None if callable(api_key) else api_key,
             base_url=base_url,

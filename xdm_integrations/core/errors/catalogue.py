@@ -21,6 +21,7 @@ from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS
 from .endpoints import WORDS
 from .reply_text import (
     ErrorBody,
+    bare_url,
     error_excerpt,
     excerpt,
     lower_names,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 300  # characters of the server's words in the message
 _PASSED_ON = ("upstream_error", "bad_response_status_code")
-_USER = r"//[^/@]*@"
 _ENDPOINT = r"/(?:(?:chat/)?completions|embeddings)/?$|^/?$"
 
 
@@ -233,7 +233,7 @@ def _source(headers: Mapping[str, str], reply: ErrorBody) -> str:
 
 def _redirect(status: int, headers: dict[str, str], body: bytes) -> APIStatusError:
     """Return the error for a redirect that must not be followed: it would lose the body, or carry the key away."""
-    target = re.sub(_USER, "//", sanitize(headers.get("location", "").partition("?")[0].partition("#")[0]))
+    target = sanitize(bare_url(headers.get("location", "")))
     what = "The gateway redirects, without saying where: check base_url"
     if target:
         what = f"The gateway redirects to {truncate(target, _SHOWN)}, and a POST doesn't survive that: check base_url"

@@ -165,6 +165,11 @@ def truncate(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def bare_url(url: str) -> str:
+    """Return a URL for a message: without a query or credentials, which may hold a key."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0].partition("#")[0])
+
+
 def excerpt(body: bytes) -> str:
     """Return the start of a body as text without keys."""
     return _mask(body[:_READ].decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from xdm_integrations.core.errors.reply_text import bare_url
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .retry import RetryPolicy
@@ -63,24 +64,9 @@ class Config:
     limits: Limits = Limits()
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str], **settings: Any) -> Config:  # noqa: ANN401 - any field
-        """Build a configuration, taking key and base URL from `environment` where not given.
-
-        Args:
-            environment: `os.environ` or any mapping; `XDM_API_KEY`, `XDM_BASE_URL` and `XDM_ALLOW_HTTP` are read.
-            **settings: See `Config.build`.
-        """
-        if settings.get("api_key") is None:
-            settings["api_key"] = environment.get(KEY_VARIABLE)
-        if settings.get("base_url") is None:
-            settings["base_url"] = environment.get(URL_VARIABLE)
-        if not settings.get("allow_http"):
-            settings["allow_http"] = environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
-        return cls.build(**settings)
-
-    @classmethod
     def build(  # noqa: PLR0913 - one argument per setting
         cls,
+        environment: Mapping[str, str] = {},
         *,
         api_key: object = None,
         base_url: str | None = None,
@@ -96,16 +82,19 @@ class Config:
         limits: Limits | None = None,
         allow_http: bool = False,
     ) -> Config:
-        """Check and normalise every setting.
+        """Check and normalise every setting; key, base URL and `allow_http` are looked up in `environment` if not given.
 
         Raises:
             ConfigurationError: A setting can't be used; the message names it.
         """
         if model is not None and not model.strip():
             raise ConfigurationError("model: the name is empty; leave it out for the default model.")
+        if base_url is None:
+            base_url = environment.get(URL_VARIABLE)
+        allow_http = allow_http or environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
         return cls(
             base_url=normalize_base_url(base_url or DEFAULT_BASE_URL, allow_http=allow_http),
-            api_key=normalize_key(api_key),
+            api_key=normalize_key(environment.get(KEY_VARIABLE) if api_key is None else api_key),
             model=DEFAULT_MODEL if model is None else model,
             max_tokens=max_tokens,
             timeout=normalize_timeout(timeout),
@@ -147,34 +136,40 @@ def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
         ConfigurationError: It holds a query, a fragment or credentials, is no http(s) URL, or
             would send the key unencrypted to a public host.
     """
-    text = str(url).strip().strip("\"'").strip().translate(_PASTED)
+    text = _unquoted(str(url)).translate(_PASTED)
     text = re.sub(r"^(https?)(?://|:/)(?!/)", r"\1://", text, flags=re.IGNORECASE)
     if "://" not in text:
         host = _hostname(text, "//" + text)
         text = ("http://" if is_private_host(host) else "https://") + text
     host = _hostname(text, text)
     if host in ("http", "https"):
-        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}.")
+        raise ConfigurationError(
+            f"base_url: {bare_url(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}."
+        )
     parts = urlsplit(text)
     scheme = parts.scheme
     if scheme not in ("http", "https"):
-        raise ConfigurationError(f"base_url: {_shown(text)!r} must start with https:// or http://.")
+        raise ConfigurationError(f"base_url: {bare_url(text)!r} must start with https:// or http://.")
     if parts.username is not None:
         raise ConfigurationError("base_url: must not hold a user name or password; pass the key as `api_key`.")
     if "?" in text or "#" in text:
         raise ConfigurationError(
-            f"base_url: {_shown(text)!r} must not have a query string or fragment; it is the root of the API, "
+            f"base_url: {bare_url(text)!r} must not have a query string or fragment; it is the root of the API, "
             f"such as {DEFAULT_BASE_URL}."
         )
     if scheme == "http" and not allow_http and not is_private_host(host):
         raise ConfigurationError(
-            f"base_url: {_shown(text)!r} would send the key unencrypted to a public host; use https://, or set "
+            f"base_url: {bare_url(text)!r} would send the key unencrypted to a public host; use https://, or set "
             f"{HTTP_VARIABLE}=1 (`allow_http` in Python) if you mean it."
         )
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     path = _ENDPOINT.sub("", path)
     path = re.sub(r"(/v1)+$", "/v1", path) or "/v1"
     return f"{scheme}://{_ascii_netloc(text, parts.netloc)}{quote(path, safe=_PATH_SIGNS)}"
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip("\"'").strip()
 
 
 def _ascii_netloc(text: str, netloc: str) -> str:
@@ -184,12 +179,7 @@ def _ascii_netloc(text: str, netloc: str) -> str:
     try:
         return netloc.encode("idna").decode().lower()
     except UnicodeError as error:
-        raise ConfigurationError(f"base_url: {_shown(text)!r} holds a name that can't be a host ({error}).") from None
-
-
-def _shown(url: str) -> str:
-    """A URL for a message: without a query or credentials, which may hold a key."""
-    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0].partition("#")[0])
+        raise ConfigurationError(f"base_url: {bare_url(text)!r} holds a name that can't be a host ({error}).") from None
 
 
 def _hostname(text: str, url: str) -> str:
@@ -197,9 +187,11 @@ def _hostname(text: str, url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL ({error}).") from None
+        raise ConfigurationError(f"base_url: {bare_url(text)!r} isn't a URL ({error}).") from None
     if not host or parts.netloc.endswith(":") or re.search(r"[\s\x00-\x1f\\]", url):
-        raise ConfigurationError(f"base_url: {_shown(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}.")
+        raise ConfigurationError(
+            f"base_url: {bare_url(text)!r} isn't a URL; expected something like {DEFAULT_BASE_URL}."
+        )
     return host
 
 
@@ -229,9 +221,9 @@ def normalize_key(key: object) -> str | None:
         return None
     if not isinstance(key, str):
         raise ConfigurationError(f"api_key: expected a string, got {type(key).__name__}.")
-    text = key.strip().strip("\"'").strip()
-    while text[:7].lower() == "bearer " or text.lower() == "bearer":
-        text = text[7:].strip().strip("\"'").strip()
+    text = _unquoted(key)
+    while text[:7].lower() in ("bearer", "bearer "):
+        text = _unquoted(text[7:])
     if re.search(r"[^\x21-\x7e]", text):
         raise ConfigurationError(
             "api_key: holds a space, a line break or a character that isn't ASCII; copy the key again, alone."

@@ -65,7 +65,7 @@ def send_flow(
             error.hide(request.secret)
             if handled_by_caller is not None and handled_by_caller(error):
                 raise
-            seconds = policy.delay(attempt, error, runtime.random(), runtime.time())
+            seconds = policy.delay(attempt, error, runtime.random())
             if seconds is None or _past_deadline(request, runtime, seconds):
                 raise
             pause = Sleep(seconds, attempt, error)

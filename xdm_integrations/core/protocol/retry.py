@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from xdm_integrations.core.errors.reply_text import retry_after
 from xdm_integrations.core.errors.tree import APIConnectionError, APIStatusError
 
 if TYPE_CHECKING:
@@ -39,26 +38,19 @@ class RetryPolicy(NamedTuple):
     cap: float = 8.0
     longest_wait: float = 120.0
 
-    def delay(self, attempt: int, error: XDMError, random: float, now: float) -> float | None:
+    def delay(self, attempt: int, error: XDMError, random: float) -> float | None:
         """Return the seconds to wait before retry number `attempt`, or None not to retry.
 
         Args:
             attempt: 1 for the first retry.
             error: Why the last attempt failed; its `retry` and `retry_after` decide.
             random: A number from 0 to 1.
-            now: Seconds since 1970, to read an HTTP date.
         """
-        if attempt > self.max_retries or error.retry == "never":
-            return None
-        if error.retry == "once" and attempt > 1:
+        if attempt > self.max_retries or error.retry == "never" or (error.retry == "once" and attempt > 1):
             return None
         if isinstance(error, APIConnectionError) and error.stale and attempt == 1:
             return 0.0
-        wait: float | None = None
-        if isinstance(error, APIStatusError):
-            wait = error.retry_after
-            if wait is None:
-                wait = retry_after(error.headers, now)
+        wait = error.retry_after if isinstance(error, APIStatusError) else None
         if wait is None:
             return random * min(self.cap, self.base * 2.0 ** min(attempt - 1, 30))
         if wait > self.longest_wait:
