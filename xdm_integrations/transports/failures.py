@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import time
 import traceback
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .environment import Proxy
 
 E = TypeVar("E", bound=BaseException)
-_ADVICE = "Check `base_url`, the network and the proxy settings."
+_NO_PROXY = "set NO_PROXY=localhost,127.0.0.1."
 _CLOCK_STEP = 0.01
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _FILES_OF_A_CONNECTION = 4
@@ -57,28 +58,24 @@ def time_left(request: Request, limit: float | None) -> float | None:
 def limit_for_headers(request: Request) -> float | None:
     """Return the seconds for everything up to the end of the headers, however slowly they drip in."""
     connect, read, *_ = request.timeout
-    limit = None if connect is None or read is None else connect + read
-    return limit if request.deadline is None else time_left(request, limit)
+    return time_left(request, None if connect is None or read is None else connect + read)
 
 
 def limit_passed(request: Request) -> APITimeoutError:
     """The deadline of the call, or else the limit for one wait, has passed."""
-    deadline = request.deadline
-    if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return timeout_error("total", request.timeout.total or 0.0, _plain(request))
-    return timeout_error("read", request.timeout.read or 0.0, _plain(request))
+    which = "total" if _is_over(request) else "read"
+    url = None if request.streaming else request.url
+    return timeout_error(which, getattr(request.timeout, which) or 0.0, url)
 
 
-def _plain(request: Request) -> str | None:
-    """Return what a request asks whose answer isn't streamed."""
-    return None if request.streaming else request.url
+def _is_over(request: Request) -> bool:
+    return request.deadline is not None and time.monotonic() >= request.deadline - _CLOCK_STEP
 
 
 def not_connected(request: Request) -> APITimeoutError:
     """No connection came about in time."""
-    deadline = request.deadline
-    if deadline is not None and time.monotonic() >= deadline - _CLOCK_STEP:
-        return timeout_error("total", request.timeout.total or 0.0, _plain(request))
+    if _is_over(request):
+        return limit_passed(request)
     limit = request.timeout.connect or 0.0
     return APITimeoutError(f"Could not connect to {_way_to(request)} within {limit:g} s. {_advice(request)}")
 
@@ -97,16 +94,11 @@ def broken_off(request: Request, error: BaseException) -> APIConnectionError:
 
 def tls_failed(request: Request, error: BaseException) -> APIConnectionError:
     """TLS failed. A certificate that can't be trusted won't be trusted at the next attempt either."""
-    text = words(error)
-    certificate = "certificate" in text.lower() or "hostname" in text.lower()
-    advice = (
-        " Set REQUESTS_CA_BUNDLE to a file with the certificate authority to trust, if that server is yours."
-        if certificate
-        else ""
-    )
-    return APIConnectionError(
-        f"TLS to {_way_to(request)} failed: {text}.{advice}", retry="never" if certificate else "backoff"
-    )
+    own = APIConnectionError(f"TLS to {_way_to(request)} failed: {words(error)}.")
+    if re.search("certificate|hostname", words(error), re.IGNORECASE):
+        advice = "Set REQUESTS_CA_BUNDLE to a file with the certificate authority to trust, if that server is yours."
+        return APIConnectionError(f"{own.message} {advice}", retry="never")
+    return own
 
 
 def not_sendable(request: Request, error: BaseException) -> APIConnectionError:
@@ -140,9 +132,12 @@ def way_of(request: Request) -> str:
     proxy = _proxy_of(request)
     if proxy is None:
         return ""
-    if is_private_host(urlsplit(request.url).hostname or ""):
-        return f"It came through the proxy {proxy}, but this server is local: set NO_PROXY=localhost,127.0.0.1."
-    return f"It came through the proxy {proxy}."
+    local = f", but this server is local: {_NO_PROXY}" if _is_local(request) else "."
+    return f"It came through the proxy {proxy}{local}"
+
+
+def _is_local(request: Request) -> bool:
+    return is_private_host(urlsplit(request.url).hostname or "")
 
 
 def _proxy_of(request: Request) -> Proxy | None:
@@ -156,9 +151,9 @@ def _advice(request: Request, error: BaseException | None = None) -> str:
     """Return what to look at first."""
     if error is not None and _is_out_of_files(error):
         return "Too many files are open: raise the limit (`ulimit -n`), or send fewer requests at once."
-    if _proxy_of(request) is not None and is_private_host(urlsplit(request.url).hostname or ""):
-        return "This server is local, and the proxy can't reach it: set NO_PROXY=localhost,127.0.0.1."
-    return _ADVICE
+    if _proxy_of(request) is not None and _is_local(request):
+        return f"This server is local, and the proxy can't reach it: {_NO_PROXY}"
+    return "Check `base_url`, the network and the proxy settings."
 
 
 def _is_out_of_files(error: BaseException) -> bool:

@@ -75,10 +75,7 @@ def _tokens(reply: Reply) -> Any:  # noqa: ANN401 - whatever the server says
 
 
 def _json(data: bytes | None) -> dict[str, Any]:
-    try:
-        value = jsontext.loads(data or b"null")
-    except (ValueError, RecursionError):
-        value = None
+    value = jsontext.read(data or b"")
     return value if isinstance(value, dict) else {}
 
 

@@ -160,13 +160,12 @@ def _check_float(name: str, value: object, parameter: Parameter) -> float:
 def _check_range(name: str, value: float, parameter: Parameter, kind: str) -> None:
     low, high = parameter.low, parameter.high
     if (low is not None and value < low) or (high is not None and value > high):
-        error = _wrong(name, value, kind, parameter)
-        raise ConfigurationError(f"{error.message} {_wider(name)}")
+        raise _wrong(name, value, kind, parameter, _wider(name))
 
 
 def _wider(name: str) -> str:
     """Say how a value beyond the API's range reaches a server that takes it."""
-    return f"For a server that takes it, pass it as extra_body={{{name.partition('[')[0]!r}: ...}}."
+    return f" For a server that takes it, pass it as extra_body={{{name.partition('[')[0]!r}: ...}}."
 
 
 def _check_bool(name: str, value: object, parameter: Parameter) -> bool:
@@ -186,12 +185,12 @@ def _check_str(name: str, value: object, parameter: Parameter) -> str | None:
 def _check_stop(name: str, value: object, parameter: Parameter) -> list[str] | None:
     stops = [value] if isinstance(value, str) else value
     if not isinstance(stops, (Sequence, set, frozenset)) or not all(isinstance(s, str) for s in stops):
-        raise _wrong(name, value, "a string or a sequence of up to 4 strings")
+        raise _wrong(name, value, "a string or a sequence of up to 4 strings", parameter)
     if not all(stops):
         raise ConfigurationError(f"stop: {value!r} holds an empty string, which would end every answer at once.")
     if parameter.high is not None and len(stops) > parameter.high:
         raise ConfigurationError(
-            f"stop: {len(stops)} sequences; the API takes at most {parameter.high:g}. {_wider(name)}"
+            f"stop: {len(stops)} sequences; the API takes at most {parameter.high:g}.{_wider(name)}"
         )
     return list(stops) or None
 
@@ -207,20 +206,15 @@ def _check_logit_bias(name: str, value: object, parameter: Parameter) -> dict[st
     return biases or None
 
 
-def _wrong(name: str, value: object, kind: str, parameter: Parameter | None = None) -> ConfigurationError:
-    span = ""
-    if parameter is not None and parameter.low is not None:
-        span = (
-            f" from {parameter.low} to {parameter.high}"
-            if parameter.high is not None
-            else f" of at least {parameter.low}"
-        )
+def _wrong(name: str, value: object, kind: str, parameter: Parameter, more: str = "") -> ConfigurationError:
+    low, high = parameter.low, parameter.high
+    span = "" if low is None else f" of at least {low}" if high is None else f" from {low} to {high}"
     try:
         shown = repr(value)
     except ValueError:  # Python writes no integer of thousands of digits
         shown = f"this {type(value).__name__}"
     shown = shown if len(shown) <= 60 else shown[:60] + "..."  # noqa: PLR2004 - the width of a message
-    return ConfigurationError(f"{name}: {shown} must be {kind}{span}.")
+    return ConfigurationError(f"{name}: {shown} must be {kind}{span}.{more}")
 
 
 CHECKS: dict[type, Any] = {

@@ -82,7 +82,7 @@ class Config:
         limits: Limits | None = None,
         allow_http: bool = False,
     ) -> Config:
-        """Check and normalise every setting; key, base URL and `allow_http` are looked up in `environment` if not given.
+        """Check and normalise every setting; `environment` may have key, base URL and `allow_http` if not given.
 
         Raises:
             ConfigurationError: A setting can't be used; the message names it.

@@ -13,7 +13,7 @@ import logging
 import threading
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
@@ -24,6 +24,9 @@ from xdm_integrations.transports.locks import ProcessLock
 
 if TYPE_CHECKING:
     from .header_deadline import HeaderDeadline
+
+Theirs: TypeAlias = Any
+"""A value of requests or urllib3, or of a tool that stands in the place of one."""
 
 POOL_SIZE = 64
 """Idle connections kept per host: the default of 10 throws connections of larger batches away."""
@@ -53,7 +56,7 @@ logging.getLogger("urllib3.connection").addFilter(_is_not_ours)
 class _LockedPool(HTTPConnectionPool):
     """A pool that tells the deadline of the current request which connection it got."""
 
-    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
+    def _get_conn(self, timeout: float | None = None) -> Theirs:
         with _VCR_LOCK.held:
             connection = super()._get_conn(timeout)  # closes one on whose socket anything has arrived
         sock = getattr(connection, "sock", None)
@@ -65,7 +68,7 @@ class _LockedPool(HTTPConnectionPool):
             deadline.reused = getattr(connection, "sock", None) is not None
         return connection
 
-    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's or a stub
+    def _validate_conn(self, conn: Theirs) -> None:
         """Connect now, and send nothing where the request was ended meanwhile: there was no socket to be shut down."""
         super()._validate_conn(conn)
         deadline = CURRENT.deadline
@@ -81,13 +84,13 @@ class _LockedPool(HTTPConnectionPool):
 class _LockedTLSPool(_LockedPool, HTTPSConnectionPool):
     """The same for https, and it tells when the handshakes are over, with a proxy too."""
 
-    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's or a stub
+    def _get_conn(self, timeout: float | None = None) -> Theirs:
         connection = super()._get_conn(timeout)
         if CURRENT.deadline is not None:
             CURRENT.deadline.connected = CURRENT.deadline.reused
         return connection
 
-    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's or a stub
+    def _validate_conn(self, conn: Theirs) -> None:
         super()._validate_conn(conn)
         if CURRENT.deadline is not None:
             CURRENT.deadline.connected = True
@@ -113,13 +116,15 @@ def _socks_pools() -> dict[str, Any]:
 class _Route(NamedTuple):
     """How a URL is reached."""
 
-    pool: Any
+    pool: Theirs
     target: str
     """What stands in the request line: the path, or the complete URL for a proxy."""
 
 
 class Adapter(HTTPAdapter):
     """requests' adapter with our pools and one TLS context. `send` returns urllib3's reply.
+
+    What its methods are told of proxies and certificates isn't looked at: the environment decides.
 
     Without a `Session` around it there is no netrc lookup that replaces the key, no cookie is
     stored or sent, and no redirect is followed.
@@ -129,46 +134,35 @@ class Adapter(HTTPAdapter):
         self._routes: dict[str, _Route] = {}
         super().__init__(pool_connections=16, pool_maxsize=POOL_SIZE)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+    def init_poolmanager(self, *args: Theirs, **kwargs: Theirs) -> None:
         """See `HTTPAdapter`."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's manager
+    def proxy_manager_for(self, proxy: str, **kwargs: Theirs) -> Theirs:
         """See `HTTPAdapter`."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _socks_pools() if proxy.startswith("socks") else _POOLS
         return manager
 
-    def build_connection_pool_key_attributes(
-        self,
-        request: Any,  # noqa: ANN401 - a PreparedRequest
-        verify: Any,  # noqa: ANN401, ARG002 - the environment decides
-        cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
-    ) -> tuple[Any, Any]:
+    def build_connection_pool_key_attributes(self, request: Theirs, *_: Theirs, **__: Theirs) -> Theirs:
         """Return what tells pools apart: the origin, and our TLS context."""
         parts = urlsplit(request.url)
         tls = {"ssl_context": ssl_context()} if parts.scheme == "https" else {}
         return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, tls
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as in requests
+    def cert_verify(self, *_: Theirs, **__: Theirs) -> None:
         """Do nothing: the context verifies, and setting `ca_certs` would load them again."""
 
-    def get_connection_with_tls_context(
-        self,
-        request: Any,  # noqa: ANN401 - a PreparedRequest
-        verify: Any,  # noqa: ANN401, ARG002 - the environment decides
-        proxies: Any = None,  # noqa: ANN401, ARG002 - the environment decides
-        cert: Any = None,  # noqa: ANN401, ARG002 - the environment decides
-    ) -> Any:  # noqa: ANN401 - urllib3's pool
+    def get_connection_with_tls_context(self, request: Theirs, *_: Theirs, **__: Theirs) -> Theirs:
         """Return the pool of a URL."""
         return (self._routes.get(request.url) or self._find_route(request)).pool
 
-    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ANN401, ARG002 - the environment decides
+    def request_url(self, request: Theirs, *_: Theirs) -> str:
         """Return what stands in the request line."""
         return (self._routes.get(request.url) or self._find_route(request)).target
 
-    def _find_route(self, request: Any) -> _Route:  # noqa: ANN401 - a PreparedRequest
+    def _find_route(self, request: Theirs) -> _Route:
         """Find the way to a URL; anew where another thread has just forgotten it."""
         parts = urlsplit(request.url)
         proxy = proxy_for(request.url)
@@ -193,6 +187,6 @@ class Adapter(HTTPAdapter):
                     pool.close()
         super().close()
 
-    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401 - as in requests
+    def build_response(self, req: Theirs, resp: Theirs) -> Theirs:
         """Return urllib3's reply as it is; requests' own around one from no pool, which a tool has made up."""
         return resp if getattr(resp, "_pool", None) is not None else super().build_response(req, resp)
