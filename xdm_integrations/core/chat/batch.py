@@ -20,15 +20,10 @@ if TYPE_CHECKING:
 
 
 def plan_chats(conversations: Sequence[object], ask: Callable[[object], Flow[ChatCompletion]]) -> Plan[ChatCompletion]:
-    """Check every conversation, and plan a request for each.
-
-    Args:
-        conversations: Each a string, or messages in the API's form.
-        ask: Asks for the answer to one. What is wrong with the parameters, it says before anything is sent.
+    """Check every conversation, and plan a request for each, which `ask` makes.
 
     Raises:
-        ConfigurationError: Something can't be sent; no byte was. The message names the conversation by its number,
-            from 0.
+        ConfigurationError: One can't be sent; no byte was. The message names it by its number, from 0.
     """
     if isinstance(conversations, (str, bytes, bytearray)) or not isinstance(conversations, Sequence):
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, chec
 from xdm_integrations.core.protocol.wire import Key
 
 from .request import complete_flow, prepare_completion, refuses_lists, usage_of_unusable_answer
+from .results import numbered
 
 Outcome: TypeAlias = "Completion | XDMError"
 """What came of a prompt."""
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
 def plan_prompts(
     setup: Setup, prompts: Sequence[OnePrompt], params: Mapping[str, Any], batch_size: int
 ) -> Flow[Plan[Completion]]:
-    """Check a call, and share its prompts out into requests of at most `batch_size`.
-
-    Raises:
-        ConfigurationError: Something can't be sent; no byte was.
-    """
+    """Check a call, and share its prompts out into requests of at most `batch_size`."""
     headers = setup.headers((yield Key()))
     call, checked = prepare_completion(setup.config, headers, prompts, params)
     check_at_least_one("batch_size", batch_size)
@@ -48,16 +45,8 @@ def ask_pack(
 ) -> Flow[PackResult]:
     """Ask for the answers to prompts that share a request; positions are those in `prompts`.
 
-    For batches that aren't known as a whole, or whose prompts have parameters of their own.
-
-    Args:
-        setup: The client's.
-        prompts: Texts, or lists of token ids.
-        params: See `CompletionParams`.
-        previous_error: See `Pack`.
-
-    Raises:
-        ConfigurationError: Something can't be sent; no byte was.
+    For batches that aren't known as a whole, or whose prompts have parameters of their own. For `previous_error`, see
+    `Pack`.
     """
     plan = yield from plan_prompts(setup, prompts, params, len(prompts))
     if len(plan.packs) > 1:  # known to be asked one by one
@@ -66,13 +55,12 @@ def ask_pack(
 
 
 def _pack_flow(call: Call, prompts: list[OnePrompt], pack: Pack, setup: Setup) -> Flow[PackResult]:
-    packed = len(prompts) > 1
     try:
         completion = yield from complete_flow(call, prompts, setup, one_by_one=False)
     except ConfigurationError:
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
-        if packed and _may_be_one_prompts_fault(error):
+        if len(prompts) > 1 and _may_be_one_prompts_fault(error):
             alone = tuple(Pack([i], error) for i in pack.positions)
             return PackResult([], usage_of_unusable_answer(error), alone)
         return PackResult([error] * len(prompts))
@@ -91,11 +79,4 @@ def _split(completion: Completion, count: int) -> list[Completion]:
     """Return a completion per prompt. The counts stay with the request where it had several."""
     if count == 1:
         return [completion]
-    return [
-        replace(
-            completion,
-            choices=tuple(choice._replace(index=j) for j, choice in enumerate(choices)),
-            usage=None,
-        )
-        for choices in completion.by_prompt()
-    ]
+    return [replace(completion, choices=numbered(choices), usage=None) for choices in completion.by_prompt()]

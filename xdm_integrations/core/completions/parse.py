@@ -10,7 +10,7 @@ from xdm_integrations.core.errors.tree import APIResponseError
 from xdm_integrations.core.protocol.ends import PLAIN_ENDS, finish_reason_of, stopped
 from xdm_integrations.core.protocol.results import Logprobs, Usage, answer_fields, extra_of
 
-from .results import Choice, Completion
+from .results import Choice, Completion, numbered
 
 if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import Scope
@@ -47,7 +47,7 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         parsed.sort(key=_index)
         if prompts == 1 and len(parsed) == expected:
             # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
-            parsed = [choice._replace(index=i) for i, choice in enumerate(parsed)]
+            parsed = [*numbered(parsed)]
     about = answer_fields(value, headers, Usage.parse(value.get("usage")))
     completion = Completion(tuple(parsed), n, **about)
     if [choice.index for choice in parsed] != indices:

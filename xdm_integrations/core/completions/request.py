@@ -19,7 +19,6 @@ from xdm_integrations.core.errors.tree import (
     ContextLengthExceededError,
     ModelUnavailableError,
     ServerError,
-    UnsupportedParameterError,
     XDMError,
 )
 from xdm_integrations.core.gateway.models import suggest_models
@@ -32,6 +31,7 @@ from xdm_integrations.core.protocol.wire import Key
 from .echo import check_echo
 from .parameters import check_parameters, split_prompts
 from .parse import WrongChoicesError, parse_completion
+from .results import numbered
 from .text_so_far import TextSoFar
 
 if TYPE_CHECKING:
@@ -86,11 +86,7 @@ def stream_completion(
 def prepare_completion(
     config: Config, headers: RequestHeaders, prompt: object, params: Mapping[str, Any], *, streaming: bool = False
 ) -> tuple[Call, list[OnePrompt]]:
-    """Check a call, and return it with its prompts; see `core.protocol.call.prepare`.
-
-    Raises:
-        ConfigurationError: Something can't be sent; no byte was.
-    """
+    """Check a call, and return it with its prompts; see `core.protocol.call.prepare`."""
     prompts = split_prompts(prompt)
     given = {"max_tokens": config.max_tokens, **{name: v for name, v in params.items() if v is not None}}
     check = partial(check_parameters, streaming=streaming)
@@ -165,9 +161,8 @@ def _complete_one(call: Call, prompt: OnePrompt, setup: Setup, deadline: float |
 
 def joined(parts: list[Completion], n: int) -> Completion:
     """Join choices that came from several requests, in order; each was billed, so that counts are summed."""
-    choices = [choice for part in parts for choice in part.choices]
-    numbered = tuple(choice._replace(index=i) for i, choice in enumerate(choices))
-    return replace(parts[0], choices=numbered, n=n, usage=total_usage([part.usage for part in parts]))
+    choices = numbered(choice for part in parts for choice in part.choices)
+    return replace(parts[0], choices=choices, n=n, usage=total_usage([part.usage for part in parts]))
 
 
 def _complete(
@@ -202,10 +197,11 @@ def refuses_lists(error: XDMError) -> bool:
         return True
     if isinstance(error, (ContextLengthExceededError, ContentFilterError)):
         return False
-    if isinstance(error, (BadRequestError, UnsupportedParameterError)):
+    if isinstance(error, BadRequestError):
         return bool(re.search(_REFUSES_LISTS, _server_message(error)[:2000]))
-    empty_message = isinstance(error, ServerError) and bool(error.body) and not _server_message(error)
-    return empty_message and getattr(error, "status_code", 0) == 500  # noqa: PLR2004 - as seen
+    if not isinstance(error, ServerError) or error.status_code != 500:  # noqa: PLR2004 - as seen
+        return False
+    return bool(error.body) and not _server_message(error)
 
 
 def usage_of_unusable_answer(error: XDMError | None) -> Usage | None:

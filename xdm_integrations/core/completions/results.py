@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xdm_integrations.core.protocol.results import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from xdm_integrations.core.protocol.results import Logprobs
 
@@ -34,6 +34,11 @@ class Choice(NamedTuple):
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
     extra: Mapping[str, Any] = {}
+
+
+def numbered(choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Return choices with the indices of their order."""
+    return tuple(choice._replace(index=i) for i, choice in enumerate(choices))
 
 
 class CompletionChunk(NamedTuple):

@@ -46,14 +46,9 @@ class BadVectorError(APIResponseError):
 
 
 def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vectors:
-    """Return the vectors that a 2xx reply holds for `count` texts.
+    """Return the vectors that a 2xx reply holds for `count` texts, of `dimensions` numbers each, if that was asked for.
 
     They may travel as base64 of little-endian float32 or as JSON numbers, whatever was asked for.
-
-    Args:
-        reply: The reply.
-        count: How many texts were sent.
-        dimensions: Numbers per vector that were asked for, if any.
 
     Raises:
         WrongVectorsError: They can't be paired with the texts.
@@ -86,11 +81,7 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
 
 
 def _about(reply: Reply) -> dict[str, Any]:
-    return {
-        "status_code": reply.status,
-        "headers": reply.headers,
-        "request_id": request_id_of(reply.headers),
-    }
+    return {"status_code": reply.status, "headers": reply.headers, "request_id": request_id_of(reply.headers)}
 
 
 def _places(indices: list[Any], count: int) -> list[int] | None:
@@ -133,12 +124,9 @@ def _check_lengths(lengths: list[int], dimensions: object, reply: Reply) -> None
     """Refuse vectors of other lengths than asked for, or of different ones."""
     wrong = next((length for length in lengths if length != dimensions), None)
     if type(dimensions) is int and wrong is not None:
-        raise APIResponseError(
-            f"The server returned vectors of {wrong} numbers, not of {dimensions}: it ignores `dimensions`.",
-            **_about(reply),
-        )
-    if len(set(lengths)) > 1:
-        raise APIResponseError(
-            f"The server returned vectors of different lengths in one answer: {sorted(set(lengths))} numbers.",
-            **_about(reply),
-        )
+        what = f"of {wrong} numbers, not of {dimensions}: it ignores `dimensions`."
+    elif len(set(lengths)) > 1:
+        what = f"of different lengths in one answer: {sorted(set(lengths))} numbers."
+    else:
+        return
+    raise APIResponseError(f"The server returned vectors {what}", **_about(reply))

@@ -5,10 +5,10 @@
     not_an_answer(status, headers, body) a 2xx that holds neither an answer nor an error
 
 What decides is the table in `catalogue_rows`, asked with what `reply_text` has read out of the
-reply. Each is told the `endpoint` that was asked, whose words the advice uses (`endpoint_of` reads
-it from the request's URL). None of the three ever raises, whatever the bytes, and each takes time
-linear in them. A message is one line: a hint, the server's own words, and status, code and request
-id. No message and no `.body` holds anything that looks like a key.
+reply. The advice uses the words of the `endpoint` that was asked. None of the three ever raises,
+whatever the bytes, and each takes time linear in them. A message is one line: a hint, the server's
+own words, and status, code and request id. No message and no `.body` holds anything that looks like
+a key.
 """
 
 from __future__ import annotations
@@ -55,12 +55,7 @@ def error_for(
 ) -> APIStatusError | APIResponseError:
     """Return the error that a reply stands for: one other than 2xx, or a 2xx that holds no answer.
 
-    Args:
-        status: The HTTP status.
-        headers: The reply's headers.
-        body: The reply's body, of any kind.
-        endpoint: What was asked.
-        now: Seconds since 1970, to read a `Retry-After` that is a date where the reply has none of its own.
+    `now` is in seconds since 1970, to read a `Retry-After` that is a date where the reply has none of its own.
     """
     headers = lower_names(headers)
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers, here and below
@@ -85,13 +80,8 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
 ) -> APIStatusError | APIResponseError | None:
     """Return the error that a 2xx body or the event of a stream holds, or None if it holds none.
 
-    Args:
-        payload: The parsed JSON; the text itself if it isn't JSON.
-        status: The HTTP status.
-        headers: The reply's headers.
-        body: The bytes of `payload`, to be kept on the error.
-        kind: The `event` field of the event; "error" makes any payload an error.
-        endpoint: What was asked.
+    `payload` is the parsed JSON, or the text where it isn't JSON, and `body` its bytes, which the error keeps.
+    A `kind` of "error" (the `event` field) makes any payload one.
     """
     if kind != "error" and not _is_error(payload):
         return None
@@ -102,14 +92,7 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
 def not_an_answer(
     status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint = "completions"
 ) -> APIResponseError:
-    """Return the error for a 2xx body that is no answer: a web page, text, nothing, other JSON.
-
-    Args:
-        status: The HTTP status.
-        headers: The reply's headers.
-        body: The complete body, or the piece of a stream that can't be understood.
-        endpoint: What was asked.
-    """
+    """Return the error for a 2xx body, or for a piece of a stream, that is no answer."""
     headers = lower_names(headers)
     reply = read(headers, body)
     payload = parsed(body)

@@ -1,8 +1,8 @@
 """What a reply says, whatever its form.
 
-JSON of every shape that gateways and servers send (whatever the content type claims), web
-pages, text, nothing: all become a `ErrorBody`. Nothing here raises, whatever the bytes; patterns run
-over a bounded start of a text, and each takes linear time. What comes out is masked: nothing
+JSON of every shape that gateways and servers send (whatever the content type claims: errors are
+labelled as event streams), web pages, text, nothing: all become an `ErrorBody`. Nothing here raises,
+whatever the bytes; patterns run over a bounded start of a text, and each takes linear time. Nothing
 that looks like a key gets past `sanitize` and `excerpt`.
 """
 
@@ -48,7 +48,7 @@ class ErrorBody(NamedTuple):
 
 
 def read(headers: Mapping[str, str], body: bytes) -> ErrorBody:
-    """Read a body of any kind; JSON whatever the content type, since gateways label errors as event streams."""
+    """Read a body of any kind."""
     payload = parsed(body)
     if payload is not None:
         return read_payload(payload, body)
@@ -194,11 +194,8 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     """Read how long the server asks to wait, in seconds; None if it doesn't, or says nonsense.
 
     `retry-after-ms` (milliseconds) comes before `retry-after` (seconds or an HTTP date). A
-    date counts from the reply's own `date` if it has one, since clocks differ, else from `now`.
-
-    Args:
-        headers: Names in lower case.
-        now: Seconds since 1970, or None if unknown.
+    date counts from the reply's own `date` if it has one, since clocks differ, else from `now`
+    (seconds since 1970). Names of `headers` are in lower case.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -53,13 +53,7 @@ METHODS = {
 
 
 def unknown_parameter(name: str, known: Sequence[str], elsewhere: Mapping[str, str] = {}) -> ConfigurationError:
-    """Return the error for a misspelt or unknown parameter.
-
-    Args:
-        name: What was given.
-        known: What could be, for the near name.
-        elsewhere: What to do about names that are known, but not here; see `METHODS`.
-    """
+    """Return the error for a name that isn't `known`; `elsewhere` says what to do about those of other methods."""
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
     near = get_close_matches(name, [*known, *elsewhere], n=1)
@@ -76,8 +70,10 @@ def check_each(
 ) -> dict[str, Any]:
     """Return the fields of the body for the parameters that were given, each looked at by itself.
 
+    None means "not given" and is never sent; zero is a value.
+
     Args:
-        given: The parameters by name; None means "not given" and is never sent, zero is a value.
+        given: The parameters by name.
         parameters: The table of the endpoint.
         checks: How a value of each kind is checked. Default: `CHECKS`.
         options: What else a call takes, to be named by an error.

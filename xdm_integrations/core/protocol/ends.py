@@ -42,20 +42,14 @@ def stopped(
 ) -> StreamInterruptedError | APIResponseError | None:
     """Return the error for a choice that the server stopped before its end, or None if it didn't.
 
-    Seen: a finish_reason of `FAILED`, and OpenRouter's `{"finish_reason": "error", "error": {...}}`.
-
-    Args:
-        choice: The choice, or an event's part of it.
-        reason: Its finish reason, read; None while it goes on.
-        endpoint: What was asked.
-        streaming: Whether the answer comes as a stream.
+    Seen: a finish_reason of `FAILED`, and OpenRouter's `{"finish_reason": "error", "error": {...}}`. `choice` may be an
+    event's part of one; `reason` is its finish reason, read, or None while it goes on.
     """
     told = error_in(choice, endpoint=endpoint) if choice.get("error") else None
     if told is None and (reason is None or reason.lower() not in FAILED):
         return None
-    message = f"The server stopped the answer before its end (finish_reason {reason!r}): it isn't complete."
-    if told is not None:
-        message = f"The server stopped the answer before its end. {told.message}"
+    how = f" (finish_reason {reason!r}): it isn't complete." if told is None else f". {told.message}"
+    message = f"The server stopped the answer before its end{how}"
     retry: Retry = "backoff" if reason == "insufficient_system_resource" else "once"
     if streaming:
         return StreamInterruptedError(f"{message} What came of it is in `.partial`.", retry=retry)

@@ -44,7 +44,7 @@ def send_flow(
     Args:
         request: What to send, each time the same.
         receive: A flow that reads the answer. If it raises, the attempt has failed.
-        policy: Which errors are retried, how often, after how long.
+        policy: When to send again.
         runtime: Luck and clocks.
         handled_by_caller: Errors that the caller handles in another way; they aren't retried.
 
@@ -123,14 +123,9 @@ def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
 
 
 def timeout_error(timeout_of: str, seconds: float, url: str | None = None) -> APITimeoutError:
-    """Return the error for a limit of `Timeout` that passed.
-
-    Args:
-        timeout_of: Which one.
-        seconds: How long it is.
-        url: What was asked; None if the answer is streamed: part of it may have come.
-    """
-    limit = f"the {timeout_of} limit of {seconds:g} s"
-    passed = f"T{limit[1:]} has passed" if url is None else f"No answer within {limit}"
-    sooner = "" if url is None else f" or {WORDS[endpoint_of(url)].sooner}"
+    """Return the error for a limit of `Timeout` that passed; no `url` for a stream, of which part may have come."""
+    limit = f"{timeout_of} limit of {seconds:g} s"
+    passed, sooner = f"The {limit} has passed", ""
+    if url is not None:
+        passed, sooner = f"No answer within the {limit}", f" or {WORDS[endpoint_of(url)].sooner}"
     return APITimeoutError(f"{passed}. The request may still have been processed, and billed; raise `timeout`{sooner}.")

@@ -33,8 +33,8 @@ class Usage:
     def parse(cls, value: object) -> Usage | None:
         """Read a `usage` object of any server; None if it isn't one, is empty or can't be read.
 
-        A count that is left out is 0 (embeddings have no completion_tokens), and one in a string is read. One
-        that is there and no count is unknown: it follows from the two others, or nothing is known.
+        A count that is left out is 0 (embeddings have no completion_tokens). One that is there and no count follows
+        from the two others, or nothing is known.
         """
         if not isinstance(value, dict) or not value:
             return None
@@ -221,7 +221,7 @@ def _token(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return value if _is_number(value) else None  # type: ignore[return-value] # an int or a float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,12 +264,8 @@ def answer_fields(
 ) -> dict[str, Any]:
     """Return the fields of an `Answer`.
 
-    Args:
-        value: The body; for a stream, the event that says who served it.
-        headers: The reply's headers.
-        usage: Token counts, read.
-        last: For a stream, its last event.
-        joined: For a stream, the fields of all events that add some, later ones over earlier ones, none of them null.
+    Of a stream, `value` is the event that says who served it, `last` its last event, and `joined` has the fields of all
+    events that add some, later ones over earlier ones, none of them null.
     """
     created = value.get("created")
     everything = value if joined is None else joined
