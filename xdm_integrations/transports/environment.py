@@ -1,4 +1,4 @@
-"""What the machine's environment says about proxies and certificates, for both transports.
+"""What the environment says about proxies and certificates, for both transports.
 
 Asked once per URL and session, not once per request: reading the environment costs more than
 the rest of a request. `~/.netrc` is never read: it would replace the API key.
@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 from base64 import b64encode
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -34,8 +35,7 @@ _CONTEXT_LOCK = ProcessLock()
 def ca_bundle() -> str | None:
     """Return the path of the CA bundle or folder to trust, or None for the platform's own."""
     for name in BUNDLE_VARIABLES:
-        path = os.environ.get(name)
-        if path:
+        if path := os.environ.get(name):
             return path
     try:
         import certifi  # noqa: PLC0415 - comes with requests; only needed for TLS
@@ -114,8 +114,7 @@ def proxy_for(url: str) -> Proxy | None:
         return None
     proxies = getproxies()
     for name in (parts.scheme, "all"):
-        value = proxies.get(name)
-        if value:
+        if value := proxies.get(name):
             return _checked(value.strip(), _variable(f"{name}_proxy"))
     return None
 
@@ -157,9 +156,7 @@ def _in_bypassed_network(host: str) -> bool:
     except ValueError:
         return False
     for entry in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(","):
-        try:
+        with suppress(ValueError):  # a name
             if address in ipaddress.ip_network(entry.strip(), strict=False):
                 return True
-        except ValueError:
-            continue  # a name
     return False

@@ -23,6 +23,8 @@ from xdm_integrations.core.protocol.flow import timeout_error
 from .environment import proxy_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xdm_integrations.core.protocol.wire import Request
 
     from .environment import Proxy
@@ -157,12 +159,7 @@ def _advice(request: Request, error: BaseException | None = None) -> str:
 
 
 def _is_out_of_files(error: BaseException) -> bool:
-    link: BaseException | None = error
-    while link is not None:
-        if getattr(link, "errno", None) in _OUT_OF_FILES:
-            return True
-        link = link.__cause__ or link.__context__
-    return _no_file_is_left()
+    return any(getattr(link, "errno", None) in _OUT_OF_FILES for link in _chain(error)) or _no_file_is_left()
 
 
 def _no_file_is_left() -> bool:
@@ -201,10 +198,15 @@ def without_locals(error: BaseException) -> None:
     exceptions in frames that stand in their tracebacks (aiohappyeyeballs, aiohttp's connector):
     cycles, which live until the collector runs.
     """
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in _chain(error):
         traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+
+
+def _chain(error: BaseException | None) -> Iterator[Any]:
+    """Yield an exception and those behind it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def without_secrets(error: E, request: Request) -> E:
@@ -214,8 +216,7 @@ def without_secrets(error: E, request: Request) -> E:
     may echo the key in what its parser then quotes.
     """
     secret = request.secret
-    seen: Any = error
-    while seen is not None:
+    for seen in _chain(error):
         if getattr(seen, "request", None) is not None:
             seen.request = None
         about = getattr(seen, "request_info", None)
@@ -227,7 +228,6 @@ def without_secrets(error: E, request: Request) -> E:
             for name, value in list(vars(seen).items()):
                 if isinstance(value, (str, bytes)):
                     setattr(seen, name, _masked(value, secret))
-        seen = seen.__cause__ or seen.__context__
     return error
 
 

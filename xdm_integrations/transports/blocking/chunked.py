@@ -1,8 +1,7 @@
 """The chunked framing of HTTP/1.1 bodies (RFC 9112, section 7.1): framed bytes in, the body out.
 
-`http.client` unpacks one chunk per call, through several calls of its own; a fast stream holds a
-token per chunk, so that the unpacking costs more than everything else. Here a block is unpacked
-in one go, whatever it holds.
+`http.client` unpacks one chunk per call; a fast stream holds a token per chunk, so that the unpacking
+costs more than everything else. Here a block is unpacked in one go.
 """
 
 from __future__ import annotations
@@ -63,7 +62,9 @@ class Dechunker:
                 if block[at:] == b"\r":
                     self._tail = b"\r"
                     break
-                at += self._line_break(block, at)
+                if block[at : at + 2] != b"\r\n" and block[at : at + 1] != b"\n":
+                    raise BadChunkError("a chunk is longer than its size says")
+                at = block.index(b"\n", at) + 1
                 self._state = _SIZE
             else:
                 line_end = block.find(b"\n", at)
@@ -92,14 +93,6 @@ class Dechunker:
                     if self._trailer_size > LONGEST_LINE:
                         raise BadChunkError("the trailer is too long")
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    @staticmethod
-    def _line_break(block: bytes, at: int) -> int:
-        if block[at : at + 2] == b"\r\n":
-            return 2
-        if block[at : at + 1] == b"\n":
-            return 1
-        raise BadChunkError("a chunk is longer than its size says")
 
     def _size(self, line: bytes) -> int:
         size = self._sizes.get(line)

@@ -5,8 +5,8 @@ headers each second holds a blocking client for as long as it likes. A `HeaderDe
 request and cancelled when its headers are there; if it expires first, it shuts the socket
 down, and the blocked reader wakes up.
 
-Setting a deadline and cancelling it cost a microsecond and take no lock, because nearly every
-deadline is cancelled; the thread looks at all of them, but only when one may be due.
+Setting a deadline and cancelling it take no lock, because nearly every one is cancelled; the thread
+looks at all of them, but only when one may be due.
 """
 
 from __future__ import annotations
@@ -98,10 +98,5 @@ class Deadlines:
 DEADLINES = Deadlines()
 
 
-def _forget_after_fork() -> None:
-    # The thread is gone, and its lock may have been held at the moment of the fork.
-    DEADLINES.__init__()  # type: ignore[misc] # makes it as new
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+if hasattr(os, "register_at_fork"):  # the thread is gone in a child, and its lock may have been held
+    os.register_at_fork(after_in_child=DEADLINES.__init__)  # type: ignore[misc] # makes it as new

@@ -230,9 +230,7 @@ class _OpenBody:
     def read_all(self, limit: int, *, refuse: bool) -> bytes:
         """Read to the end and give the connection back.
 
-        Args:
-            limit: The most bytes of an answer.
-            refuse: Raise at a body that is longer. Otherwise it is an error's: its beginning is returned.
+        A body of more bytes than `limit` is refused; or it is an error's, whose beginning is returned.
         """
         if not refuse:
             limit = min(limit, ERROR_BODY)
@@ -288,28 +286,21 @@ def _framed_body(raw: Any) -> tuple[Any, Any]:  # noqa: ANN401 - urllib3's reply
 
 
 class _Sized:
-    """The framing of a body with Content-Length (RFC 9112, section 6.2), as `Dechunker` is that of chunks.
+    """The framing of a body with Content-Length (RFC 9112, section 6.2); see `Dechunker`.
 
     `http.client` stops at the length and forgets what its buffer holds beyond it. That is the
     beginning of an answer nobody asked for, so the connection must not be used again.
-
-    Attributes:
-        ended: True once so many bytes have come.
-        trailing: Bytes that came after the end: nobody asked for them.
     """
 
     __slots__ = ("_left", "ended", "trailing")
 
     def __init__(self, length: int) -> None:
         self._left = length
-        self.ended = length == 0
+        self.ended = False
         self.trailing = b""
 
     def feed(self, block: bytes) -> bytes:
-        """Take the next bytes and return the part of the body in them."""
-        if len(block) > self._left:
-            self.trailing = block[self._left :]
-            block = block[: self._left]
+        block, self.trailing = block[: self._left], block[self._left :]
         self._left -= len(block)
         self.ended = not self._left
         return block
