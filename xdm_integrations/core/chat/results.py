@@ -1,8 +1,4 @@
-"""What comes back: chat completions, chunks, messages.
-
-Plain values. `ChatChunk` is made once per token, so it is a tuple: no
-validation, no dictionary. What goes back to the server in the next request is written by `to_wire`.
-"""
+"""What comes back: chat completions, chunks, messages. Plain values."""
 
 from __future__ import annotations
 
@@ -28,8 +24,8 @@ class Message(NamedTuple):
     Attributes:
         text: The text; "" if there is none.
         reasoning: The model's reasoning, where the server shows it.
-        tool_calls: Calls whose arguments are a JSON object.
-        invalid_tool_calls: Calls that can't be carried out: cut off, nameless, or with arguments that are no object.
+        tool_calls: Calls that can be carried out: they have a name, and arguments that are a JSON object.
+        invalid_tool_calls: All others, such as those that were cut off.
         refusal: Why the model refuses, where it says so in this field.
         audio: Spoken answer (`id`, `data` in base64, `transcript`, `expires_at`), or None.
         images: Image parts as the server sent them (`{"type": "image_url", "image_url": {"url": ...}}`).
@@ -50,11 +46,7 @@ class Message(NamedTuple):
     extra: Mapping[str, Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the message as it goes back in the next request, as a new dictionary.
-
-        Reasoning goes back only beside tool calls: DeepSeek and Kimi demand it there, and
-        DeepSeek's R1 refuses it elsewhere.
-        """
+        """Return the message as it goes back in the next request (see `messages`), as a new dictionary."""
         calls = [call.to_wire() for call in (*self.tool_calls, *self.invalid_tool_calls) if call.id and call.name]
         wire: dict[str, Any] = {
             **(self.extra or {}),
@@ -80,8 +72,7 @@ class ChatChoice(NamedTuple):
         index: The choice's number, 0 unless `n` was more than 1.
         finish_reason: "stop", "length", "tool_calls", "content_filter" or a server's own; None if not given.
         logprobs: Log probabilities, if they were asked for and given.
-        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...), as it was sent; in a stream,
-            lists are joined.
+        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...); in a stream, lists are joined.
     """
 
     message: Message
@@ -120,8 +111,7 @@ _NOTHING = ChatChoice(Message())
 class ChatCompletion(Answer):
     """A complete answer, of a call or of a stream that has ended; see `Answer` too.
 
-    `text`, `reasoning`, `tool_calls`, `invalid_tool_calls`, `refusal`, `audio`, `images`, `annotations`,
-    `finish_reason` and `logprobs` are those of the first choice.
+    Its properties are those of the first choice; see `Message`.
 
     Attributes:
         choices: The answers, ordered by index. Many gateways send one whatever `n` was.
@@ -139,22 +129,22 @@ class ChatCompletion(Answer):
 
     @property
     def text(self) -> str:
-        """The text of the first choice; "" if there is none (yet)."""
+        """The text; "" if there is none (yet)."""
         return self._choice.message.text
 
     @property
     def reasoning(self) -> str:
-        """The reasoning of the first choice; "" if the server shows none."""
+        """The reasoning; "" if the server shows none."""
         return self._choice.message.reasoning
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls of the first choice that can be carried out."""
+        """The calls that can be carried out."""
         return self._choice.message.tool_calls
 
     @property
     def invalid_tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls of the first choice that can't: cut off, or with arguments that are no JSON object."""
+        """The calls that can't."""
         return self._choice.message.invalid_tool_calls
 
     @property
@@ -179,15 +169,15 @@ class ChatCompletion(Answer):
 
     @property
     def finish_reason(self) -> str | None:
-        """The finish reason of the first choice."""
+        """The finish reason, or None."""
         return self._choice.finish_reason
 
     @property
     def logprobs(self) -> Logprobs | None:
-        """The log probabilities of the first choice."""
+        """The log probabilities, or None."""
         return self._choice.logprobs
 
     @property
     def message(self) -> dict[str, Any]:
-        """The first choice's message as the next request takes it: `messages.append(completion.message)`."""
+        """The message as the next request takes it: `messages.append(completion.message)`."""
         return self._choice.message.to_wire()

@@ -1,8 +1,4 @@
-"""What comes back: completions, chunks, log probabilities, token counts.
-
-Plain values without behaviour that could fail. `CompletionChunk` and `Choice` are made once
-per token and per answer, so they are tuples: no validation, no dictionary.
-"""
+"""What comes back: completions and chunks. Plain values; those made once per token or choice are tuples, for speed."""
 
 from __future__ import annotations
 
@@ -25,8 +21,7 @@ class Choice(NamedTuple):
         index: `prompt_number * n + choice_number`.
         finish_reason: "stop", "length", "content_filter" or a server's own; None if not given.
         logprobs: Log probabilities, if they were asked for and given.
-        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...), as it was sent; in a stream,
-            lists are joined, and of anything else the last one counts.
+        extra: What the server added to the choice (`stop_reason`, `token_ids`, ...); in a stream, lists are joined.
     """
 
     text: str
@@ -46,7 +41,7 @@ class CompletionChunk(NamedTuple):
 
     Attributes:
         text: The new text; may be "" (the piece with the finish reason often is).
-        index: The choice it belongs to, `prompt_number * n + choice_number`.
+        index: The choice it belongs to, numbered as in `Choice`.
         finish_reason: Given once for each choice, on its last piece; else None.
         logprobs: Log probabilities of the tokens in this piece, if asked for and given.
     """

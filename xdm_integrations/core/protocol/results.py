@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of a request, summed by the server over all prompts and choices.
+    """Token counts of a request, over all prompts and choices.
 
     Attributes:
         prompt_tokens: Tokens of the prompts.
@@ -83,7 +83,7 @@ def _count(value: object) -> int | None:
 
 
 def _read_counts(value: dict[str, Any]) -> list[int | None]:
-    """Return the counts of prompt, completion and total, from whatever shape; None for what isn't known."""
+    """Return the counts of prompt, completion and total; None for what isn't known."""
     prompt = _first_count(value, "prompt_tokens", "input_tokens")
     completion = _first_count(value, "completion_tokens", "output_tokens")
     total = _count(value.get("total_tokens"))
@@ -131,7 +131,7 @@ def total_usage(parts: list[Usage | None]) -> Usage | None:
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Log probabilities, one entry per token, whichever of the two shapes was sent.
+    """Log probabilities, one entry per token.
 
     Attributes:
         tokens: The tokens as text.
@@ -288,26 +288,25 @@ def label(value: object) -> str:
 
 
 def index_of(value: object) -> int | None:
-    """Return an index as a number, where it came as digits or with a decimal point as well; None if it is none."""
+    """Return an index as a number, also if it came as digits or with a decimal point; None if it is none."""
     if isinstance(value, str):
-        return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_INDEX else None
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004 - digits
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-_LONGEST_INDEX = 10  # digits
 CHOICE_FIELDS = frozenset({"text", "index", "finish_reason", "logprobs", "message", "delta", "usage", "error"})
 """The fields of a choice that are read; servers add others."""
 
 
 def extra_of(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a server added to a choice."""
+    """Return the other fields of a choice."""
     return {name: value for name, value in choice.items() if name not in CHOICE_FIELDS and value is not None}
 
 
 def join_extra(so_far: dict[str, Any], choice: Mapping[str, Any]) -> None:
-    """Join what a server added to a choice of a stream with what came before: lists grow, other values replace."""
+    """Join the other fields of a choice of a stream with what came before: lists grow, other values replace."""
     for name, value in extra_of(choice).items():
         before = so_far.get(name)
         so_far[name] = before + value if isinstance(before, list) and isinstance(value, list) else value

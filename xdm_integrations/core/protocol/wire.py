@@ -30,10 +30,9 @@ class Timeout(NamedTuple):
     """How long to wait, in seconds. A limit of None never passes.
 
     `connect` bounds the TCP and TLS handshakes. `read` bounds the wait for the reply's headers and
-    for the next bytes of a body: keep-alive comments are bytes, they prove that the gateway is at
-    work. `total` bounds the complete call, its retries and the waits between them. `event` bounds
-    the time without an event of a stream although bytes come; the gateway itself sends comments for
-    30 minutes at most (New API relay/helper/common.go).
+    for the next bytes of a body, be they keep-alive comments. `total` bounds the complete call, its
+    retries and the waits between them. `event` bounds the time without an event of a stream although
+    bytes come; the gateway sends comments for 30 minutes at most (New API relay/helper/common.go).
     """
 
     connect: float | None = 10.0
@@ -50,11 +49,11 @@ class Limits(NamedTuple):
     event: int = 32 * 2**20
     """All data lines of one event."""
     body: int = 64 * 2**20
-    """One complete body that isn't a stream. Of an error's body nothing is taken beyond `ERROR_BODY`."""
+    """One complete body that isn't a stream."""
 
 
 ERROR_BODY = 2**20
-"""Bytes of a reply that is an error: it is classified by its status and its beginning."""
+"""So much of an error's body is taken: it is classified by its status and its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def secret_of(headers: Mapping[str, str]) -> str | None:
 
 
 class Body(Protocol):
-    """The open body of a streaming reply, read by blocking calls."""
+    """The open body of a streaming reply."""
 
     def read(self, within: float | None = None) -> bytes:
         """Return the bytes that have arrived, waiting for at least one; b"" at the end.
@@ -103,7 +102,7 @@ class Body(Protocol):
 
 
 class AsyncBody(Protocol):
-    """The open body of a streaming reply, read from an event loop."""
+    """The same, read from an event loop."""
 
     def read(self, within: float | None = None) -> Awaitable[bytes]:
         """See `Body.read`."""
@@ -119,7 +118,7 @@ AnyBody: TypeAlias = "Body | AsyncBody"
 
 
 class Reply(NamedTuple):
-    """What came back: a status line, headers and a body, or an open stream."""
+    """What came back."""
 
     status: int
     headers: Mapping[str, str]
@@ -135,7 +134,6 @@ class RequestHeaders(dict[str, str]):
     """The headers of a request, the key among them, which `repr` doesn't show. Not to be changed once made."""
 
     def __repr__(self) -> str:
-        """Name the headers, without their values."""
         return f"<headers: {', '.join(self)}>"
 
 
@@ -143,7 +141,6 @@ class ExtraBody(dict[str, Any]):
     """Fields of a body that may be secret, which `repr` doesn't show."""
 
     def __repr__(self) -> str:
-        """Name the fields, without their values."""
         return f"<body: {', '.join(self)}>"
 
 
@@ -153,7 +150,6 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Show that there is something."""
         return "'***'"
 
 
@@ -175,7 +171,7 @@ class Read(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """Do this work, which takes so long that an event loop must not wait for it: megabytes to be decoded."""
+    """Do this work, for which an event loop must not wait: megabytes to be decoded."""
 
     work: Callable[[], Any]
 

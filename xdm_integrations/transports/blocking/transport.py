@@ -1,11 +1,10 @@
 """The blocking transport, over requests.
 
-What it does differently from requests, and why (each measured; `tests/transports` proves them):
+What it does differently from requests, and why (`tests/transports` proves them):
 
 - Requests are prepared by hand and sent by the adapter, without a `Session`; see `connections`.
-- Bodies are read as they arrive in every framing: by `read1`, or unpacked in bulk where they
-  are chunked; `iter_lines` waits for the end of bodies that aren't.
-- Headers that drip in are ended by the deadline thread; a socket's timeout starts anew at every byte.
+- Bodies are read as they arrive; `iter_lines` waits for the end of those that aren't chunked.
+- Headers that drip in are ended; see `header_deadline`.
 - A forked child gets connections of its own; shared ones would swap replies.
 """
 
@@ -193,7 +192,7 @@ class _OpenBody:
             return block
 
     def _unpack(self, limit: float | None) -> bytes:
-        """Read what has arrived of a framed body; `limit` holds even if only its framing drips in."""
+        """Read what has arrived; `limit` holds even if only the framing drips in."""
         framing = self._framing
         end = None if limit is None else time.monotonic() + limit
         while not framing.ended:
@@ -272,8 +271,7 @@ class _OpenBody:
 def _framed_body(raw: Any) -> tuple[Any, Any]:  # noqa: ANN401 - urllib3's reply or a stub
     """Return the file under an uncompressed body that nobody has read from yet, and its framing; else None twice.
 
-    These are the insides of urllib3 and `http.client`, so that whatever isn't exactly as
-    expected (a recording, a compressed body, a later version) is left to `read1`.
+    Whatever isn't exactly as expected of urllib3 and `http.client` (a recording, a later version) is left to `read1`.
     """
     inner = getattr(raw, "_fp", None)
     if type(inner) is not HTTPResponse or type(inner.fp) is not io.BufferedReader or inner.will_close:
