@@ -1,7 +1,7 @@
 """What a failing network is called, and what its limits are: the same words, sync and async.
 
-A transport catches the exceptions of its library, finds out which of these cases it is, and raises
-what is made here, with the library's exception as its cause.
+A transport finds out which of these cases an exception of its library is, and raises what is made
+here, with that as its cause.
 """
 
 from __future__ import annotations
@@ -43,11 +43,7 @@ class Aborted(Exception):  # noqa: N818 - no error: nobody waits for this thread
 
 
 def time_left(request: Request, limit: float | None) -> float | None:
-    """Return `limit` in seconds, or less where the deadline of the call is nearer.
-
-    Raises:
-        APITimeoutError: The deadline has passed.
-    """
+    """Return `limit` in seconds, or less where the deadline of the call is nearer; raise where that has passed."""
     deadline = request.deadline
     if deadline is None:
         return limit
@@ -163,10 +159,7 @@ def _is_out_of_files(error: BaseException) -> bool:
 
 
 def _no_file_is_left() -> bool:
-    """Whether this process can't open what a connection needs.
-
-    The system's resolver says "Name or service not known" or "Device or resource busy" where it can't open its files.
-    """
+    """Try to open what a connection needs: the resolver says "Name or service not known" where it can't open files."""
     opened: list[int] = []
     try:
         opened += (os.open(os.devnull, os.O_RDONLY) for _ in range(_FILES_OF_A_CONNECTION))
@@ -194,9 +187,9 @@ def words(error: BaseException) -> str:
 def without_locals(error: BaseException) -> None:
     """Clear the variables of the library's frames in the tracebacks of `error` and what caused it.
 
-    They hold headers, with the key, which tools that show tracebacks would print; and libraries keep
-    exceptions in frames that stand in their tracebacks (aiohappyeyeballs, aiohttp's connector):
-    cycles, which live until the collector runs.
+    They hold headers, with the key, which tools that show tracebacks would print; and exceptions that
+    stand in frames of their own tracebacks (aiohappyeyeballs, aiohttp's connector) live until the
+    collector runs.
     """
     for seen in _chain(error):
         traceback.clear_frames(seen.__traceback__)

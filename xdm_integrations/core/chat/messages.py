@@ -1,10 +1,10 @@
 """Messages on their way out: checked shallowly, brought into the form that survives a relay, never changed in place.
 
-What survives is known by experience with One API, New API and one-hub, which parse a request and
-write it anew: `system` and not `developer` (channels of Claude refuse it, or make it an assistant's
-turn), text as a string, `content: null` only beside tool calls, arguments always a JSON object in a
-string, no nulls. Reasoning goes back beside tool calls, where DeepSeek and Kimi demand it, and nowhere
-else, since DeepSeek's R1 refuses it.
+What survives One API, New API and one-hub, which parse a request and write it anew: `system` and not
+`developer` (channels of Claude refuse it, or make it an assistant's turn), text as a string,
+`content: null` only beside tool calls, arguments always a JSON object in a string, no nulls. Reasoning
+goes back beside tool calls, where DeepSeek and Kimi demand it, and nowhere else, since DeepSeek's R1
+refuses it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.tree import ConfigurationError
 
+from .parts import text_part
 from .results import REASONING_KEYS
 from .tool_calls import ToolCall
 
@@ -44,8 +45,8 @@ def assistant(
 
     Args:
         content: Its text or parts; None or "" beside tool calls.
-        tool_calls: Its calls, valid or not: what can't be read goes back as "{}", with its id.
-        reasoning: Its reasoning by the field it came in (`{"reasoning_content": "..."}`); kept only beside tool calls.
+        tool_calls: Its calls, valid or not; see `ToolCall.to_wire`.
+        reasoning: Its reasoning by the field it came in; kept only beside tool calls.
         extra: Other fields of the message.
     """
     message: dict[str, Any] = {
@@ -79,7 +80,7 @@ def check_messages(messages: object) -> list[dict[str, Any]]:
     """Return messages as they are sent, as new objects.
 
     Raises:
-        ConfigurationError: There are none, or one of them can't be sent; the error names its number, counted from 1.
+        ConfigurationError: One of them, named by its number from 1, can't be sent, or there are none.
     """
     if isinstance(messages, str):
         messages = [user(messages)]
@@ -114,11 +115,10 @@ def joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _together(one: Any, other: Any) -> Any:  # noqa: ANN401 - content is a text or parts
     if isinstance(one, str) and isinstance(other, str):
         return f"{one}\n\n{other}" if one and other else one or other
-    return [part for content in (one, other) for part in (content if isinstance(content, list) else _parts(content))]
-
-
-def _parts(text: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": text}] if text else []
+    parts = [
+        content if isinstance(content, list) else [text_part(content)] if content else [] for content in (one, other)
+    ]
+    return parts[0] + parts[1]
 
 
 def _checked(message: object, where: str, calls: set[str]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _content(content: object, where: str) -> object:
     parts: list[Any] = []
     for number, part in enumerate(content, 1):
         if isinstance(part, str):
-            parts.append({"type": "text", "text": part})
+            parts.append(text_part(part))
         elif isinstance(part, Mapping) and isinstance(part.get("type"), str):
             parts.append(dict(part))
         else:

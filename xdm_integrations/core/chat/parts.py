@@ -32,15 +32,13 @@ def text_part(text: str) -> dict[str, Any]:
 
 
 def image_part(source: str | bytes, *, detail: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Return a part that is an image.
+    """Return a part that is an image of at most `max_bytes`.
 
-    Args:
-        source: The image's bytes, a data URL, or an http(s) URL (which the gateway or the provider fetches).
-        detail: "low", "high" or "auto", for models that know it.
-        max_bytes: How large the image may be.
+    `source` is its bytes, a data URL, or an http(s) URL (which the gateway or the provider fetches); `detail` is "low",
+    "high" or "auto", for models that know it.
 
     Raises:
-        ConfigurationError: It is too large, or no image. A path isn't read here: use `client.attachments.image`.
+        ConfigurationError: It is too large, or no image.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = _bounded(bytes(source), "image", max_bytes)
@@ -62,12 +60,7 @@ def image_part(source: str | bytes, *, detail: str | None = None, max_bytes: int
 
 
 def audio_part(data: bytes, *, form: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Return a part that is a recording.
-
-    Args:
-        data: Its bytes.
-        form: Its format ("wav", "mp3", ...); found from the bytes by default.
-        max_bytes: How large it may be.
+    """Return a part that is a recording, in a format ("wav", "mp3", ...) that is found from its bytes by default.
 
     Raises:
         ConfigurationError: It is too large, or its format isn't known.
@@ -83,28 +76,14 @@ def audio_part(data: bytes, *, form: str | None = None, max_bytes: int = MAX_BYT
 def file_part(
     data: bytes, name: str, *, media_type: str = "application/pdf", max_bytes: int = MAX_BYTES
 ) -> dict[str, Any]:
-    """Return a part that is a file.
-
-    Args:
-        data: Its bytes.
-        name: Its name, which the API demands.
-        media_type: Its media type.
-        max_bytes: How large it may be.
-
-    Raises:
-        ConfigurationError: It is too large.
-    """
+    """Return a part that is a file, with the name that the API demands; a `ConfigurationError` if it is too large."""
     data = _bounded(data, "file", max_bytes)
     url = f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
     return {"type": "file", "file": {"filename": name, "file_data": url}}
 
 
 def image_type(data: bytes) -> str:
-    """Return the media type of an image.
-
-    Raises:
-        ConfigurationError: The bytes aren't those of an image.
-    """
+    """Return the media type of an image; a `ConfigurationError` for other bytes."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     if data[4:8] == b"ftyp" and data[8:12] in _BRANDS:
@@ -116,12 +95,7 @@ def image_type(data: bytes) -> str:
 
 
 def image_in(part: object) -> tuple[bytes, str] | str | None:
-    """Return the image that a part of an answer holds.
-
-    Returns:
-        Its bytes and the media type that the server names ("" for none); its URL, where it is another one than a data
-        URL; None if it can't be read.
-    """
+    """Return the image in a part of an answer: bytes and media type ("" for none), or a URL; None if unreadable."""
     inner = part.get("image_url") if isinstance(part, dict) else part
     url = inner.get("url") if isinstance(inner, dict) else inner
     if not isinstance(url, str) or not url:

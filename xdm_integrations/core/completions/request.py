@@ -51,12 +51,7 @@ _REFUSES_LISTS = r"(?is)prompt\b.*\b(string|str|list|array|type)\b(?!\":)"
 
 
 def ask_completion(setup: Setup, prompt: object, params: Mapping[str, Any]) -> Flow[Completion]:
-    """Ask for the answer to a prompt, or to several.
-
-    Args:
-        setup: The client's.
-        prompt: One of the four forms.
-        params: See `CompletionParams`.
+    """Ask for the answer to a prompt, or to several; `params` are those of `CompletionParams`.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -101,9 +96,8 @@ def with_prompts(call: Call, prompts: list[OnePrompt]) -> dict[str, Any]:
 def complete_flow(call: Call, prompts: list[OnePrompt], setup: Setup, *, one_by_one: bool = True) -> Flow[Completion]:
     """Ask for a completion of all prompts: in one request where the server can, else one by one.
 
-    An answer is never paired with the wrong prompt: where a server merged, refused or dropped a
-    list of prompts, each is asked alone, and the model gets single prompts from then on. With
-    `one_by_one=False` the refusal is raised instead.
+    Where a server merged, refused or dropped a list of prompts, each is asked alone, and the model gets single
+    prompts from then on. With `one_by_one=False` the refusal is raised instead.
     """
     count, facts = len(prompts), setup.facts
     deadline = deadline_of(call.timeout, setup.runtime)
@@ -137,7 +131,7 @@ def complete_flow(call: Call, prompts: list[OnePrompt], setup: Setup, *, one_by_
 def _complete_one(call: Call, prompt: OnePrompt, setup: Setup, deadline: float | None) -> Flow[Completion]:
     """Ask for the choices of one prompt; where the server makes fewer than `n`, for the missing ones one by one.
 
-    Seen: `transformers serve`, and gateways whose channel knows no `n` (Claude, Gemini, Ollama, Zhipu): one choice.
+    Seen: `transformers serve`, and gateways' channels of Claude, Gemini, Ollama and Zhipu: one choice.
     """
 
     def makes_fewer(error: XDMError) -> bool:

@@ -34,7 +34,7 @@ _MESSAGES = ("message", "localized_message", "message_zh", "msg", "detail", "err
 
 
 class ErrorBody(NamedTuple):
-    """What a reply says, its form forgotten; clean, so that it may be shown."""
+    """What a reply says; clean, so that it may be shown."""
 
     message: str = ""
     type: str | None = None

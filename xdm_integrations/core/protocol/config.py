@@ -100,14 +100,9 @@ class Config:
 
 
 def require_key(base_url: str, headers: Mapping[str, str]) -> None:
-    """Refuse to call a public host without a key.
-
-    Raises:
-        ConfigurationError: `headers` hold no Authorization, and the host isn't a private one.
-    """
-    if not any(name.lower() == "authorization" for name in headers) and not is_private_host(
-        urlsplit(base_url).hostname or ""
-    ):
+    """Refuse to call a public host without a key."""
+    keyless = all(name.lower() != "authorization" for name in headers)
+    if keyless and not is_private_host(urlsplit(base_url).hostname or ""):
         raise ConfigurationError(f"api_key: none given. Set the environment variable {KEY_VARIABLE} or pass `api_key`.")
 
 
@@ -119,13 +114,9 @@ def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
     letters are written in IDNA and paths in percent signs, the path of an endpoint is cut off, and
     an empty path becomes "/v1".
 
-    Args:
-        url: A host, a root URL or the full URL of an endpoint.
-        allow_http: Accept plain http to a public host.
-
     Raises:
         ConfigurationError: It holds a query, a fragment or credentials, is no http(s) URL, or
-            would send the key unencrypted to a public host.
+            would send the key unencrypted to a public host without `allow_http`.
     """
     text = _unquoted(str(url)).translate(_PASTED)
     text = re.sub(r"^(https?)(?://|:/)(?!/)", r"\1://", text, flags=re.IGNORECASE)
@@ -164,7 +155,7 @@ def _unquoted(text: str) -> str:
 
 
 def _ascii_netloc(text: str, netloc: str) -> str:
-    """Return host and port as they are sent; the libraries below encode other letters each in its own way."""
+    """Return host and port as they are sent: each library encodes other letters in its own way."""
     if netloc.isascii():
         return netloc.lower()
     try:
@@ -200,13 +191,10 @@ def is_private_host(host: str) -> bool:
 
 
 def normalize_key(key: object) -> str | None:
-    """Return the bare key: space, quotes and a pasted "Bearer " are cut off; None if empty.
-
-    Args:
-        key: A string, or pydantic's SecretStr (anything with `get_secret_value`), or None.
+    """Return the bare key of a string or a pydantic SecretStr, without space, quotes and "Bearer "; None if empty.
 
     Raises:
-        ConfigurationError: What is left can't be an HTTP header. The message doesn't show it.
+        ConfigurationError: It can't be an HTTP header. The message doesn't show it.
     """
     if hasattr(key, "get_secret_value"):
         key = key.get_secret_value()
@@ -225,11 +213,7 @@ def normalize_key(key: object) -> str | None:
 
 
 def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) -> Timeout:
-    """Return a `Timeout` of seconds: from one number (for connect and read each), or a tuple.
-
-    Raises:
-        ConfigurationError: Not a positive number of seconds, or not such a tuple.
-    """
+    """Return a `Timeout`: from one number of seconds (for connect and read each), or a tuple."""
     if value is None:
         return Timeout()
     if isinstance(value, Timeout):
@@ -243,8 +227,7 @@ def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) 
             f"timeout: {value!r} must be seconds, (connect, read), (connect, read, total) or a Timeout."
         )
     for limit in limits:
-        ok = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0)
-        if not ok:
+        if limit is not None and (not isinstance(limit, (int, float)) or isinstance(limit, bool) or not limit > 0):
             raise ConfigurationError(
                 f"timeout: {value!r} must hold positive numbers of seconds (or None for no limit)."
             )
@@ -255,8 +238,7 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of `headers` that is safe to send.
 
     Raises:
-        ConfigurationError: A name isn't a token, or a value holds a line break or isn't
-            Latin-1. The message names the header and doesn't show its value.
+        ConfigurationError: One isn't. The message names it and doesn't show its value.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers: expected a mapping of names to values, got {type(headers).__name__}.")

@@ -1,10 +1,10 @@
 """Where the blocking transport gets its connections: requests' adapter, and what is changed in it.
 
 - `_get_conn` runs under one lock, because vcrpy un-patches classes globally while it makes a
-  connection: a replay from several threads would reach the network (vcrpy #849). `ConnectionCls`
-  stays as it is: with another one vcrpy would be by-passed.
-- One TLS context is shared; requests loads the CA bundle for every connection.
-- Pool, proxy and target of a URL are found once; requests looks them up for every request.
+  connection: a replay from several threads would reach the network (vcrpy #849). With another
+  `ConnectionCls` vcrpy would be by-passed.
+- One TLS context is shared, and pool, proxy and target of a URL are found once; requests loads the
+  CA bundle for every connection, and looks the others up for every request.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ logging.getLogger("urllib3.connection").addFilter(_is_not_ours)
 
 
 class _LockedPool(HTTPConnectionPool):
-    """A pool that tells the deadline of the current request which connection it got."""
+    """Tells the deadline of the current request which connection it got."""
 
     def _get_conn(self, timeout: float | None = None) -> Theirs:
         with _VCR_LOCK.held:
@@ -69,7 +69,7 @@ class _LockedPool(HTTPConnectionPool):
         return connection
 
     def _validate_conn(self, conn: Theirs) -> None:
-        """Connect now, and send nothing where the request was ended meanwhile: there was no socket to be shut down."""
+        """Connect, and send nothing where the request was ended meanwhile: there was no socket to be shut down."""
         super()._validate_conn(conn)
         deadline = CURRENT.deadline
         if deadline is not None and not deadline.reused:
@@ -163,7 +163,7 @@ class Adapter(HTTPAdapter):
         return (self._routes.get(request.url) or self._find_route(request)).target
 
     def _find_route(self, request: Theirs) -> _Route:
-        """Find the way to a URL; anew where another thread has just forgotten it."""
+        """Find the way to a URL, and remember it."""
         parts = urlsplit(request.url)
         proxy = proxy_for(request.url)
         if proxy is not None and proxy.is_socks and find_spec("socks") is None:
