@@ -2,8 +2,7 @@
 
 orjson is several times faster and stricter: it refuses NaN and Infinity (vLLM's log
 probabilities hold -Infinity), lone surrogates and a byte order mark. Whatever it refuses is
-tried again with `json`, so that both give the same values (but for integers beyond 64 bits, which
-orjson reads as floats).
+tried again with `json`, so that both give the same (but for integers beyond 64 bits, floats to orjson).
 """
 
 from __future__ import annotations
@@ -60,8 +59,7 @@ Raises:
 def read(data: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     """Return the value of JSON text; None for null, and for what isn't JSON or is nested too deep.
 
-    For whoever refuses that with an error of its own: a decoder's error would be its context, and holds the document,
-    with what that echoes.
+    For whoever refuses that with an error of its own, whose context a decoder's error, with the document, would be.
     """
     try:
         return loads(data)
@@ -135,6 +133,6 @@ def has_surrogates(text: str) -> bool:
 
 
 def whole_characters(text: str) -> tuple[str, str]:
-    """Return `text` with its surrogate pairs joined, and the half that ends it and waits for the next piece."""
+    """Return `text` with its surrogate pairs joined, and the half that ends it."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     return join_surrogates(text[:-1] if half else text), half

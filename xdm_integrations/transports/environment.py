@@ -70,11 +70,10 @@ def _load(path: str | None) -> ssl.SSLContext:
 
 
 class Proxy(NamedTuple):
-    """A proxy of the environment."""
+    """A proxy, and the variable of the environment that names it."""
 
     url: str
     variable: str
-    """Where it stands, for messages."""
 
     @property
     def is_socks(self) -> bool:

@@ -20,7 +20,7 @@ log = logging.getLogger("xdm_integrations")
 
 
 def send_logged(send: Callable[[Request], Reply], request: Request, attempt: int) -> Reply:
-    """Send, and write the DEBUG line of this request, however that ends; it holds neither prompt nor key.
+    """Send, and write the line of this request, however that ends; it holds neither prompt nor key.
 
     Its facts are on the record too, as the dictionary `record.xdm`. A stream writes another line
     at its end, where its token counts come.

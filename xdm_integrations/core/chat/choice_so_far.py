@@ -33,7 +33,7 @@ class ChoiceSoFar:
         self.texts: list[str] = []
         self.finish: str | None = None
         self.extra: dict[str, Any] = {}
-        """What the server added to the choice, beside its message."""
+        """The choice's other fields; `_extra` are those of its message."""
         self.begun = False
         """True if a message has come, be it empty."""
         self.plain = not think_tags
@@ -69,10 +69,7 @@ class ChoiceSoFar:
         )
 
     def add_plain(self, delta: dict[str, Any], index: int, chunks: list[ChatChunk], *, each: bool) -> bool:
-        """Add a delta or a message with nothing unusual, and its chunk; False, and nothing is added, if there is more.
-
-        `each`: see `add`.
-        """
+        """As `add`, for a delta or a message with nothing unusual; False, and nothing is added, if there is more."""
         text = thought = key = ""
         calls: list[Any] | None = None
         for name, value in delta.items():
@@ -136,7 +133,7 @@ class ChoiceSoFar:
         return text, thought
 
     def _waiting(self) -> tuple[str, str]:
-        """Return the text and the reasoning that were held back, as they are where nothing more comes."""
+        """Return the text and the reasoning that were held back."""
         text, thought = join_surrogates(self._half), join_surrogates(self._thought_half)
         if self._tags is not None:
             text, more = self._tags.waiting(text)
@@ -144,7 +141,7 @@ class ChoiceSoFar:
         return text, thought
 
     def close_calls(self) -> None:
-        """Take note that a finish_reason came: the calls so far have begun and ended before it."""
+        """Take note that a finish_reason came, after the calls so far."""
         self._calls.close()
 
     def end(self, index: int, answer_id: str) -> ChatChunk | None:
@@ -177,7 +174,7 @@ class ChoiceSoFar:
         )
 
     def all_logprobs(self) -> Logprobs | None:
-        """Return the log probabilities of all tokens so far."""
+        """Return all log probabilities so far."""
         return join_logprobs(self._logprobs) if self._logprobs else None
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import XDMError
 
 LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""Each name, and the other one."""
 _WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexpected"
 
 

@@ -100,7 +100,7 @@ def joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     A Claude channel of One API and New API joins them with a space and drops their quotation marks
     (relay/channel/claude/relay-claude.go), and the templates of many models refuse them. What has more than a role and
-    a content (a name, calls, a cache's mark) stays as it is.
+    a content stays as it is.
     """
     made: list[dict[str, Any]] = []
     for message in messages:
@@ -115,10 +115,10 @@ def joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _together(one: Any, other: Any) -> Any:  # noqa: ANN401 - content is a text or parts
     if isinstance(one, str) and isinstance(other, str):
         return f"{one}\n\n{other}" if one and other else one or other
-    parts = [
-        content if isinstance(content, list) else [text_part(content)] if content else [] for content in (one, other)
-    ]
-    return parts[0] + parts[1]
+    parts: list[Any] = []
+    for content in (one, other):
+        parts += content if isinstance(content, list) else [text_part(content)] if content else []
+    return parts
 
 
 def _checked(message: object, where: str, calls: set[str]) -> dict[str, Any]:

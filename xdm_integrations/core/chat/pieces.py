@@ -14,19 +14,13 @@ KNOWN = {
 
 
 class Pieces(NamedTuple):
-    """What one message or delta holds.
+    """What one message or delta holds; see `Message`.
 
     Attributes:
-        text: Its text.
         reasoning: Its reasoning, once, whatever number of fields it came in.
         reasoning_key: The field that it came in; "" for a part of the content (Mistral) and for details alone.
         reasoning_details: OpenRouter's reasoning in parts, which goes back as it came.
         tool_calls: Its calls as they came; a `function_call` among them.
-        refusal: Its refusal.
-        audio: Its audio, or {}.
-        images: Its images.
-        annotations: Its annotations.
-        extra: Its other fields.
     """
 
     text: str
@@ -47,9 +41,7 @@ def inner_of(choice: dict[str, Any]) -> dict[str, Any] | None:
         inner = choice.get(name)
         if isinstance(inner, dict) and inner:
             return inner
-    if isinstance(choice.get("text"), str):
-        return {"content": choice["text"]}
-    return None
+    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else None
 
 
 def begins_a_call(inner: dict[str, Any]) -> bool:
@@ -114,7 +106,7 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:
 
 
 def _reasoning(inner: dict[str, Any], details: list[Any]) -> tuple[str, str]:
-    """Return reasoning once, whatever number of fields it came in, and the field that it goes back in."""
+    """Return reasoning, and the field that it goes back in."""
     for name in REASONING_KEYS[:2]:
         value = inner.get(name)
         if isinstance(value, str) and value:

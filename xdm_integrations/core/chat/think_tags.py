@@ -1,7 +1,7 @@
-r"""Reasoning in front of the answer, between `<think>` and `</think>`, told apart while it streams.
+r"""Reasoning that leads the answer, between `<think>` and `</think>`, told apart while it streams.
 
 New API's ThinkingToContent writes `<think>\n...\n</think>\n`; engines without a reasoning parser
-hand on what the model writes. Only a thought that leads the answer counts.
+hand on what the model writes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ThinkTags:
 
 
 def _sure(text: str) -> str:
-    """Return `text` without an end that may be the beginning of the closing tag, and without white space before it."""
+    """Return `text` without what may begin the closing tag, and without white space before that."""
     at = text.rfind("<", max(0, len(text) - len(_CLOSE) + 1))
     if at >= 0 and _CLOSE.startswith(text[at:]):
         text = text[:at]

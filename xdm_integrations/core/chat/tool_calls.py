@@ -10,7 +10,7 @@ from xdm_integrations.core.errors.tree import APIResponseError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SHOWN = 300  # characters of the arguments in an error's message
+_SHOWN = 300  # characters of the arguments in a message
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:
@@ -29,7 +29,7 @@ class ToolCall(NamedTuple):
     """One call of a tool, as the model wrote it.
 
     Attributes:
-        id: The call's id, which its result must name; made up, the same each time, where the server sent none.
+        id: The call's id, which its result must name; made up where the server sent none.
         name: The tool's name.
         arguments: The arguments as JSON text, never repaired; "{}" where the server sent none.
         extra: The server's other fields of the call (`extra_content`, ...), or None.
@@ -41,11 +41,7 @@ class ToolCall(NamedTuple):
     extra: Mapping[str, Any] | None = None
 
     def parsed(self) -> dict[str, Any]:
-        """Return the arguments as a dictionary.
-
-        Raises:
-            APIResponseError: They aren't a JSON object; the message shows them.
-        """
+        """Return the arguments as a dictionary; an `APIResponseError` shows those that aren't a JSON object."""
         value = arguments_of(self.arguments)
         if value is None:
             shown = self.arguments if len(self.arguments) <= _SHOWN else self.arguments[:_SHOWN] + "…"
@@ -58,8 +54,7 @@ class ToolCall(NamedTuple):
     def to_wire(self) -> dict[str, Any]:
         """Return the call as it goes back in the next request.
 
-        Its arguments are always a JSON object in a string there, "{}" where they can't be read:
-        gateways convert them, and refuse or drop anything else.
+        Its arguments are always a JSON object there, "{}" where they can't be read: gateways refuse or drop others.
         """
         arguments = self.arguments
         try:

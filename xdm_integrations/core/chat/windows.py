@@ -1,13 +1,12 @@
 """How many tokens models take, prompt and answer together, as their makers document it (2026).
 
-No gateway tells. A name may carry a route or a date (`openai/gpt-4o-2024-08-06`); the longest entry that its last part
-begins with counts.
+No gateway tells. A name may carry a route or a date (`openai/gpt-4o-2024-08-06`).
 """
 
 from __future__ import annotations
 
 UNKNOWN = 32_768
-"""What is assumed of a model that isn't listed: nearly all that are offered today take at least this."""
+"""What is assumed of other models: nearly all that are offered today take at least this."""
 
 _WINDOWS = {
     "chatglm": 131_072,
@@ -57,7 +56,7 @@ _WINDOWS = {
 
 
 def context_window(model: str) -> int:
-    """Return how many tokens prompt and answer of a model may take together; `UNKNOWN` for one that isn't listed."""
+    """Return the window of the longest entry that the name begins with."""
     name = model.lower().rpartition("/")[2]
-    known = max((start for start in _WINDOWS if name.startswith(start)), key=len, default=None)
-    return UNKNOWN if known is None else _WINDOWS[known]
+    known = max((start for start in _WINDOWS if name.startswith(start)), key=len, default="")
+    return _WINDOWS.get(known, UNKNOWN)

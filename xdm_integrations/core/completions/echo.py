@@ -55,8 +55,7 @@ def _scores_only_what_is_new(completion: Completion, choice: Choice, prompt: One
 
     Offsets count from the start of the echoed prompt, and its first token, which follows nothing, has no log
     probability (OpenAI's API reference). Where text can't be compared and a server scores the first token too, the
-    counts decide: an answer has more tokens than were generated if it holds the prompt. Without counts nobody knows,
-    and the answer is taken.
+    counts decide, if there are any: an answer has more tokens than were generated if it holds the prompt.
     """
     scored = choice.logprobs
     if scored is None or not scored.tokens:

@@ -58,8 +58,7 @@ def listed(texts: Iterable[str], instruction: str = "") -> list[str]:
     For callers that want a vector for each item: `[5, 6]` are two items, not the token ids of one text.
 
     Raises:
-        ConfigurationError: It is a single text, whose characters would be taken for texts; or an item is no text, nor,
-            where there is no instruction, token ids.
+        ConfigurationError: It is a single text, or an item is neither text nor (without an instruction) token ids.
     """
     if isinstance(texts, (str, bytes, bytearray)):
         raise ConfigurationError("input: expected a list of texts, got a single one, whose characters are no texts.")

@@ -29,14 +29,9 @@ class Vectors(NamedTuple):
 
 
 class WrongVectorsError(APIResponseError):
-    """The server's vectors can't be paired with the texts: too few, too many, or wrong indices.
-
-    Attributes:
-        usage: Token counts of the answer, which is paid for all the same.
-    """
+    """The server's vectors can't be paired with the texts: too few, too many, or wrong indices."""
 
     scope: Scope = "request"
-    usage: Usage | None = None
 
 
 class BadVectorError(APIResponseError):
@@ -64,13 +59,13 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     items = [item for item in data if isinstance(item, dict)]
     places = _places([item.get("index") for item in items], count)
     if places is None:
-        wrong = WrongVectorsError(
+        error = WrongVectorsError(
             f"The server returned {len(items)} vectors with the indices {[i.get('index') for i in items][:20]} for "
             f"{count} texts: it can't be said whose they are.",
             **_about(reply),
         )
-        wrong.usage = usage
-        raise wrong
+        error.usage = usage  # it is paid for all the same
+        raise error
     rows: list[Any] = [None] * count
     for place, item in zip(places, items, strict=True):
         rows[place] = _row(item.get("embedding")) or BadVectorError(
@@ -87,9 +82,8 @@ def _about(reply: Reply) -> dict[str, Any]:
 def _places(indices: list[Any], count: int) -> list[int] | None:
     """Return whose each vector is, or None if that can't be said.
 
-    By index, if the indices are 0 to count - 1, in any order. In the order of arrival, if they say nothing: none is
-    given, or all are 0 (One API's Gemini channel). One missing index is the number that the others leave (Gemini
-    leaves out the 0).
+    By index, if the indices are 0 to count - 1. In the order of arrival, if none is given, or all are 0 (One API's
+    Gemini channel). One missing index is the number that the others leave (Gemini leaves out the 0).
     """
     in_order = list(range(count))
     if len(indices) != count:

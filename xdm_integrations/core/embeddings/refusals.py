@@ -1,12 +1,12 @@
 """What a refusal says: how many texts a request may hold, that it was too large, or that base64 isn't known.
 
-Every server has its own words for it. They are searched, not matched as a whole: relays wrap them.
+Every server has its own words for it, and relays wrap them.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from xdm_integrations.core.errors.reply_text import parsed
 from xdm_integrations.core.errors.tree import (
@@ -20,11 +20,7 @@ from xdm_integrations.core.errors.tree import (
 
 from .parse import WrongVectorsError
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
 E = TypeVar("E", bound=XDMError)
-Refusal: TypeAlias = "BadRequestError | ServerError"
 
 _ENCODING = r"(?i)encoding.?format|base64|unmarshal string into .{0,80}(?:embedding|\[\]float)"
 _SINGLE = r"(?i)unmarshal array into .{0,60}input|input\W{1,6}(?:must|should|has to) be a (?:valid )?string(?! or)"
@@ -85,6 +81,6 @@ def name_input(error: E, position: int) -> E:
     return error
 
 
-def _words(error: Refusal) -> str:
+def _words(error: BadRequestError | ServerError) -> str:
     """Return all that the server said, escapes of JSON undone."""
     return str(parsed(error.body.encode()) or error.body)

@@ -21,7 +21,7 @@ class Embeddings:
 
     Attributes:
         rows: The vectors as they came: an `array("f")` each, or an `array("d")` where the server sent JSON numbers.
-            As compact as that; lists of floats take six to twelve times as much memory.
+            Lists of floats take six to twelve times as much memory.
         usage: Token counts over all requests of the call, or None if the server gave none.
         model: The model that served, as the server names it; "" if it doesn't.
         request_ids: The gateway's ids of the requests that brought the vectors, as they arrived.

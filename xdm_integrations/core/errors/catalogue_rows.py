@@ -2,19 +2,18 @@
 
 The gateway is of the One API family (One API, New API, one-hub and their forks), which relays
 to providers and to further gateways. One status stands for many causes there (a model nobody
-offers is a 503, a used-up key a 401, a bad parameter a 500), so text and code decide before
-the status does. The ids are those of the catalogue's tests; rows without one hold what other
-servers of this protocol say, and what is left when only the status speaks.
+offers is a 503, a used-up key a 401, a bad parameter a 500), so text and code decide first. The ids
+are those of the catalogue's tests; rows without one hold what other servers say, and what is left
+when only the status speaks.
 
 The first row that fits wins. A row fits if
 
-* the status is one of its `status` (any, if it names none), and
-* the source is one of its `sources` (any, if it names none), and
+* the status is one of its `status`, and the source one of its `sources`, if it names any, and
 * the reply's code or type is one of its `codes`, or its `text` is found in the gateway's words
   (if it has neither, the status alone decides).
 
-An error inside a 200 may come without a status: then `status` is no obstacle, but a row that
-has nothing else doesn't fit.
+An error inside a 200 may come without a status: then only rows with `codes` or `text` fit, whatever
+their `status`.
 """
 
 # ruff: noqa: RUF001 - the gateway's own words are Chinese, and so is their punctuation
@@ -59,14 +58,14 @@ class Row(NamedTuple):
     scope: Scope
     retry: Retry
     hint: str = ""
-    """What to do next; names in braces are the parameter's, or `endpoints.Words`."""
+    """What to do next; names in braces are `{param}`, or of `endpoints.Words`."""
     status: Container[int] = ()
     codes: str = ""
     """Codes and types in lower case, separated by spaces."""
     text: str = ""
     """A regular expression; the groups `param`, `instead`, `minutes` and `seconds` are taken over."""
     sources: str = ""
-    """Sources, separated by spaces."""
+    """The same, of sources."""
     param: str = ""
     """The parameter that the row is about, where the words don't name it."""
 

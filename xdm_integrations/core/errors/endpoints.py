@@ -1,7 +1,6 @@
 """What an error's advice calls things, by the endpoint that was asked.
 
-A text of the catalogue holds names in braces (`{less}`), and each endpoint has words for them: no
-error tells a user of embeddings about max_tokens, or a user of chat about text completions.
+No error tells a user of embeddings about max_tokens, or a user of chat about text completions.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ Endpoint: TypeAlias = Literal["completions", "chat", "embeddings"]
 
 
 class Words(NamedTuple):
-    """One endpoint's words; the fields are the names in braces."""
+    """One endpoint's words for the names in braces (`{less}`) that the catalogue's texts hold."""
 
     task: str
     """What the endpoint does."""

@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Retry: TypeAlias = Literal["never", "once", "backoff"]
-"""May the same request be sent again? "once" is for what probably won't heal, or may be billed."""
+"""Whether the same request may be sent again; "once" is for what probably won't heal, or may be billed."""
 
 Scope: TypeAlias = Literal["request", "token", "account", "model", "upstream", "gateway"]
-"""What the error is about: this request's content, the API key, the account behind it, the
-model, the provider behind the gateway, or the gateway itself."""
+"""What the error is about: the request's content, the key, the account behind it, the model, the provider, or the
+gateway."""
 
 
 _DEEPEST = 100  # levels of an answer that are searched for a secret; what lies deeper is left out
 
 
 class Partial(Protocol):
-    """What an endpoint's answer has in common with every other: its text, as far as it had arrived."""
+    """What the answers of all endpoints have in common, as far as they had arrived."""
 
     @property
     def text(self) -> str:
@@ -58,7 +58,7 @@ class XDMError(Exception):
         message: What happened and, where it is known, what to do. Never holds a key.
         partial: What had arrived of the answer (a `Completion`, a `ChatCompletion`, ...), or None.
         request_id: The gateway's id of the request, to quote in a support request, or None.
-        retry: Whether the same request may be sent again: "never", "once" or "backoff".
+        retry: See `Retry`.
         position: The number of the text that was refused, from 0; None where no single text is known to be at fault.
         usage: Token counts (`Usage`) of the requests of `embed`, of `run_tools`, or of those for an object, that were
             answered although the call failed; or None.
@@ -159,10 +159,7 @@ class APITimeoutError(APIConnectionError, TimeoutError):
 
 
 class StreamInterruptedError(APIConnectionError):
-    """A stream broke off after it began. Never retried: its text has already been delivered.
-
-    `.partial` and `.text` hold what had arrived.
-    """
+    """A stream broke off after it began. Never retried: its text has already been delivered."""
 
     default_retry: ClassVar[Retry] = "never"
 

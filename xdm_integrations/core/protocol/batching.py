@@ -35,7 +35,7 @@ class Pack(NamedTuple):
 
     Attributes:
         positions: Their numbers in the batch.
-        previous_error: Why a request for several items, these among them, was refused before.
+        previous_error: Why a request for them and others was refused before.
     """
 
     positions: range | list[int]
@@ -46,8 +46,7 @@ class PackResult(NamedTuple):
     """What came of a pack.
 
     Attributes:
-        outcomes: Per item, in order, an answer or the `XDMError` it failed with; fewer than the items, or none, if
-            `retry` has the rest.
+        outcomes: Per item, in order, an answer or the `XDMError` it failed with; fewer if `retry` has the rest.
         usage: Token counts of the request, which the server doesn't split by item.
         retry: The packs to ask for, for the items without an outcome.
     """
@@ -77,7 +76,7 @@ def packs_of(count: int, size: int) -> list[Pack]:
 
 
 def holds_nothing(items: object) -> bool:
-    """Return True for an empty list: no request, and no key for it. What is no list isn't: checks say what it is."""
+    """Return True for an empty list: no request, and no key for it. Checks speak of what is no list."""
     return isinstance(items, Sequence) and not items and not isinstance(items, (str, bytes, bytearray))
 
 

@@ -1,8 +1,7 @@
 """Sending a request until it succeeds or must not be sent again: all retries, written once for sync and async.
 
-A flow is a generator of commands (see `wire`). `send_flow` retries around the complete attempt:
-sending, and receiving up to the first chunk of the answer. What comes after that first chunk is
-never retried, because the flow has ended by then.
+`send_flow` retries around the complete attempt: sending, and receiving up to the first chunk of the
+answer. What comes after that is never retried, because the flow has ended by then.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Command, Any, T]
+"""See `wire`."""
 Receive: TypeAlias = Callable[[Reply], Flow[T]]
 
 MAX_REDIRECTS = 3
@@ -82,10 +82,7 @@ def _refusal(request: Request, reply: Reply, runtime: Runtime) -> XDMError:
 
 
 def _follow(request: Request, reply: Reply) -> Flow[Reply]:
-    """Follow redirects within the same origin, and return the first reply that isn't one.
-
-    Any other redirect would lose the body or carry the key to another host.
-    """
+    """Follow redirects within the same origin, so that the key goes nowhere else; return the first other reply."""
     for _ in range(MAX_REDIRECTS):
         location = reply.headers.get("location")
         if reply.status not in _REDIRECTS or not location:
@@ -115,7 +112,7 @@ def deadline_of(timeout: Timeout, runtime: Runtime) -> float | None:
 
 
 def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
-    """True if what would be left of the deadline is too little for an answer: it would be paid for without use."""
+    """True if too little would be left of the deadline for an answer, which would be paid for without use."""
     if request.deadline is None:
         return False
     least = min(1.0, 0.1 * (request.timeout.total or 0.0))

@@ -30,7 +30,6 @@ _DEEPEST = 50  # levels of a schema that are looked at
 def object_in(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the last complete JSON object in `text` that fits `schema`; None if there is none.
 
-    It fits if what the schema requires is there and of the right types; other keys may be there too.
     An object that is all that another one holds (`{"arguments": {...}}`, `{"Person": {...}}`) is found as well.
     """
     found = None
@@ -43,10 +42,7 @@ def object_in(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def objects_for(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what in a text may be the object of a schema, the likeliest first.
-
-    That is the one of `object_in`; or else, the last one first, those that have any of its keys (with "3" for 3).
-    """
+    """Return the one of `object_in`; or else, the last one first, those that have any of the schema's keys."""
     best = object_in(text, schema)
     if best is not None:
         return [best]
@@ -56,10 +52,7 @@ def objects_for(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the complete JSON objects of a text in order, without those inside others; in linear time up to a megabyte.
-
-    A thought in front of the answer (`<think>...</think>`) is left out.
-    """
+    """Yield the complete JSON objects of a text in order, without those inside others or in a leading thought."""
     start = text.lstrip()
     if start.startswith("<think>"):
         text = start.partition("</think>")[2]
@@ -83,7 +76,7 @@ def objects_in(text: str) -> Iterator[dict[str, Any]]:
 
 
 def fits(value: object, schema: object, root: Mapping[str, Any] | None = None, depth: int = _DEEPEST) -> bool:
-    """True if `value` has the types and the required keys of a JSON schema; keywords beyond those are let pass."""
+    """True if `value` has the types and the required keys of a JSON schema; other keywords are let pass."""
     if not isinstance(schema, Mapping) or not depth:
         return True
     root = schema if root is None else root

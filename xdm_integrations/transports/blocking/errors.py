@@ -1,8 +1,7 @@
 """Which failure an exception of requests, urllib3, `http.client` or the socket is.
 
-They wrap one another, several layers deep, and the kind of the outermost says little: requests
-reports a timeout in the middle of a body as a `ConnectionError`, urllib3 a refused connection as
-a kind of timeout. So the innermost decides.
+They wrap one another: requests reports a timeout in the middle of a body as a `ConnectionError`,
+urllib3 a refused connection as a kind of timeout. So the innermost decides.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def _translate(error: Exception, request: Request, deadline: HeaderDeadline | No
 
 
 def _reason(error: BaseException) -> BaseException:
-    """Return what lies at the bottom of the wrappers that requests and urllib3 put around it."""
+    """Return the innermost of wrapped exceptions."""
     for _ in range(6):
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
