@@ -56,7 +56,8 @@ def time_left(request: Request, limit: float | None) -> float | None:
 def limit_for_headers(request: Request) -> float | None:
     """Return the seconds for everything up to the end of the headers, however slowly they drip in."""
     connect, read, *_ = request.timeout
-    return time_left(request, None if connect is None or read is None else connect + read)
+    limit = None if connect is None or read is None else connect + read
+    return limit if request.deadline is None else time_left(request, limit)
 
 
 def limit_passed(request: Request) -> APITimeoutError:
