@@ -113,8 +113,8 @@ class Answers:
         self._unsynced = 0
         self._synced_at = time.monotonic()
         try:
-            self._path = path.resolve()
-            self._file = (Path(os.devnull) if dry and not self._path.exists() else self._path).open(
+            self.path = path.resolve()
+            self._file = (Path(os.devnull) if dry and not self.path.exists() else self.path).open(
                 "rb" if dry else "a+b"
             )
         except OSError as error:
@@ -177,7 +177,7 @@ class Answers:
         return todo
 
     def _rewrite(self, wanted: list[tuple[_Record, int | None]]) -> None:
-        beside = self._path.with_name(self._path.name + ".sorting")
+        beside = self.path.with_name(self.path.name + ".sorting")
         records = []
         try:
             with beside.open("wb") as ordered:
@@ -190,13 +190,13 @@ class Answers:
                     ordered.write(data)
                 ordered.flush()
                 os.fsync(ordered.fileno())
-            shutil.copymode(self._path, beside)
+            shutil.copymode(self.path, beside)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
         self._file.close()
-        beside.replace(self._path)
-        self._file = self._path.open("a+b")
+        beside.replace(self.path)
+        self._file = self.path.open("a+b")
         _lock(self._file)
         self._end = self._file.seek(0, os.SEEK_END)
         self._records = records
@@ -211,7 +211,7 @@ class Answers:
                 if _is_cut(data):
                     break
                 raise click.UsageError(
-                    f"--output: {self._path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
+                    f"--output: {self.path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
                     f"its answers, or one that doesn't exist yet. Nothing was changed."
                 )
             read = self._read(record)
@@ -261,7 +261,7 @@ class Answers:
     def _made_otherwise(self, was: dict[str, Any], now: dict[str, Any]) -> str:
         names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
         return (
-            f"--output: the answers in {self._path} were made with {_shown(was, names)}; now it is "
+            f"--output: the answers in {self.path} were made with {_shown(was, names)}; now it is "
             f"{_shown(now, names)}. Give the same options to go on, or name another file."
         )
 
@@ -277,6 +277,8 @@ class Answers:
 
 class PipedAnswers:
     """Answers that are written to standard output as they come; no other run can go on from there."""
+
+    path = None
 
     def __init__(self, params: Mapping[str, dict[str, Any]]) -> None:
         self._params = params

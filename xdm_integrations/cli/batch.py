@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdm_integrations.client.batches import run_batch
 from xdm_integrations.core.chat.request import DEFAULT_MODEL as CHAT_MODEL
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult
@@ -16,13 +15,13 @@ from xdm_integrations.core.protocol.checks import OPTIONS
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL
 
 from .answers import Answers, PipedAnswers, check_output
-from .complete import given, sampling
+from .complete import sampling
 from .endpoints import CHAT, COMPLETIONS
 from .estimate import estimate
 from .inputs import FORMATS, Input
-from .options import FAILED, MISUSED, Options, client_options
-from .outcomes import Errors, FatalError, Outcomes
-from .progress import APART_SECONDS, Bar, Price, Waits
+from .options import Options, client_options, given
+from .outcomes import Errors, Outcomes
+from .progress import APART_SECONDS, Price, Waits
 from .prompts import BadLine, Task, read_tasks
 from .text import encoding_of_tables_too
 
@@ -100,25 +99,20 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
             PipedAnswers(made_with) if piped else Answers(output, made_with, dry=dry_run) as answers,
             Errors(None if dry_run else errors) as failed,
         ):
-            run = Outcomes(answers, failed, Bar(options.notes, price))
+            run = Outcomes(answers, failed, options, price, err=piped and not dry_run)
             todo = answers.put_in_order(run.good(read_tasks(source, asked)))
             packs = _packs(read_tasks(source, asked, todo), batch_size)
+            run.begin(len(todo))
             if dry_run:
-                run.begin(len(todo))
-                run.report_plan(options, estimate(packs, client.config.max_tokens, price))
+                run.report_plan(estimate(packs, client.config.max_tokens, price))
             else:
                 if piped:
                     click.echo("The answers go to standard output: a run that is interrupted begins anew.", err=True)
-                run.begin(len(todo))
-                try:
-                    _work_off(client, run, packs, concurrency)
-                except KeyboardInterrupt:
-                    run.report(options, price, piped=piped, interrupted=True)
-                    raise
+                _work_off(client, run, packs, concurrency)
                 if not (run.stopped or piped):
                     answers.put_in_order(task for task in read_tasks(source, asked) if isinstance(task, Task))
-                run.report(options, price, piped=piped)
-    sys.exit(MISUSED if run.failed and not run.tasks else FAILED if run.failed else 0)
+                run.report()
+    sys.exit(run.exit_code)
 
 
 def _made_with(client: Client, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -153,7 +147,7 @@ def _alike(one: Task, other: Task) -> bool:
 
 
 def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concurrency: int) -> None:
-    """Ask, so that a slow request holds up nothing but itself; only what is being asked is held in memory."""
+    """Ask; only what is being asked is held in memory."""
     under_way: dict[int, Task] = {}
 
     def numbered() -> Iterator[Pack]:
@@ -169,14 +163,7 @@ def _work_off(client: Client, run: Outcomes, packs: Iterator[list[Task]], concur
         run.count(result.usage)
         return result
 
-    def take(position: int, outcome: Any) -> None:  # noqa: ANN401 - an answer of any endpoint, or an error
-        run.take(under_way.pop(position), outcome)
-
-    try:
-        with run.bar.progress, client:  # whose idle connections would keep files that the answers may need
-            run_batch(numbered(), work, max_concurrency=concurrency, on_result=take, abort=client.abort)
-    except FatalError as error:
-        run.stopped = error.why
+    run.work_off(client, numbered(), work, concurrency, lambda i, outcome: run.take(under_way.pop(i), outcome))
 
 
 def _ask(client: Client, tasks: list[Task], pack: Pack) -> PackResult:

@@ -20,11 +20,11 @@ from xdm_integrations.core.chat.request import DEFAULT_MODEL
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.config import KEY_VARIABLE, require_key
 
-from .complete import given, totals
+from .complete import totals
 from .conversation import Conversation
 from .images import saved
 from .markdown import MarkdownScreen
-from .options import Options, client_options
+from .options import Options, client_options, given
 from .progress import waiting
 from .screens import screen
 from .text import check_text, decode, encoding_option
@@ -140,7 +140,7 @@ class _Talk:
             answer = stream.completion
         self._conversation.add(question, answer.message)
         if answer.finish_reason == "length":
-            self._notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
+            self._notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]")
         for told in saved(answer.images):
             self._note(told)
         if answer.audio:
@@ -213,7 +213,7 @@ class _Talk:
             getattr(self._conversation, name)(path)
             self._note(f"{len(self._conversation.messages)} messages: {path}")
         elif name == "help":
-            self._notes.print(HELP, highlight=False, markup=False)
+            self._notes.print(HELP, markup=False)
         elif name in ("image", "save", "load"):
             self._note(f"/{name} needs the name of a file.")
         else:
@@ -230,4 +230,4 @@ class _Talk:
             self._note("The image goes with the next question.")
 
     def _note(self, text: str) -> None:
-        self._notes.print(f"[dim]{escape(text)}[/]", highlight=False)
+        self._notes.print(f"[dim]{escape(text)}[/]")

@@ -72,7 +72,7 @@ def models(part: str, options: Options) -> None:
     for model in offered:
         table.add_row(escape(model.id), escape(model.owned_by), escape(", ".join(model.endpoint_types)))
     out.print(table)
-    out.print(f"[dim]{len(offered)} model{'s' * (len(offered) != 1)}[/]", highlight=False)
+    out.print(f"[dim]{len(offered)} model{'s' * (len(offered) != 1)}[/]")
 
 
 @xdm.command(short_help="Show what is left of the key's budget.")
@@ -84,7 +84,7 @@ def quota(options: Options) -> None:
     if options.as_json:
         options.write({name: getattr(left, name) for name in left.__dataclass_fields__})
     else:
-        screen().print(str(left), highlight=False, markup=False)
+        screen().print(str(left), markup=False)
 
 
 xdm.add_command(chat)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Options, client_options
+from .options import Options, client_options, given
 from .progress import waiting
 from .text import check_text, decode, encoding_option
 
@@ -34,11 +34,6 @@ def sampling(command: Any) -> Any:  # noqa: ANN401 - click's decorators take and
     for decorate in reversed(_SAMPLING):
         command = decorate(command)
     return command
-
-
-def given(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that were given."""
-    return {name: value for name, value in params.items() if value is not None and value != ()}
 
 
 @click.command(short_help="Write the answer to a prompt.")
@@ -70,7 +65,7 @@ def complete(
                 answer = client.complete(prompt, **given(params))
             _show(answer, options)
     if not options.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
-        options.notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]", highlight=False)
+        options.notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]")
 
 
 def _stream(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:

@@ -27,7 +27,7 @@ from xdm_integrations.transports.environment import proxy_for
 
 from .options import FAILED, Options, client_options
 from .progress import waiting
-from .screens import can_show, fitted, screen
+from .screens import can_show, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def _show(out: Console, finding: Finding) -> None:
     mark = {True: f"[green]{good}[/]", False: f"[bold red]{bad}[/]", None: "[dim]-[/]"}[finding.ok]
     if not out.is_terminal:
         plain = {True: good, False: bad, None: "-"}[finding.ok]
-        click.echo(f"{plain} {finding.check:11} {fitted(finding.said, out)}")
+        click.echo(f"{plain} {finding.check:11} {' '.join(finding.said.split())}")
         return
     line = Table.grid(padding=(0, 1))
     line.add_column(width=1)

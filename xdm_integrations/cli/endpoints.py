@@ -66,8 +66,10 @@ def endpoint_of(url: object) -> Endpoint | None:
     return next((endpoint for endpoint in ENDPOINTS if endpoint.path == path), None)
 
 
-def record_of(answer: Completion | ChatCompletion) -> dict[str, Any]:
-    """Return what is written of an answer."""
+def record_of(answer: Completion | ChatCompletion | list[float]) -> dict[str, Any]:
+    """Return what is written of an answer, or of a vector."""
+    if isinstance(answer, list):
+        return {"vector": answer}
     record: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason}
     if isinstance(answer, ChatCompletion):
         message = answer.message

@@ -7,10 +7,10 @@ import logging
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.markup import escape
 
 from xdm_integrations.client import Client
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
@@ -64,8 +64,7 @@ class Options:
         if self.as_json:
             click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
-            told = escape(fitted(error.message, self.notes))
-            self.notes.print(f"[bold red]{type(error).__name__}[/]: {told}", highlight=False)
+            self.notes.print(f"[bold red]{type(error).__name__}[/]: {fitted(error.message, self.notes)}")
 
     def write(self, value: object, *, err: bool = False) -> None:
         """Write one line of JSON to standard output, or to standard error."""
@@ -91,31 +90,22 @@ def _json(value: object, stream: Any) -> str:  # noqa: ANN401 - any text stream
     return text if can_show(stream, text) else json.dumps(value, default=str)
 
 
+def given(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that were given."""
+    return {name: value for name, value in params.items() if value is not None and value != ()}
+
+
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command with the options for the client; it gets them as `options`."""
 
-    def with_options(  # noqa: PLR0913 - one argument per option
-        *args: Any,  # noqa: ANN401 - passed on
-        base_url: str | None,
-        model: str | None,
-        timeout: float | None,
-        max_retries: int | None,
-        allow_http: bool,
-        as_json: bool,
-        verbose: bool,
-        **kwargs: Any,  # noqa: ANN401 - passed on
-    ) -> Any:  # noqa: ANN401 - passed on
-        given = {"base_url": base_url, "timeout": timeout, "max_retries": max_retries}
-        settings = {name: value for name, value in given.items() if value is not None}
-        if allow_http:
-            settings["allow_http"] = True
+    @wraps(command)
+    def with_options(model: str | None, *, as_json: bool, verbose: bool, **params: Any) -> Any:  # noqa: ANN401 - click's
         if verbose:
             logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
             logging.getLogger("xdm_integrations").setLevel(logging.DEBUG)
-        return command(*args, options=Options(settings, as_json, model), **kwargs)
+        settings = given({name: params.pop(name) for name in ("base_url", "timeout", "max_retries", "allow_http")})
+        return command(options=Options(settings, as_json, model), **params)
 
-    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
-    with_options.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined] # click's own
     for decorate in reversed(_OPTIONS):
         with_options = decorate(with_options)
     return with_options

@@ -1,4 +1,4 @@
-"""What came of the lines of a batch: written, counted and told at the end."""
+"""What came of the lines of `xdm batch` and `xdm embed`: written, counted and told at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
+from xdm_integrations.client.batches import run_batch
 from xdm_integrations.core.errors.tree import (
     AuthenticationError,
     InsufficientQuotaError,
@@ -20,23 +21,24 @@ from xdm_integrations.core.protocol.results import Usage
 
 from .answers import dump
 from .endpoints import record_of, response_of
-from .options import Options, error_as_dict
+from .options import FAILED, MISUSED, Options, error_as_dict, given
 from .progress import Bar, cost, money
 from .prompts import BadLine, Task
 from .screens import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
-    from rich.console import Console
     from typing_extensions import Self
+
+    from xdm_integrations.client import Client
+    from xdm_integrations.core.protocol.batching import Pack, PackResult
 
     from .answers import Answers, PipedAnswers
 
 SHOWN = 10
-"""Failures that are listed at the end; the file of errors has them all."""
+"""Failures that are listed at the end; a file has them all."""
 LISTED = 1000
 """Failures that the output of `--json` has, at most."""
 _FATAL = (AuthenticationError, InsufficientQuotaError)
@@ -53,11 +55,6 @@ class FatalError(Exception):
         self.why = why
 
 
-def is_fatal(error: XDMError, task: Task) -> bool:
-    """Whether every other line would meet the same error."""
-    return isinstance(error, _FATAL) or (isinstance(error, _FATAL_FOR_A_MODEL) and "model" not in task.own)
-
-
 class Errors:
     """The file of errors: the failures of one run, none of an earlier one. It stays only if there are any.
 
@@ -72,20 +69,18 @@ class Errors:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        try:
+            self._file = path.open("wb") if path is not None else None
+        except OSError as error:
+            raise click.UsageError(f"--errors: {path}: {error.strerror}.") from None
 
     def add(self, record: dict[str, Any]) -> None:
-        """Write a failure; the file is begun with the first one."""
+        """Write a failure."""
         if self._file is not None:
             self._file.write(dump(record))
             self._file.flush()
 
     def __enter__(self) -> Self:
-        if self.path is not None:
-            try:
-                self._file = self.path.open("wb")
-            except OSError as error:
-                raise click.UsageError(f"--errors: {self.path}: {error.strerror}.") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,23 +95,50 @@ class Errors:
 class Outcomes:
     """The outcomes of one run: its counts, its bar and its report.
 
+    Args:
+        answers: Where they are written.
+        errors: Where failures are written too.
+        options: How the report is written.
+        price: Of a million tokens of prompt and answer.
+        asked: What the lines hold, for the report.
+        done: What has become of those that were answered, for the report.
+        err: Whether standard output has the answers, so that the report goes to standard error.
+
     Attributes:
-        bar: Its bar.
-        usage: The tokens of all requests so far.
         tasks: How many lines can be asked.
-        failed: How many lines have failed or can't be asked.
         stopped: The error that ended the run.
     """
 
-    def __init__(self, answers: Answers | PipedAnswers, errors: Errors, bar: Bar) -> None:
-        self.bar = bar
-        self._answers, self._errors = answers, errors
-        self._before = self._answered = self.tasks = self.failed = 0
+    def __init__(  # noqa: PLR0913 - one argument per decision
+        self,
+        answers: Answers | PipedAnswers,
+        errors: Errors,
+        options: Options,
+        price: tuple[float, float] | None = None,
+        *,
+        asked: str = "prompts",
+        done: str = "answered",
+        err: bool = False,
+    ) -> None:
+        self._answers, self._errors, self._options, self._price = answers, errors, options, price
+        self._asked, self._done, self._err = asked, done, err
+        self._bar = Bar(options.notes, price)
+        self._before = self._answered = self._failed = self.tasks = 0
         self._failures: list[tuple[int, dict[str, Any]]] = []
         self._lock = threading.Lock()
         self._start = time.monotonic()
-        self.usage = Usage()
+        self._usage = Usage()
         self.stopped: XDMError | None = None
+
+    @property
+    def left(self) -> int:
+        """How many lines are still to be answered."""
+        return self.tasks - self._before - self._answered
+
+    @property
+    def exit_code(self) -> int:
+        """What the run ends with."""
+        return MISUSED if self._failed and not self.tasks else FAILED if self._failed else 0
 
     def good(self, lines: Iterable[Task | BadLine]) -> Iterator[Task]:
         """Pass on the lines that can be asked, and note the others as failures."""
@@ -124,114 +146,122 @@ class Outcomes:
             if isinstance(line, Task):
                 self.tasks += 1
                 yield line
-                continue
-            error = {"type": "BadLine", "message": line.message}
-            self._note(line.line, error)
-            self._errors.add({"line": line.line, **({} if line.id is None else {"id": line.id}), "error": error})
+            else:
+                error = {"type": "BadLine", "message": line.message}
+                self._fail(line.line, error, given({"line": line.line, "id": line.id, "error": error}))
 
     def begin(self, todo: int) -> None:
         """Start with what is left to do."""
         self._before = self.tasks - todo
         self._start = time.monotonic()
-        self.bar.begin(self.tasks, self._before)
+        self._bar.begin(self.tasks, self._before)
+
+    def work_off(
+        self,
+        client: Client,
+        packs: Sequence[Pack] | Iterator[Pack],
+        work: Callable[[Pack], PackResult],
+        concurrency: int,
+        on_result: Callable[[int, Any], None] | None = None,
+    ) -> None:
+        """Ask, so that a slow request holds up nothing but itself; see `run_batch`. Ctrl-C ends it with the report."""
+        try:
+            with self._bar.progress, client:  # whose idle connections would keep files that the answers may need
+                run_batch(packs, work, max_concurrency=concurrency, on_result=on_result, abort=client.abort)
+        except FatalError as error:
+            self.stopped = error.why
+        except KeyboardInterrupt:
+            self.report(interrupted=True)
+            raise
 
     def count(self, usage: Usage | None) -> None:
         """Add the tokens of a request; called by any thread."""
         if usage is not None:
             with self._lock:
-                self.usage += usage
+                self._usage += usage
 
     def take(self, task: Task, outcome: Any) -> None:  # noqa: ANN401 - an answer of any endpoint, or an error
-        """Write what came of a line; called by one thread at a time.
+        """Write what came of a line; called by any thread.
 
         Raises:
             FatalError: It is an error that every other line would meet too.
         """
-        if isinstance(outcome, XDMError):
-            self._fail(task, outcome)
-        else:
+        with self._lock:
+            self._bar.advance(self._usage)
+            if isinstance(outcome, XDMError):
+                self._take_error(task, outcome)
+                return
             self._answered += 1
-            answer = (
-                {"response": response_of(outcome, task.params), "error": None}
-                if task.is_request
-                else record_of(outcome)
-            )
-            self._answers.add(task, answer)
-        self.bar.advance(self.usage)
+            response = {"response": response_of(outcome, task.params), "error": None} if task.is_request else None
+            self._answers.add(task, response or record_of(outcome))
 
-    def _fail(self, task: Task, error: XDMError) -> None:
+    def _take_error(self, task: Task, error: XDMError) -> None:
         known = error_as_dict(error)
-        self._note(task.line, known)
         if task.is_request:
             status = known.get("status_code")
             about = {"code": known.get("code") or known["type"], "message": error.message}
             response = status and {"status_code": status, "request_id": error.request_id, "body": {"error": about}}
-            self._errors.add({"line": task.line, "custom_id": task.id, "response": response, "error": about})
+            record = {"line": task.line, "custom_id": task.id, "response": response, "error": about}
         else:
             self._answers.add(task, {"error": known})
-            self._errors.add({"line": task.line, **({} if task.id is None else {"id": task.id}), "error": known})
-        if is_fatal(error, task):
+            record = given({"line": task.line, "id": task.id, "error": known})
+        self._fail(task.line, known, record)
+        if isinstance(error, _FATAL) or (isinstance(error, _FATAL_FOR_A_MODEL) and "model" not in task.own):
             raise FatalError(error)
 
-    def _note(self, line: int, error: dict[str, Any]) -> None:
-        self.failed += 1
+    def _fail(self, line: int, error: dict[str, Any], record: dict[str, Any]) -> None:
+        self._failed += 1
         if len(self._failures) < LISTED:
             self._failures.append((line, error))
+        self._errors.add(record)
 
-    def report(
-        self, options: Options, price: tuple[float, float] | None, *, piped: bool, interrupted: bool = False
-    ) -> None:
+    def report(self, *, interrupted: bool = False) -> None:
         """Say what was done, and what wasn't."""
-        left = self.tasks - self._before - self._answered
-        seconds = time.monotonic() - self._start
-        spent = {} if price is None else {"cost": round(cost(self.usage, price), 6)}
-        if options.as_json:
-            counts = {"prompts": self.tasks, "answered": self._answered, "answered_before": self._before}
-            failures = [{"line": line, "error": error} for line, error in self._failures]
-            usage = {**self.usage.as_dict(), "seconds": round(seconds, 3), **spent}
-            whole = {**counts, "left": left, "failed": self.failed, "interrupted": interrupted, "usage": usage}
-            options.write({**whole, "failures": failures}, err=piped)
+        seconds, usage, notes = time.monotonic() - self._start, self._usage, self._options.notes
+        spent = {} if self._price is None else {"cost": round(cost(usage, self._price), 6)}
+        if self._options.as_json:
+            counts = {**usage.as_dict(), "seconds": round(seconds, 3), **spent}
+            self._write({self._done: self._answered}, {"interrupted": interrupted, "usage": counts})
             return
-        err = options.notes
-        facts = [
-            f"{self._answered:,} answered in {seconds:.1f} s" + (f", {self._before:,} before" * bool(self._before))
-        ]
-        facts.append(f"{self.usage.prompt_tokens:,} + {self.usage.completion_tokens:,} tokens")
-        facts += [f"cost {money(value)}" for value in spent.values()]
-        err.print("; ".join(facts), highlight=False)
-        if not self.stopped:
-            self._list_failures(err)
+        before = f", {self._before:,} before" if self._before else ""
+        written = usage.completion_tokens
+        tokens = f"{usage.prompt_tokens:,} + {written:,}" if written else f"{usage.total_tokens:,}"
+        facts = [f"{self._answered:,} {self._done} in {seconds:.1f} s{before}", f"{tokens} tokens"]
+        notes.print("; ".join([*facts, *(f"cost {money(value)}" for value in spent.values())]))
+        if self.stopped is None:
+            self._list_failures()
         else:
-            err.print(
-                f"[bold red]Stopped[/]: every other prompt would fail too. {type(self.stopped).__name__}: "
-                f"{escape(fitted(self.stopped.message, err))}",
-                highlight=False,
-            )
-        if self.failed and self._errors.path is not None:
-            err.print(f"The failures are in {escape(str(self._errors.path))}.", highlight=False)
-        if left and not piped:
-            err.print(f"{left:,} left; run the same command again to go on.", highlight=False)
+            why = f"{type(self.stopped).__name__}: {fitted(self.stopped.message, notes)}"
+            notes.print(f"[bold red]Stopped[/]: every other line would fail too. {why}")
+        file = self._errors.path or self._answers.path
+        if self._failed and file is not None:
+            notes.print(f"The failures are in {escape(str(file))}.")
+        if self.left and not self._err:
+            notes.print(f"{self.left:,} left; run the same command again to go on.")
 
-    def _list_failures(self, err: Console) -> None:
-        for line, error in self._failures[:SHOWN]:
-            err.print(f"[red]line {line}[/]: {error['type']}: {escape(fitted(error['message'], err))}", highlight=False)
-        if self.failed > SHOWN:
-            err.print(f"... and {self.failed - SHOWN:,} more", highlight=False)
-
-    def report_plan(self, options: Options, plan: dict[str, Any]) -> None:
-        """Say what a run would do."""
-        left = self.tasks - self._before
-        failures = [{"line": line, "error": error} for line, error in self._failures]
-        if options.as_json:
-            counts = {"prompts": self.tasks, "answered_before": self._before, "left": left, "failed": self.failed}
-            options.write({**counts, **plan, "failures": failures})
+    def report_plan(self, plan: dict[str, Any]) -> None:
+        """Say what a run would do; `plan` is what `estimate` returns."""
+        if self._options.as_json:
+            self._write({}, plan)
             return
-        err = options.notes
         limit = plan["completion_tokens"]
         at_most = "no limit of tokens for the answers" if limit is None else f"at most {limit:,} of the answers"
-        err.print(
-            f"{left:,} of {self.tasks:,} to ask, in {plan['requests']:,} requests; about {plan['prompt_tokens']:,} "
-            f"tokens of the prompts, {at_most}" + (f"; cost at most {money(plan['cost'])}" if plan.get("cost") else ""),
-            highlight=False,
+        at_cost = f"; cost at most {money(plan['cost'])}" if plan.get("cost") else ""
+        self._options.notes.print(
+            f"{self.left:,} of {self.tasks:,} to ask, in {plan['requests']:,} requests; about "
+            f"{plan['prompt_tokens']:,} tokens of the prompts, {at_most}{at_cost}"
         )
-        self._list_failures(err)
+        self._list_failures()
+
+    def _write(self, done: dict[str, Any], more: dict[str, Any]) -> None:
+        """Write the report as JSON."""
+        counts = {self._asked: self.tasks, **done, f"{self._done}_before": self._before, "left": self.left}
+        failures = [{"line": line, "error": error} for line, error in self._failures]
+        self._options.write({**counts, "failed": self._failed, **more, "failures": failures}, err=self._err)
+
+    def _list_failures(self) -> None:
+        notes = self._options.notes
+        for line, error in self._failures[:SHOWN]:
+            notes.print(f"[red]line {line}[/]: {error['type']}: {fitted(error['message'], notes)}")
+        if self._failed > SHOWN:
+            notes.print(f"... and {self._failed - SHOWN:,} more")

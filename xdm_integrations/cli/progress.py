@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -69,10 +68,8 @@ class Waits:
         now = time.monotonic()
         if sleep.seconds >= SHOWN_SECONDS and now - self._said_at >= self._apart:
             self._said_at = now
-            why = escape(fitted(sleep.error.message, self._out))
-            self._out.print(
-                f"[yellow]Waiting {sleep.seconds:.0f} s[/] before retry {sleep.attempt}: {why}", highlight=False
-            )
+            why = fitted(sleep.error.message, self._out)
+            self._out.print(f"[yellow]Waiting {sleep.seconds:.0f} s[/] before retry {sleep.attempt}: {why}")
 
 
 class _Elapsed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 
 def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
@@ -19,13 +20,14 @@ def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
 def screen(*, err: bool = False) -> Console:
     """Return the screen to print on; made late, because tests and pipes exchange the streams.
 
-    Where no person reads it (a pipe, a log), a message stays on one line, so that it can be searched for.
+    Where no person reads it (a pipe, a log), a message stays on one line, so that it can be searched for. Numbers and
+    paths have no colours of their own.
     """
-    console = Console(stderr=err)
+    console = Console(stderr=err, highlight=False)
     console.soft_wrap = not console.is_terminal
     return console
 
 
 def fitted(text: str, out: Console) -> str:
-    """Return a message as it is for a terminal, and on one line for anything else."""
-    return text if out.is_terminal else " ".join(text.split())
+    """Return a message as rich's markup: as it is for a terminal, and on one line for anything else."""
+    return escape(text if out.is_terminal else " ".join(text.split()))
