@@ -26,7 +26,7 @@ from .images import saved
 from .markdown import MarkdownScreen
 from .options import Options, client_options, given
 from .progress import waiting
-from .screens import screen
+from .screens import echo, screen
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ class _Talk:
                 raise
             answer = stream.completion
         self._conversation.add(question, answer.message)
-        if answer.finish_reason == "length":
-            self._notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]")
+        self._options.tell_if_cut(answer.finish_reason)
         for told in saved(answer.images):
             self._note(told)
         if answer.audio:
@@ -166,18 +165,14 @@ class _Talk:
         self._note(f"{counted}{time.monotonic() - began:.1f} s")
 
     def _show(self, stream: ChatStream) -> None:
-        if self._out.is_terminal:
-            with MarkdownScreen(self._out) as shown:
-                for chunk in stream:
-                    if chunk.reasoning:
-                        shown.think()
-                    shown.write(chunk.text + chunk.refusal)
+        if not self._out.is_terminal:
+            echo(chunk.text + chunk.refusal for chunk in stream)
             return
-        try:
+        with MarkdownScreen(self._out) as shown:
             for chunk in stream:
-                click.echo(chunk.text + chunk.refusal, nl=False)
-        finally:
-            click.echo()  # also before an error: what came stays on a line of its own
+                if chunk.reasoning:
+                    shown.think()
+                shown.write(chunk.text + chunk.refusal)
 
     def _read(self) -> str | None:
         """Return the next line, or None at the end."""

@@ -9,11 +9,11 @@ import click
 
 from .options import Options, client_options, given
 from .progress import waiting
+from .screens import echo
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
-    from xdm_integrations.client import Client
-    from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations.core.completions.results import Choice, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer
 
 _SAMPLING: tuple[Any, ...] = (
@@ -59,46 +59,31 @@ def complete(
         raise click.UsageError("--stream with -n mixes the answers as they come; add --json to tell them apart.")
     with options.client() as client:
         if stream:
-            answer = _stream(client, prompt, given(params), options)
+            with waiting("the first words", options.notes):
+                opened = client.stream(prompt, **given(params))
+            with opened as pieces:
+                if options.as_json:
+                    for piece in pieces:
+                        options.write(_choice(piece))
+                else:
+                    echo(piece.text for piece in pieces)
+                answer = pieces.completion
         else:
             with waiting("the answer", options.notes):
                 answer = client.complete(prompt, **given(params))
-            _show(answer, options)
-    if not options.as_json and any(choice.finish_reason == "length" for choice in answer.choices):
-        options.notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]")
-
-
-def _stream(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:
-    with waiting("the first words", options.notes):
-        opened = client.stream(prompt, **params)
-    with opened as stream:
-        try:
-            for chunk in stream:
-                if options.as_json:
-                    options.write({"index": chunk.index, "text": chunk.text, "finish_reason": chunk.finish_reason})
-                else:
-                    click.echo(chunk.text, nl=False)
-        finally:
-            if not options.as_json:
-                click.echo()  # also before an error: what came stays on a line of its own
-        whole = stream.completion
     if options.as_json:
-        options.write(totals(whole))
-    return whole
-
-
-def _show(answer: Completion, options: Options) -> None:
-    if options.as_json:
-        choices = [
-            {"index": choice.index, "text": choice.text, "finish_reason": choice.finish_reason}
-            for choice in answer.choices
-        ]
-        options.write({"choices": choices, **totals(answer)})
+        choices = {} if stream else {"choices": [_choice(choice) for choice in answer.choices]}
+        options.write({**choices, **totals(answer)})
         return
-    for choice in answer.choices:
+    for choice in () if stream else answer.choices:
         if len(answer.choices) > 1:
             click.secho(f"[{choice.index + 1}]", dim=True)
         click.echo(choice.text)
+    options.tell_if_cut(*(choice.finish_reason for choice in answer.choices))
+
+
+def _choice(choice: Choice | CompletionChunk) -> dict[str, Any]:
+    return {"index": choice.index, "text": choice.text, "finish_reason": choice.finish_reason}
 
 
 def totals(answer: Answer) -> dict[str, Any]:

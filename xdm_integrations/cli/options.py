@@ -66,6 +66,11 @@ class Options:
         else:
             self.notes.print(f"[bold red]{type(error).__name__}[/]: {fitted(error.message, self.notes)}")
 
+    def tell_if_cut(self, *finish_reasons: str | None) -> None:
+        """Say on standard error that an answer isn't complete."""
+        if "length" in finish_reasons:
+            self.notes.print("[yellow]Cut off at max_tokens; ask for more with --max-tokens.[/]")
+
     def write(self, value: object, *, err: bool = False) -> None:
         """Write one line of JSON to standard output, or to standard error."""
         click.echo(_json(value, sys.stderr if err else sys.stdout), err=err)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
@@ -26,6 +30,15 @@ def screen(*, err: bool = False) -> Console:
     console = Console(stderr=err, highlight=False)
     console.soft_wrap = not console.is_terminal
     return console
+
+
+def echo(pieces: Iterable[str]) -> None:
+    """Write an answer to standard output as it comes."""
+    try:
+        for piece in pieces:
+            click.echo(piece, nl=False)
+    finally:
+        click.echo()  # also before an error: what came stays on a line of its own
 
 
 def fitted(text: str, out: Console) -> str:
