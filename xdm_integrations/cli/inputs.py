@@ -5,9 +5,9 @@ All of it is known to be text before anything is sent; what a line holds is look
 
 from __future__ import annotations
 
-import codecs
 import csv
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "json", "csv", "tsv")
 LONGEST_CELL = 1 << 28
-_BLOCK = 1 << 20
 _IDS = ("custom_id", "id")
 
 
@@ -98,17 +97,10 @@ class Input:
 
     def _lines(self) -> Iterator[str]:
         # Only a line feed ends a line: JSON may hold the others that `splitlines` knows.
-        decoder = codecs.getincrementaldecoder(self._encoding)()
-        self._file.seek(0)
-        rest, first = "", True
-        while block := self._file.read(_BLOCK):
-            text = decoder.decode(block)
-            *lines, rest = (rest + (text.removeprefix("\ufeff") if first else text)).split("\n")
-            first = False
-            for line in lines:
-                yield line + "\n"
-        if rest:
-            yield rest
+        with os.fdopen(self._file.fileno(), encoding=self._encoding, newline="\n", closefd=False) as lines:
+            lines.seek(0)
+            yield lines.readline().removeprefix("\ufeff")
+            yield from lines
 
     def _check_kind(self) -> None:
         """Look at the beginning: who names a file of another kind hears it, instead of an error per line."""
