@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
+from .options import given
 from .prompts import mark_of
+from .screens import as_json
 
 if sys.platform != "win32":
     import fcntl
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 SYNC_ANSWERS, SYNC_SECONDS = 100, 1.0
 """How many answers, and seconds between them, may pass before the disk is waited for."""
 _REQUEST_ID = "batch_req_"
-"""How the ids of answers in OpenAI's batch format begin."""
+"""How the ids of answers in OpenAI's batch format begin; the mark of what was asked follows."""
+_OF_A_REQUEST = re.compile(_REQUEST_ID + "([0-9a-f]{24})")
 _BEGINS = (b'{"line": ', b'{"id": "batch_req_')
 """How every record begins; a cut line is only dropped if it begins so too."""
 
@@ -206,7 +209,7 @@ class Answers:
         self._file.seek(0)
         at, data = 0, b"\n"
         for number, data in enumerate(self._file, 1):
-            record = self._parse(data)
+            record = self._read(data)
             if record is None:
                 if _is_cut(data):
                     break
@@ -214,10 +217,7 @@ class Answers:
                     f"--output: {self.path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
                     f"its answers, or one that doesn't exist yet. Nothing was changed."
                 )
-            read = self._read(record)
-            if isinstance(read, str):
-                raise click.UsageError(read)
-            self._records.append(read._replace(at=at))
+            self._records.append(record._replace(at=at))
             at += len(data)
         else:
             if not data.endswith(b"\n") and not self._dry:  # cut off right before its end
@@ -227,43 +227,38 @@ class Answers:
         if not self._dry:
             self._file.truncate(at)
 
-    def _parse(self, data: bytes) -> dict[str, Any] | None:
-        """Return a line of the file of answers, or None if it isn't one of ours."""
+    def _read(self, data: bytes) -> _Record | None:
+        """Return what matters of a line, or None if it isn't one of ours.
+
+        Raises:
+            click.UsageError: It was made with other parameters.
+        """
         try:
             record = json.loads(data.decode())
         except (ValueError, RecursionError):
             return None
-        return record if isinstance(record, dict) and (self._is_own(record) or _is_response(record)) else None
+        match record:
+            case {"id": str(own_id), "custom_id": str(), "response": dict()} if found := _OF_A_REQUEST.fullmatch(
+                own_id
+            ):
+                return _Record(0, None, bytes.fromhex(found[1]), answered=True)
+            case {"line": None | int(), "params": dict()} if self._answer in record or "error" in record:
+                for asked in self._params:
+                    if isinstance(record.get(asked), (str, list)):
+                        return self._own(record, asked)
+        return None
 
-    def _is_own(self, record: dict[str, Any]) -> bool:
-        return (
-            isinstance(record.get("line", ""), (int, type(None)))
-            and isinstance(record.get(self._asked(record)), (str, list))
-            and isinstance(record.get("params"), dict)
-            and (self._answer in record or "error" in record)
-        )
-
-    def _asked(self, record: dict[str, Any]) -> str:
-        """Return the name of the field with what was asked; "" if there is none."""
-        return next((name for name in self._params if name in record), "")
-
-    def _read(self, record: dict[str, Any]) -> _Record | str:
-        """Return what matters of a record, or why it can't stay."""
-        if "line" not in record:
-            return _Record(0, None, bytes.fromhex(record["id"].removeprefix(_REQUEST_ID)), answered=True)
-        asked = self._asked(record)
-        answered, own = "error" not in record, record.get("line_params")
-        if answered and record["params"] != self._params[asked]:
-            return self._made_otherwise(record["params"], self._params[asked])
+    def _own(self, record: dict[str, Any], asked: str) -> _Record:
+        was, now, own = record["params"], self._params[asked], record.get("line_params")
+        answered = "error" not in record
+        if answered and was != now:
+            names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+            raise click.UsageError(
+                f"--output: the answers in {self.path} were made with {_shown(was, names)}; now it is "
+                f"{_shown(now, names)}. Give the same options to go on, or name another file."
+            )
         mark = mark_of([record.get("id"), record[asked], *([own] if own else [])])
         return _Record(0, record["line"], mark, answered)
-
-    def _made_otherwise(self, was: dict[str, Any], now: dict[str, Any]) -> str:
-        names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
-        return (
-            f"--output: the answers in {self.path} were made with {_shown(was, names)}; now it is "
-            f"{_shown(now, names)}. Give the same options to go on, or name another file."
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -302,15 +297,15 @@ def _whole(task: Task, record: dict[str, Any], params: Mapping[str, dict[str, An
     """Return a record with what it belongs to."""
     if task.is_request:
         return {"id": _REQUEST_ID + task.mark.hex(), "custom_id": task.id, **record}
-    about = {"id": task.id, "metadata": task.metadata}
-    return {
+    about = {
         "line": task.line,
-        **{name: value for name, value in about.items() if value is not None},
+        "id": task.id,
+        "metadata": task.metadata,
         task.endpoint.content: task.content,
         "params": params[task.endpoint.content],
-        **({"line_params": task.own} if task.own else {}),
-        **record,
+        "line_params": task.own or None,
     }
+    return {**given(about), **record}
 
 
 def _lock(file: BinaryIO) -> None:
@@ -333,16 +328,6 @@ def _lock(file: BinaryIO) -> None:
         raise writing
 
 
-def _is_response(record: dict[str, Any]) -> bool:
-    own_id = record.get("id")
-    return (
-        isinstance(own_id, str)
-        and re.fullmatch(_REQUEST_ID + "[0-9a-f]{24}", own_id) is not None
-        and isinstance(record.get("custom_id"), str)
-        and isinstance(record.get("response"), dict)
-    )
-
-
 def _is_cut(data: bytes) -> bool:
     """True for the beginning of one of our lines."""
     if data.endswith(b"\n") or not any(data.startswith(begin) or begin.startswith(data) for begin in _BEGINS):
@@ -356,10 +341,7 @@ def _is_cut(data: bytes) -> bool:
 
 def dump(record: dict[str, Any]) -> bytes:
     """Return a line of JSON."""
-    try:
-        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half a surrogate, which only an escape can say
-        return json.dumps(record).encode() + b"\n"
+    return as_json(record).encode() + b"\n"
 
 
 def _shown(params: dict[str, Any], names: list[str]) -> str:

@@ -21,7 +21,7 @@ from .estimate import estimate
 from .inputs import FORMATS, Input
 from .options import Options, client_options, given
 from .outcomes import Errors, Outcomes
-from .progress import APART_SECONDS, Price, Waits
+from .progress import APART_SECONDS, Price
 from .prompts import BadLine, Task, read_tasks
 from .text import encoding_of_tables_too
 
@@ -86,8 +86,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
     neither asked nor billed again.
     """
     piped = str(output) == "-"
-    retries = Waits(options.notes, APART_SECONDS).say
-    with Input(prompts, encoding, form, column) as source, options.client(on_retry=retries) as client:
+    with Input(prompts, encoding, form, column) as source, options.client(APART_SECONDS) as client:
         if not piped:
             check_output(output, {"prompts": prompts})
             errors = errors or output.with_name(f"{output.stem}.errors.jsonl")

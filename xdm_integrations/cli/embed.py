@@ -18,7 +18,7 @@ from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
 from .options import Options, client_options
 from .outcomes import Errors, Outcomes
-from .progress import APART_SECONDS, Waits
+from .progress import APART_SECONDS
 from .prompts import Task
 from .text import decode, encoding_option
 
@@ -73,8 +73,7 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     tasks = list(_read(texts, encoding))
     for path in {output, lines}:
         check_output(path, {"texts": texts})
-    retries = Waits(options.notes, APART_SECONDS).say
-    with options.client(on_retry=retries) as client:
+    with options.client(APART_SECONDS) as client:
         params = check_parameters({"model": options.model or DEFAULT_MODEL, "dimensions": dimensions})
         with Answers(lines, {EMBEDDINGS.content: params}, answer="vector") as answers:
             run = Outcomes(answers, Errors(None), options, asked="texts", done="embedded")

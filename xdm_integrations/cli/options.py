@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ import click
 from xdm_integrations.client import Client
 from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 
-from .progress import Waits
-from .screens import can_show, fitted, screen
+from .progress import tells_waits
+from .screens import as_json, fitted, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,11 +44,13 @@ class Options:
     notes: Console = field(default_factory=lambda: screen(err=True))
 
     @contextmanager
-    def client(self, **more: Any) -> Iterator[Client]:  # noqa: ANN401 - any setting
-        """Yield a client; its errors end the program, with a message on standard error."""
-        more.setdefault("on_retry", Waits(self.notes).say)
+    def client(self, apart: float = 0.0) -> Iterator[Client]:
+        """Yield a client, whose waits are told `apart` seconds from each other.
+
+        Its errors end the program, with a message on standard error.
+        """
         try:
-            with Client(model=self.model, **self.settings, **more) as client:
+            with Client(model=self.model, on_retry=tells_waits(self.notes, apart), **self.settings) as client:
                 yield client
         except XDMError as error:
             self.fail(error)
@@ -62,7 +63,7 @@ class Options:
     def tell(self, error: XDMError) -> None:
         """Say what went wrong on standard error."""
         if self.as_json:
-            click.echo(_json({"error": error_as_dict(error)}, sys.stderr), err=True)
+            click.echo(as_json({"error": error_as_dict(error)}, sys.stderr), err=True)
         else:
             self.notes.print(f"[bold red]{type(error).__name__}[/]: {fitted(error.message, self.notes)}")
 
@@ -73,7 +74,7 @@ class Options:
 
     def write(self, value: object, *, err: bool = False) -> None:
         """Write one line of JSON to standard output, or to standard error."""
-        click.echo(_json(value, sys.stderr if err else sys.stdout), err=err)
+        click.echo(as_json(value, sys.stderr if err else sys.stdout), err=err)
 
 
 def error_as_dict(error: XDMError) -> dict[str, Any]:
@@ -87,12 +88,6 @@ def error_as_dict(error: XDMError) -> dict[str, Any]:
         "retryable": error.retryable,
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _json(value: object, stream: Any) -> str:  # noqa: ANN401 - any text stream
-    """Return JSON that reaches a reader of the stream whole: escaped where its encoding falls short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if can_show(stream, text) else json.dumps(value, default=str)
 
 
 def given(params: dict[str, Any]) -> dict[str, Any]:

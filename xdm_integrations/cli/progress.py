@@ -14,7 +14,7 @@ from rich.text import Text
 from .screens import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
@@ -55,21 +55,19 @@ def money(amount: float) -> str:
     return f"{amount:,.4f}" if amount >= SMALLEST or not amount else f"less than {SMALLEST}"
 
 
-class Waits:
-    """Says what a retry waits for, and how long; `say` is a client's `on_retry`."""
+def tells_waits(out: Console, apart: float) -> Callable[[Sleep], None]:
+    """Return an `on_retry` that writes a line about a wait, unless it is short or one was written just before."""
+    told_at = float("-inf")
 
-    def __init__(self, out: Console, apart: float = 0.0) -> None:
-        self._out = out
-        self._apart = apart
-        self._said_at = float("-inf")
-
-    def say(self, sleep: Sleep) -> None:
-        """Write a line about a wait, unless it is short or one was written just before."""
+    def tell(sleep: Sleep) -> None:
+        nonlocal told_at
         now = time.monotonic()
-        if sleep.seconds >= SHOWN_SECONDS and now - self._said_at >= self._apart:
-            self._said_at = now
-            why = fitted(sleep.error.message, self._out)
-            self._out.print(f"[yellow]Waiting {sleep.seconds:.0f} s[/] before retry {sleep.attempt}: {why}")
+        if sleep.seconds >= SHOWN_SECONDS and now - told_at >= apart:
+            told_at = now
+            why = fitted(sleep.error.message, out)
+            out.print(f"[yellow]Waiting {sleep.seconds:.0f} s[/] before retry {sleep.attempt}: {why}")
+
+    return tell
 
 
 class _Elapsed:

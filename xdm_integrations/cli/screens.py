@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,12 @@ def can_show(stream: Any, text: str) -> bool:  # noqa: ANN401 - any text stream
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_json(value: object, stream: Any = None) -> str:  # noqa: ANN401 - any text stream
+    """Return JSON that reaches a reader of the stream whole: escaped where its encoding (UTF-8) falls short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if can_show(stream, text) else json.dumps(value, default=str)
 
 
 def screen(*, err: bool = False) -> Console:
