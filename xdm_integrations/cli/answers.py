@@ -111,7 +111,6 @@ class Answers:
     ) -> None:
         self._params = params
         self._answer, self._dry = answer, dry
-        self._command = click.get_current_context().info_name
         self._records: list[_Record] = []
         self._unsynced = 0
         self._synced_at = time.monotonic()
@@ -163,10 +162,8 @@ class Answers:
         todo: set[int] = set()
         asked: set[bytes] = set()
         for task in tasks:
-            mark = task.mark
-            if mark in free:
-                asked.add(mark)
-            found = free[mark].pop() if free.get(mark) else None
+            asked.add(task.mark)
+            found = free[task.mark].pop() if free.get(task.mark) else None
             if found is not None:
                 wanted.append((found, None if task.is_request else task.line))
             if found is None or not found.answered:
@@ -213,9 +210,10 @@ class Answers:
             if record is None:
                 if _is_cut(data):
                     break
+                command = click.get_current_context().info_name
                 raise click.UsageError(
-                    f"--output: {self.path}, line {number}, was not written by `xdm {self._command}`. Name a file of "
-                    f"its answers, or one that doesn't exist yet. Nothing was changed."
+                    f"--output: {self.path}, line {number}, was not written by `xdm {command}`. Name a file of its "
+                    f"answers, or one that doesn't exist yet. Nothing was changed."
                 )
             self._records.append(record._replace(at=at))
             at += len(data)

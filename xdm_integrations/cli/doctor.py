@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from xdm_integrations.client import Client
 from xdm_integrations.core.errors.tree import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
 from xdm_integrations.core.gateway.models import nearest
 from xdm_integrations.core.protocol.config import (
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from xdm_integrations.client import Client
-    from xdm_integrations.core.protocol.results import Usage
+    from xdm_integrations.core.protocol.results import Answer, Usage
 
 PROMPT = "Say this is a test"
 MAX_TOKENS = 8
@@ -93,44 +92,43 @@ def doctor(options: Options) -> None:
 
 def _show(out: Console, finding: Finding) -> None:
     good, bad = "✓✗" if can_show(out.file, "✓✗") else "+x"
-    mark = {True: f"[green]{good}[/]", False: f"[bold red]{bad}[/]", None: "[dim]-[/]"}[finding.ok]
+    mark, style = {True: (good, "green"), False: (bad, "bold red"), None: ("-", "dim")}[finding.ok]
     if not out.is_terminal:
-        plain = {True: good, False: bad, None: "-"}[finding.ok]
-        click.echo(f"{plain} {finding.check:11} {' '.join(finding.said.split())}")
+        click.echo(f"{mark} {finding.check:11} {' '.join(finding.said.split())}")
         return
     line = Table.grid(padding=(0, 1))
-    line.add_column(width=1)
+    line.add_column(width=1, style=style)
     line.add_column(width=11)
     line.add_column(overflow="fold")
-    line.add_row(mark, escape(finding.check), Text(finding.said))
+    line.add_row(mark, finding.check, Text(finding.said))
     out.print(line)
 
 
 def _examine(options: Options) -> Iterator[Finding]:
-    key = _key(options)
+    base_url = options.settings.get("base_url") or os.environ.get(URL_VARIABLE)
+    key = _key(base_url or DEFAULT_BASE_URL)
     yield key
     if key.ok is False:
         return
     try:
-        with _client(options) as client:
-            yield _url(options, client)
-            yield _proxy(client)
-            yield _limits(client)
+        with Client(model=options.model, **{"max_retries": 0, "timeout": PATIENCE, **options.settings}) as client:
+            url, timeout = client.config.base_url, client.config.timeout
+            source = "--base-url" if "base_url" in options.settings else URL_VARIABLE if base_url else "the default"
+            repaired = ", repaired" if base_url and base_url != url else ""
+            yield Finding("base URL", ok=True, said=f"{url} ({source}{repaired})")
+            yield _tried("proxy", lambda: _proxy(url), well=None)
+            limits = {"connecting": timeout.connect, "bytes": timeout.read, "events of a stream": timeout.event}
+            waits = ", ".join(f"{what} {_limit(seconds)}" for what, seconds in limits.items())
+            yield Finding("limits", None, f"waits at most for {waits}; in total {_limit(timeout.total)}")
             yield from _calls(client)
     except ConfigurationError as error:
         yield Finding("settings", ok=False, said=error.message)
 
 
-def _client(options: Options) -> Client:
-    from xdm_integrations.client import Client  # noqa: PLC0415 - its errors belong to the report
-
-    return Client(model=options.model, **{"max_retries": 0, "timeout": PATIENCE, **options.settings})
-
-
-def _key(options: Options) -> Finding:
+def _key(base_url: str) -> Finding:
     found = os.environ.get(KEY_VARIABLE)
     if found is None:
-        return _no_key(str(options.settings.get("base_url") or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL))
+        return _no_key(base_url)
     try:
         key = normalize_key(found)
     except ConfigurationError as error:
@@ -161,28 +159,9 @@ def _no_key(base_url: str) -> Finding:
     return Finding("key", None, f"{KEY_VARIABLE} is not set; a private host may answer without.")
 
 
-def _url(options: Options, client: Client) -> Finding:
-    given = options.settings.get("base_url")
-    found = os.environ.get(URL_VARIABLE)
-    source = "--base-url" if given else f"{URL_VARIABLE}" if found else "the default"
-    url = client.config.base_url
-    text = str(given or found or url)
-    return Finding("base URL", ok=True, said=f"{url} ({source}{'' if text == url else ', repaired'})")
-
-
-def _proxy(client: Client) -> Finding:
-    try:
-        proxy = proxy_for(client.config.base_url)
-    except ConfigurationError as error:
-        return Finding("proxy", ok=False, said=error.message)
-    return Finding("proxy", None, f"through {proxy}" if proxy else "none for this URL")
-
-
-def _limits(client: Client) -> Finding:
-    timeout = client.config.timeout
-    limits = {"connecting": timeout.connect, "bytes": timeout.read, "events of a stream": timeout.event}
-    said = ", ".join(f"{what} {_limit(seconds)}" for what, seconds in limits.items())
-    return Finding("limits", None, f"waits at most for {said}; in total {_limit(timeout.total)}")
+def _proxy(url: str) -> str:
+    proxy = proxy_for(url)
+    return f"through {proxy}" if proxy else "none for this URL"
 
 
 def _limit(seconds: float | None) -> str:
@@ -191,40 +170,44 @@ def _limit(seconds: float | None) -> str:
 
 def _calls(client: Client) -> Iterator[Finding]:
     start = time.monotonic()
+    offered: list[str] = []
+    failure: XDMError | None = None
     try:
-        offered = client.models()
-    except APIConnectionError as error:
-        yield Finding("reachable", ok=False, said=error.message)
-        return
+        offered = [model.id for model in client.models()]
     except ConfigurationError:
         raise
     except XDMError as error:
-        yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
-        yield _tls(client)
-        yield Finding("models", ok=False, said=error.message)
+        failure = error
+    if isinstance(failure, APIConnectionError):
+        yield Finding("reachable", ok=False, said=failure.message)
+        return
+    yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
+    if client.config.base_url.startswith("https:"):
+        yield Finding("TLS", ok=True, said="the certificate is valid")
     else:
-        yield Finding("reachable", ok=True, said=f"an answer in {_since(start)}")
-        yield _tls(client)
-        yield _model(client.config.model, [model.id for model in offered])
+        yield Finding("TLS", None, "plain http: nothing is encrypted on the way to this host")
+    yield Finding("models", ok=False, said=failure.message) if failure else _model(client.config.model, offered)
     completes = _tried("completion", lambda: _complete(client))
     chats = _tried("chat", lambda: _chat(client))
-    yield _not_needed(completes, chats)
+    # Models are of one kind: that the other one fails is no failure.
+    yield completes._replace(ok=completes.ok or (None if chats.ok else False))
     if completes.ok:
         yield _tried("stream", lambda: _stream(client))
-    yield _not_needed(chats, completes)
+    yield chats._replace(ok=chats.ok or (None if completes.ok else False))
     if chats.ok:
-        yield _optional(_tried("tool call", lambda: _call_tool(client)))
-        yield _optional(_tried("JSON", lambda: _json(client)))
+        yield _tried("tool call", lambda: _call_tool(client), ill=None)
+        yield _tried("JSON", lambda: _json(client), ill=None)
+    yield _tried("quota", lambda: str(client.quota()), ill=None)
+
+
+def _tried(check: str, call: Callable[[], str], *, well: bool | None = True, ill: bool | None = False) -> Finding:
+    """Return what comes of a check: `ok` is `well`, or `ill` where it fails."""
     try:
-        yield Finding("quota", ok=True, said=str(client.quota()))
+        return Finding(check, well, call())
+    except ModelUnavailableError as error:
+        return Finding(check, ill, f"{error.message} Name another model with --model.")
     except XDMError as error:
-        yield Finding("quota", None, error.message)
-
-
-def _tls(client: Client) -> Finding:
-    if client.config.base_url.startswith("https:"):
-        return Finding("TLS", ok=True, said="the certificate is valid")
-    return Finding("TLS", None, "plain http: nothing is encrypted on the way to this host")
+        return Finding(check, ill, error.message)
 
 
 def _model(model: str, offered: list[str]) -> Finding:
@@ -236,28 +219,23 @@ def _model(model: str, offered: list[str]) -> Finding:
     return Finding("model", None, f"{model} is not on the list of {len(offered)}; {hint}")
 
 
-def _tried(check: str, call: Callable[[], str]) -> Finding:
-    try:
-        return Finding(check, ok=True, said=call())
-    except ModelUnavailableError as error:
-        return Finding(check, ok=False, said=f"{error.message} Name another model with --model.")
-    except XDMError as error:
-        return Finding(check, ok=False, said=error.message)
-
-
-def _not_needed(one: Finding, other: Finding) -> Finding:
-    """Take the failure of one kind of call as no failure where the other kind works: models are of one kind."""
-    return _optional(one) if other.ok else one
-
-
-def _optional(finding: Finding) -> Finding:
-    return finding if finding.ok else finding._replace(ok=None)
-
-
 def _chat(client: Client) -> str:
     start = time.monotonic()
-    answer = client.chat(PROMPT, max_tokens=MAX_TOKENS)
-    return f"{_counted(answer.usage)} in {_since(start)} from {answer.model or 'an unnamed model'}"
+    return _answered(client.chat(PROMPT, max_tokens=MAX_TOKENS), start)
+
+
+def _complete(client: Client) -> str:
+    start = time.monotonic()
+    answer = client.complete(PROMPT, max_tokens=MAX_TOKENS)
+    return _answered(answer, start) + (f", request id {answer.request_id}" if answer.request_id else "")
+
+
+def _stream(client: Client) -> str:
+    start = time.monotonic()
+    with client.stream(PROMPT, max_tokens=MAX_TOKENS) as stream:
+        first = _since(start)
+        count = sum(1 for _ in stream)
+        return f"{count} pieces, the first after {first}, {_counted(stream.completion.usage)}"
 
 
 def _call_tool(client: Client) -> str:
@@ -283,31 +261,14 @@ def _json(client: Client) -> str:
     return f"an object in {_since(start)}"
 
 
-def _complete(client: Client) -> str:
-    start = time.monotonic()
-    answer = client.complete(PROMPT, max_tokens=MAX_TOKENS)
-    said = f"{_counted(answer.usage)} in {_since(start)} from {answer.model or 'an unnamed model'}"
-    return said + (f", request id {answer.request_id}" if answer.request_id else "")
-
-
-def _stream(client: Client) -> str:
-    start = time.monotonic()
-    with client.stream(PROMPT, max_tokens=MAX_TOKENS) as stream:
-        first = _since(start)
-        count = sum(1 for _ in stream)
-        usage = stream.completion.usage
-    return f"{count} pieces, the first after {first}, {_counted(usage)}"
+def _answered(answer: Answer, start: float) -> str:
+    return f"{_counted(answer.usage)} in {_since(start)} from {answer.model or 'an unnamed model'}"
 
 
 def _counted(usage: Usage | None) -> str:
-    if usage is None:
-        return "no token counts"
-    return f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
+    return f"{usage.prompt_tokens} + {usage.completion_tokens} tokens" if usage else "no token counts"
 
 
 def _since(start: float) -> str:
     seconds = time.monotonic() - start
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-__all__ = ["Finding", "doctor"]
