@@ -78,7 +78,7 @@ def chat(
     check_text(once or "", "--once")
     check_text(system or "", "--system")
     with options.client() as client:
-        conversation = Conversation(images=[attachments.image(Path(path).expanduser()) for path in images])
+        conversation = Conversation(images=[_image(path) for path in images])
         conversation.set_system(system or "")
         asked = {"model": options.model or DEFAULT_MODEL, **given(params)}
         check_parameters(asked)  # now, and not at the first question
@@ -113,7 +113,8 @@ class _Talk:
             try:
                 check_text(line, "The line")
                 if line.startswith("/"):
-                    self._command(*line[1:].strip().partition(" ")[::2])
+                    name, _, rest = line[1:].strip().partition(" ")
+                    self._command(name, rest.strip())
                 elif line.strip():
                     self._turn(line.strip())
             except XDMError as error:
@@ -152,9 +153,8 @@ class _Talk:
         with waiting("the answer", self._notes):
             answer = self._client.chat([*self._conversation.messages, question], **self._params)
         told = {"text": answer.text, "message": answer.message, "finish_reason": answer.finish_reason}
-        media = {"images": answer.images, "audio": answer.audio}
-        shown = {name: value for name, value in media.items() if value}
-        self._options.write({**told, **shown, **totals(answer)})
+        media = given({"images": answer.images or None, "audio": answer.audio or None})
+        self._options.write({**told, **media, **totals(answer)})
 
     def _turn(self, text: str) -> None:
         began = time.monotonic()
@@ -192,37 +192,36 @@ class _Talk:
                     raise
 
     def _command(self, name: str, rest: str) -> None:
-        rest = rest.strip()
-        if name in ("exit", "quit"):
-            raise click.exceptions.Exit(0)
-        if name == "system":
-            self._conversation.set_system(rest)
-        elif name == "model":
-            if rest:
-                self._params["model"] = rest
-            self._note(f"Model: {self._params['model']}")
-        elif name == "image" and rest:
-            self._image(rest)
-        elif name in ("save", "load") and rest:
-            path = Path(rest.strip('"')).expanduser()
-            getattr(self._conversation, name)(path)
-            self._note(f"{len(self._conversation.messages)} messages: {path}")
-        elif name == "help":
-            self._notes.print(HELP, markup=False)
-        elif name in ("image", "save", "load"):
-            self._note(f"/{name} needs the name of a file.")
-        else:
-            self._note(f"There is no /{name}; /help lists the commands.")
-
-    def _image(self, rest: str) -> None:
-        quoted, plain, question = _PATH.findall(rest)[0]
-        source = quoted or plain
-        remote = source.startswith(("https://", "http://", "data:"))
-        self._conversation.images.append(attachments.image(source if remote else Path(source).expanduser()))
-        if question:
-            self._turn(question)
-        else:
-            self._note("The image goes with the next question.")
+        match name:
+            case "exit" | "quit":
+                raise click.exceptions.Exit(0)
+            case "help":
+                self._notes.print(HELP, markup=False)
+            case "system":
+                self._conversation.set_system(rest)
+            case "model":
+                self._params["model"] = rest or self._params["model"]
+                self._note(f"Model: {self._params['model']}")
+            case "image" | "save" | "load" if not rest:
+                self._note(f"/{name} needs the name of a file.")
+            case "image":
+                quoted, plain, question = _PATH.findall(rest)[0]
+                self._conversation.images.append(_image(quoted or plain))
+                if question:
+                    self._turn(question)
+                else:
+                    self._note("The image goes with the next question.")
+            case "save" | "load":
+                path = Path(rest.strip('"')).expanduser()
+                getattr(self._conversation, name)(path)
+                self._note(f"{len(self._conversation.messages)} messages: {path}")
+            case _:
+                self._note(f"There is no /{name}; /help lists the commands.")
 
     def _note(self, text: str) -> None:
         self._notes.print(f"[dim]{escape(text)}[/]")
+
+
+def _image(source: str) -> dict[str, Any]:
+    """Return the image of a path or URL as a part of a message."""
+    return attachments.image(os.path.expanduser(source))  # noqa: PTH111 - a Path would break a URL
