@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xdm_integrations import ConfigurationError, XDMError
 from xdm_integrations.core.chat.request import DEFAULT_MODEL as CHAT_MODEL
-from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult
 from xdm_integrations.core.protocol.checks import OPTIONS
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL
@@ -28,7 +28,7 @@ from .text import encoding_of_tables_too
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from xdm_integrations.client import Client
+    from xdm_integrations import Client
 
 
 @click.command(short_help="Answer a file of prompts or requests.")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
+from xdm_integrations import XDMError
 from xdm_integrations.client import attachments
 from xdm_integrations.core.chat.messages import assistant
 from xdm_integrations.core.chat.parameters import check_parameters
 from xdm_integrations.core.chat.request import DEFAULT_MODEL
-from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.config import KEY_VARIABLE, require_key
 
 from .complete import totals
@@ -30,9 +30,7 @@ from .screens import echo, screen
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
-    from xdm_integrations.client import Client
-    from xdm_integrations.client.streams import ChatStream
-    from xdm_integrations.core.chat.results import ChatCompletion
+    from xdm_integrations import ChatCompletion, ChatStream, Client
 
 PROMPT = "> "
 HELP = """\

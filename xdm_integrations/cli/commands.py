@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from xdm_integrations._version import __version__
+from xdm_integrations import __version__
 
 from .batch import batch
 from .chat import chat

@@ -13,7 +13,7 @@ from .screens import echo
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
-    from xdm_integrations.core.completions.results import Choice, CompletionChunk
+    from xdm_integrations import Choice, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer
 
 _SAMPLING: tuple[Any, ...] = (

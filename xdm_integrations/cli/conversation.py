@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xdm_integrations import ConfigurationError
 from xdm_integrations.core.chat.messages import check_messages, system, user
 from xdm_integrations.core.chat.parts import text_part
-from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from xdm_integrations.client import Client
-from xdm_integrations.core.errors.tree import APIConnectionError, ConfigurationError, ModelUnavailableError, XDMError
+from xdm_integrations import APIConnectionError, Client, ConfigurationError, ModelUnavailableError, XDMError
 from xdm_integrations.core.gateway.models import nearest
 from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from xdm_integrations.core.protocol.results import Answer, Usage
+    from xdm_integrations import Usage
+    from xdm_integrations.core.protocol.results import Answer
 
 PROMPT = "Say this is a test"
 MAX_TOKENS = 8

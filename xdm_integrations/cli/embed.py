@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xdm_integrations import ConfigurationError, XDMError
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, check_parameters
-from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
 from xdm_integrations.core.protocol.batching import PackResult, packs_of
 
 from .answers import Answers, check_output
@@ -25,7 +25,7 @@ from .text import decode, encoding_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xdm_integrations.client import Client
+    from xdm_integrations import Client
     from xdm_integrations.core.protocol.batching import Pack
 
 _FIELDS = ("id", "text", "input")

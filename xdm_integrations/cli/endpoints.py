@@ -9,23 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from xdm_integrations.client import Client
+from xdm_integrations import ChatCompletion, Client, Embeddings
+from xdm_integrations.core.chat import parameters as chat
 from xdm_integrations.core.chat.messages import check_messages
-from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT_PARAMETERS
-from xdm_integrations.core.chat.parameters import check_parameters as check_chat
-from xdm_integrations.core.chat.results import ChatCompletion
-from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETIONS_PARAMETERS
-from xdm_integrations.core.completions.parameters import check_parameters as check_completions
-from xdm_integrations.core.completions.parameters import split_prompts
-from xdm_integrations.core.embeddings.parameters import PARAMETERS as EMBEDDINGS_PARAMETERS
-from xdm_integrations.core.embeddings.parameters import check_parameters as check_embeddings
-from xdm_integrations.core.embeddings.results import Embeddings
+from xdm_integrations.core.completions import parameters as completions
+from xdm_integrations.core.embeddings import parameters as embeddings
 from xdm_integrations.core.protocol.checks import split_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from xdm_integrations.core.completions.results import Completion
+    from xdm_integrations import Completion
 
 
 class Endpoint(NamedTuple):
@@ -49,11 +43,21 @@ class Endpoint(NamedTuple):
 
 
 COMPLETIONS = Endpoint(
-    "/completions", "prompt", COMPLETIONS_PARAMETERS, check_completions, split_prompts, Client.complete
+    "/completions",
+    "prompt",
+    completions.PARAMETERS,
+    completions.check_parameters,
+    completions.split_prompts,
+    Client.complete,
 )
-CHAT = Endpoint("/chat/completions", "messages", CHAT_PARAMETERS, check_chat, check_messages, Client.chat)
+CHAT = Endpoint("/chat/completions", "messages", chat.PARAMETERS, chat.check_parameters, check_messages, Client.chat)
 EMBEDDINGS = Endpoint(
-    "/embeddings", "input", EMBEDDINGS_PARAMETERS, check_embeddings, partial(split_texts, "input"), Client.embed
+    "/embeddings",
+    "input",
+    embeddings.PARAMETERS,
+    embeddings.check_parameters,
+    partial(split_texts, "input"),
+    Client.embed,
 )
 ENDPOINTS = (COMPLETIONS, CHAT, EMBEDDINGS)
 

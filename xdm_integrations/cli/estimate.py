@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations import Usage
 
 from .endpoints import COMPLETIONS, EMBEDDINGS
 from .progress import cost

@@ -7,8 +7,8 @@ from mimetypes import guess_extension
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xdm_integrations import ConfigurationError
 from xdm_integrations.core.chat.parts import image_in, image_type
-from xdm_integrations.core.errors.tree import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

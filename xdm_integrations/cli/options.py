@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from xdm_integrations.client import Client
-from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+from xdm_integrations import Client, ConfigurationError, XDMError
 
 from .progress import tells_waits
 from .screens import as_json, fitted, screen

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from xdm_integrations.client.batches import run_batch
-from xdm_integrations.core.errors.tree import (
+from xdm_integrations import (
     AuthenticationError,
     InsufficientQuotaError,
     ModelUnavailableError,
     PermissionDeniedError,
+    Usage,
     XDMError,
 )
-from xdm_integrations.core.protocol.results import Usage
+from xdm_integrations.client.batches import run_batch
 
 from .answers import dump
 from .endpoints import record_of, response_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from xdm_integrations.client import Client
+    from xdm_integrations import Client
     from xdm_integrations.core.protocol.batching import Pack, PackResult
 
     from .answers import Answers, PipedAnswers

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from xdm_integrations.core.protocol.results import Usage
+    from xdm_integrations import Usage
     from xdm_integrations.core.protocol.wire import Sleep
 
 SHOWN_SECONDS = 2.0

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xdm_integrations.core.errors.tree import ConfigurationError
+from xdm_integrations import ConfigurationError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
 from .endpoints import CHAT, COMPLETIONS, ENDPOINTS, Endpoint, endpoint_of
