@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,14 @@ from .endpoints import CHAT, COMPLETIONS
 from .estimate import estimate
 from .inputs import FORMATS, Input
 from .options import Options, client_options, given
-from .outcomes import Errors, Outcomes
+from .outcomes import Outcomes
 from .progress import APART_SECONDS, Price
 from .prompts import BadLine, Task, read_tasks
 from .text import encoding_of_tables_too
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
     from xdm_integrations import Client
 
@@ -96,9 +98,9 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
         made_with = _made_with(client, asked)
         with (
             PipedAnswers(made_with) if piped else Answers(output, made_with, dry=dry_run) as answers,
-            Errors(None if dry_run else errors) as failed,
+            _opened(None if dry_run else errors) as errors_file,
         ):
-            run = Outcomes(answers, failed, options, price, err=piped and not dry_run)
+            run = Outcomes(answers, errors_file, options, price, err=piped and not dry_run)
             todo = answers.put_in_order(run.good(read_tasks(source, asked)))
             packs = _packs(read_tasks(source, asked, todo), batch_size)
             run.begin(len(todo))
@@ -112,6 +114,27 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
                     answers.put_in_order(task for task in read_tasks(source, asked) if isinstance(task, Task))
                 run.report()
     sys.exit(run.exit_code)
+
+
+@contextmanager
+def _opened(errors: Path | None) -> Iterator[BinaryIO | None]:
+    """Open the file for the failures of this run, which stays only if there are any.
+
+    Before anything is sent: when requests fail, there may be no file left that could be opened.
+    """
+    if errors is None:
+        yield None
+        return
+    try:
+        file = errors.open("wb")
+    except OSError as error:
+        raise click.UsageError(f"--errors: {errors}: {error.strerror}.") from None
+    try:
+        with file:
+            yield file
+    finally:
+        if errors.stat().st_size == 0:
+            errors.unlink()
 
 
 def _made_with(client: Client, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from .answers import Answers, check_output
 from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
 from .options import Options, client_options
-from .outcomes import Errors, Outcomes
+from .outcomes import Outcomes
 from .progress import APART_SECONDS
 from .prompts import Task
 from .text import decode, encoding_option
@@ -76,7 +76,7 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     with options.client(APART_SECONDS) as client:
         params = check_parameters({"model": options.model or DEFAULT_MODEL, "dimensions": dimensions})
         with Answers(lines, {EMBEDDINGS.content: params}, answer="vector") as answers:
-            run = Outcomes(answers, Errors(None), options, asked="texts", done="embedded")
+            run = Outcomes(answers, None, options, asked="texts", done="embedded")
             missing = answers.put_in_order(run.good(tasks))
             run.begin(len(missing))
             _work_off(client, run, [task for task in tasks if task.line in missing], params, batch_size, concurrency)

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich.markup import escape
 
 from xdm_integrations import (
@@ -28,9 +27,7 @@ from .screens import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from typing_extensions import Self
+    from typing import BinaryIO
 
     from xdm_integrations import Client
     from xdm_integrations.core.protocol.batching import Pack, PackResult
@@ -55,49 +52,12 @@ class FatalError(Exception):
         self.why = why
 
 
-class Errors:
-    """The file of errors: the failures of one run, none of an earlier one. It stays only if there are any.
-
-    It is opened before anything is sent: when requests fail, there may be no file left that could be opened.
-
-    Args:
-        path: The file; None writes none.
-
-    Raises:
-        click.UsageError: It can't be opened.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        try:
-            self._file = path.open("wb") if path is not None else None
-        except OSError as error:
-            raise click.UsageError(f"--errors: {path}: {error.strerror}.") from None
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Write a failure."""
-        if self._file is not None:
-            self._file.write(dump(record))
-            self._file.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is None or self.path is None:
-            return
-        empty = self._file.tell() == 0
-        self._file.close()
-        if empty:
-            self.path.unlink()
-
-
 class Outcomes:
     """The outcomes of one run: its counts, its bar and its report.
 
     Args:
         answers: Where they are written.
-        errors: Where failures are written too.
+        errors: The file where failures are written too.
         options: How the report is written.
         price: Of a million tokens of prompt and answer.
         asked: What the lines hold, for the report.
@@ -112,7 +72,7 @@ class Outcomes:
     def __init__(  # noqa: PLR0913 - one argument per decision
         self,
         answers: Answers | PipedAnswers,
-        errors: Errors,
+        errors: BinaryIO | None,
         options: Options,
         price: tuple[float, float] | None = None,
         *,
@@ -213,7 +173,9 @@ class Outcomes:
         self._failed += 1
         if len(self._failures) < LISTED:
             self._failures.append((line, error))
-        self._errors.add(record)
+        if self._errors is not None:
+            self._errors.write(dump(record))
+            self._errors.flush()
 
     def report(self, *, interrupted: bool = False) -> None:
         """Say what was done, and what wasn't."""
@@ -233,7 +195,7 @@ class Outcomes:
         else:
             why = f"{type(self.stopped).__name__}: {fitted(self.stopped.message, notes)}"
             notes.print(f"[bold red]Stopped[/]: every other line would fail too. {why}")
-        file = self._errors.path or self._answers.path
+        file = self._answers.path if self._errors is None else self._errors.name
         if self._failed and file is not None:
             notes.print(f"The failures are in {escape(str(file))}.")
         if self.left and not self._err:
