@@ -37,8 +37,7 @@ def image(
     """
     if isinstance(source, bytes) or (isinstance(source, str) and source.startswith(("data:", "https://", "http://"))):
         return image_part(source, detail=detail, max_bytes=max_bytes)
-    data = _read(source, "image", max_bytes)
-    with _naming(source):
+    with _bytes_of(source, "image", max_bytes) as data:
         return image_part(data, detail=detail, max_bytes=max_bytes)
 
 
@@ -57,8 +56,7 @@ def audio(
     """
     if isinstance(source, bytes):
         return audio_part(source, form=form, max_bytes=max_bytes)
-    data = _read(source, "audio", max_bytes)
-    with _naming(source):
+    with _bytes_of(source, "audio", max_bytes) as data:
         return audio_part(data, form=form, max_bytes=max_bytes)
 
 
@@ -73,29 +71,24 @@ def file(path: str | os.PathLike[str], *, name: str | None = None, max_bytes: in
     Raises:
         ConfigurationError: There is no such file, or it is too large.
     """
-    data = _read(path, "file", max_bytes)
-    media_type = guess_type(Path(path).name)[0] or "application/octet-stream"
-    with _naming(path):
+    with _bytes_of(path, "file", max_bytes) as data:
+        media_type = guess_type(Path(path).name)[0] or "application/octet-stream"
         return file_part(data, name or Path(path).name, media_type=media_type, max_bytes=max_bytes)
 
 
 @contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of which file it is that its bytes can't be used."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{str(path)[:200]!r}: {error.message}") from None
-
-
-def _read(path: str | os.PathLike[str], what: str, max_bytes: int) -> bytes:
-    """Return a file's bytes, of which no more than one too many are read."""
+def _bytes_of(path: str | os.PathLike[str], what: str, max_bytes: int) -> Iterator[bytes]:
+    """Read a file, no more than one byte too many of it; an error within says of which file it is."""
+    shown = repr(str(path)[:200])
     try:
         with Path(path).open("rb") as opened:
             data = opened.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigurationError(f"{what}: {str(path)[:200]!r} can't be read ({reason}).") from None
+        raise ConfigurationError(f"{what}: {shown} can't be read ({reason}).") from None
     if len(data) > max_bytes:
-        raise ConfigurationError(f"{what}: {str(path)[:200]!r} has more than {max_bytes:,} bytes (see `max_bytes`).")
-    return data
+        raise ConfigurationError(f"{what}: {shown} has more than {max_bytes:,} bytes (see `max_bytes`).")
+    try:
+        yield data
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{shown}: {error.message}") from None

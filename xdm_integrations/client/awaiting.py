@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import plan_prompts
-from xdm_integrations.core.completions.request import (
-    ask_completion,
-    stream_completion,
-)
+from xdm_integrations.core.completions.request import ask_completion, stream_completion
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.gateway.models import models_flow
@@ -31,7 +28,6 @@ from .tools import ToolLoop, ToolRun, carry_out_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from typing_extensions import Self, Unpack
 
@@ -224,9 +220,7 @@ class AsyncClient(Settings):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _key(self) -> str | None:

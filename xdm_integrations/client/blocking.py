@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xdm_integrations.core.chat.request import stream_chat
 from xdm_integrations.core.chat.structured_stream import stream_structured
 from xdm_integrations.core.completions.packing import ask_pack, plan_prompts
-from xdm_integrations.core.completions.request import (
-    ask_completion,
-    stream_completion,
-)
+from xdm_integrations.core.completions.request import ask_completion, stream_completion
 from xdm_integrations.core.embeddings.request import plan_embeddings
 from xdm_integrations.core.embeddings.results import Embeddings
 from xdm_integrations.core.errors.tree import ConfigurationError
@@ -31,7 +28,6 @@ from .tools import ToolLoop, ToolRun, carry_out
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Thread
-    from types import TracebackType
 
     from typing_extensions import Self, Unpack
 
@@ -417,9 +413,7 @@ class Client(Settings):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _key(self) -> str | None:
