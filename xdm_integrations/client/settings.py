@@ -7,7 +7,8 @@ import os
 import random
 import time
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT_PARAMETERS
 from xdm_integrations.core.completions.parameters import PARAMETERS as COMPLETION_PARAMETERS
@@ -22,21 +23,44 @@ from xdm_integrations.transports.locks import ProcessLock
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from typing_extensions import Self
-
     from xdm_integrations.core.protocol.wire import Limits, Reply, Request, Sleep, Timeout
 
 KeySource: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]] | None"
-
-
 OnRetry: TypeAlias = "Callable[[Sleep], Any] | None"
-
+Init = TypeVar("Init", bound="Callable[..., None]")
 
 TRANSPORT_LOCK = ProcessLock()
 """Held while a client makes its transport, so that its threads share one."""
-
-
 RUNTIME = Runtime(random.random, time.monotonic, time.time)
+
+
+_OTHER_NAMES = dict.fromkeys(("api_base", "openai_api_base", "url", "host"), "base_url")
+"""What other packages call a setting."""
+
+
+def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
+    """Return the error for a misspelt or unknown setting, with the near name or the place for it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
+
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, known, n=1)
+    if name in {*COMPLETION_PARAMETERS, *CHAT_PARAMETERS, *EMBEDDING_PARAMETERS}:
+        return ConfigurationError(f"{name}: is a parameter of a call, such as `client.chat(messages, {name}=...)`.")
+    hint = f" Did you mean {near[0]!r}?" if near else f" The settings are {', '.join(known)}."
+    return ConfigurationError(f"{name}: unknown setting.{hint}")
+
+
+def _names_settings(init: Init) -> Init:
+    """Let a misspelt setting be an error that says which one was meant."""
+    known = list(inspect.signature(init).parameters)[1:]
+
+    @wraps(init)
+    def checked(self: Settings, *api_key: KeySource, **settings: Any) -> None:  # noqa: ANN401 - any setting
+        for name in settings:
+            if name not in known:
+                raise _unknown_setting(name, known)
+        init(self, *api_key, **settings)
+
+    return cast("Init", checked)
 
 
 class Settings:
@@ -45,16 +69,7 @@ class Settings:
     _awaits = False
     """Whether hooks may be coroutine functions."""
 
-    if not TYPE_CHECKING:  # so that type checkers go on knowing the names
-
-        def __new__(cls, *_args: Any, **settings: Any) -> Self:  # noqa: ANN401, D102 - not what a user calls
-            if cls.__init__ is Settings.__init__:  # a subclass may have settings of its own
-                known = ["api_key", *Settings.__init__.__kwdefaults__]
-                for name in settings:
-                    if name not in known:
-                        raise _unknown_setting(name, known)
-            return super().__new__(cls)
-
+    @_names_settings
     def __init__(  # noqa: PLR0913 - one argument per setting
         self,
         api_key: KeySource = None,
@@ -143,25 +158,3 @@ class Settings:
     def __getstate__(self) -> dict[str, Any]:
         """Leave connections behind, so that a client can be pickled and copied. The key goes with it."""
         return {**self.__dict__, "_setup": copy(self._setup), "_transport": None}
-
-
-_OTHER_NAMES = dict.fromkeys(("api_base", "openai_api_base", "url", "host"), "base_url")
-"""What other packages call a setting."""
-
-
-def _unknown_setting(name: str, known: list[str]) -> ConfigurationError:
-    """Return the error for a misspelt or unknown setting, with the near name or the place for it."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
-
-    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, known, n=1)
-    if name in {*COMPLETION_PARAMETERS, *CHAT_PARAMETERS, *EMBEDDING_PARAMETERS}:
-        return ConfigurationError(f"{name}: is a parameter of a call, such as `client.chat(messages, {name}=...)`.")
-    hint = f" Did you mean {near[0]!r}?" if near else f" The settings are {', '.join(known)}."
-    return ConfigurationError(f"{name}: unknown setting.{hint}")
-
-
-if not TYPE_CHECKING:
-    # What `help` and editors show, in the place of `__new__`'s own.
-    Settings.__signature__ = inspect.signature(Settings.__init__).replace(
-        parameters=list(inspect.signature(Settings.__init__).parameters.values())[1:]
-    )
