@@ -24,7 +24,7 @@ from .options import Options, client_options, given
 from .outcomes import Outcomes
 from .progress import APART_SECONDS, Price
 from .prompts import BadLine, Task, read_tasks
-from .text import encoding_of_tables_too
+from .text import encoding_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @click.option("--column", metavar="NAME", help="The column with the prompts, for CSV and TSV. Default: prompt.")
 @click.option("--price", type=Price(), help="Of a million tokens of prompt and answer: the run's cost is shown.")
 @click.option("--dry-run", is_flag=True, help="Count and estimate; nothing is sent or written.")
-@encoding_of_tables_too
+@encoding_option
 @sampling
 @client_options
 def batch(  # noqa: PLR0913, PLR0917 - one argument per option

@@ -134,10 +134,10 @@ class _Talk:
                 self._show(stream)
             except KeyboardInterrupt:
                 if stream.completion.text:
-                    self._conversation.add(question, assistant(stream.completion.text))
+                    self._conversation.messages += [question, assistant(stream.completion.text)]
                 raise
             answer = stream.completion
-        self._conversation.add(question, answer.message)
+        self._conversation.messages += [question, answer.message]
         self._options.tell_if_cut(answer.finish_reason)
         for told in saved(answer.images):
             self._note(told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Options, client_options, given
+from .options import Options, client_options, given, several
 from .progress import waiting
 from .screens import echo
 from .text import check_text, decode, encoding_option
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xdm_integrations import Choice, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer
 
-_SAMPLING: tuple[Any, ...] = (
+sampling = several(
     click.option("-n", "n", type=int, metavar="N", help="Answers to the prompt. Each is billed."),
     click.option("--max-tokens", type=int, metavar="N", help="Tokens per answer. Default: 256."),
     click.option("--temperature", type=float, metavar="T", help="0 to 2."),
@@ -27,13 +27,7 @@ _SAMPLING: tuple[Any, ...] = (
     click.option("--frequency-penalty", type=float, metavar="X", help="-2 to 2."),
     click.option("--presence-penalty", type=float, metavar="X", help="-2 to 2."),
 )
-
-
-def sampling(command: Any) -> Any:  # noqa: ANN401 - click's decorators take and give anything
-    """Decorate a command with the sampling parameters."""
-    for decorate in reversed(_SAMPLING):
-        command = decorate(command)
-    return command
+"""A decorator that gives a command the sampling parameters."""
 
 
 @click.command(short_help="Write the answer to a prompt.")

@@ -38,10 +38,6 @@ class Conversation:
         images, self.images = self.images, []
         return user([*images, text_part(text)] if images else text)
 
-    def add(self, question: dict[str, Any], answer: dict[str, Any]) -> None:
-        """Take a turn into the conversation."""
-        self.messages += [question, answer]
-
     def save(self, path: Path) -> None:
         """Write the messages to a file, as JSON that `load` reads.
 

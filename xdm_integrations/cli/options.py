@@ -94,23 +94,18 @@ def given(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None and value != ()}
 
 
-def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with the options for the client; it gets them as `options`."""
+def several(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command several options, which its help shows in this order."""
 
-    @wraps(command)
-    def with_options(model: str | None, *, as_json: bool, verbose: bool, **params: Any) -> Any:  # noqa: ANN401 - click's
-        if verbose:
-            logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
-            logging.getLogger("xdm_integrations").setLevel(logging.DEBUG)
-        settings = given({name: params.pop(name) for name in ("base_url", "timeout", "max_retries", "allow_http")})
-        return command(options=Options(settings, as_json, model), **params)
+    def decorate(command: Any) -> Any:  # noqa: ANN401 - click's
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-    for decorate in reversed(_OPTIONS):
-        with_options = decorate(with_options)
-    return with_options
+    return decorate
 
 
-_OPTIONS = (
+_of_the_client = several(
     click.option("--base-url", metavar="URL", help="Root of the API. Default: $XDM_BASE_URL, else the gateway's."),
     click.option("--model", "-m", metavar="NAME", help="Default: one that the endpoint knows."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For connecting and for each wait."),
@@ -121,3 +116,18 @@ _OPTIONS = (
         "--verbose", "-v", is_flag=True, help="Log each request to standard error. Never shows a prompt or key."
     ),
 )
+
+
+def client_options(command: Callable[..., Any]) -> Any:  # noqa: ANN401 - click's decorators give anything
+    """Decorate a command with the options for the client; it gets them as `options`."""
+
+    @_of_the_client
+    @wraps(command)
+    def with_options(model: str | None, *, as_json: bool, verbose: bool, **params: Any) -> Any:  # noqa: ANN401 - click's
+        if verbose:
+            logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
+            logging.getLogger("xdm_integrations").setLevel(logging.DEBUG)
+        settings = given({name: params.pop(name) for name in ("base_url", "timeout", "max_retries", "allow_http")})
+        return command(options=Options(settings, as_json, model), **params)
+
+    return with_options

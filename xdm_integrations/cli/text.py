@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
 AUTO = "auto"
@@ -26,13 +25,12 @@ def _known(_context: click.Context, _option: click.Parameter, name: str | None) 
     return name
 
 
-def _encoding(default: str) -> Callable[[Any], Any]:
-    told = f"Of the input, such as gb18030 or utf-16; auto finds it out. Default: {default}."
-    return click.option("--encoding", metavar="NAME", callback=_known, help=told)
-
-
-encoding_option = _encoding("UTF-8")
-encoding_of_tables_too = _encoding("UTF-8, auto for CSV and TSV")
+encoding_option = click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_known,
+    help="Of the input, such as gb18030 or utf-16; auto finds it out, as for CSV and TSV. Default: UTF-8.",
+)
 
 
 def decode(data: bytes, encoding: str | None, where: str) -> str:
