@@ -22,8 +22,7 @@ _NEEDS = ("click", "rich")
 def main() -> None:
     """Run the command line and exit.
 
-    The codes: 0 all is well, 1 a call failed, 2 wrong usage or configuration, 130 interrupted, 143 and 129 ended by
-    SIGTERM and SIGHUP.
+    The codes are those that `xdm --help` names; 143 and 129: ended by SIGTERM and SIGHUP.
     """
     for name in ("SIGTERM", "SIGHUP"):  # what is open is closed, and a terminal gets its cursor back
         if number := getattr(signal, name, None):

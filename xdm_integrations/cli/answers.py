@@ -1,11 +1,10 @@
 """The file of answers of `xdm batch` and of vectors of `xdm embed`, which survives whatever happens.
 
-Every answer is one line, handed to the system as it arrives, so that a run that is interrupted or
-killed loses nothing but what was still on its way. The disk is waited for every hundred answers, every
-second in which one comes, and at every end: more often would make a run several times slower, and only
-a failing machine can take what isn't on the disk yet. A line that was cut off (a full disk, a power
-failure) is dropped when the file is opened again. A file that holds anything but answers is
-refused untouched, and no answer that was paid is ever dropped.
+Every answer is one line, handed to the system as it arrives, so that a run that is interrupted or killed loses
+nothing but what was still on its way. The disk is waited for now and then, and at every end: always would make a run
+several times slower, and only a failing machine can take what isn't on the disk yet. A line that was cut off (a full
+disk, a power failure) is dropped when the file is opened again. A file that holds anything else is refused untouched,
+and no answer that was paid is ever dropped.
 
 An answer belongs to a prompt by what is asked (`id`, text, parameters of its line), never by its place in the
 file, so that lines may be inserted, removed and moved between runs.
@@ -53,13 +52,9 @@ _BEGINS = (b'{"line": ', b'{"id": "batch_req_')
 def check_output(path: Path, others: Mapping[str, Path], option: str = "--output") -> None:
     """Refuse a path that can't be a file of this run.
 
-    Args:
-        path: The file that is to be written.
-        others: The run's other files, which it must not be, by what they are; `-` is none.
-        option: What it was named by.
-
     Raises:
-        click.UsageError: Its folder doesn't exist, it is no file, or it is one of the others.
+        click.UsageError: Its folder doesn't exist, it is no file, or it is one of the others, which are named by what
+            they are (`-` is none).
     """
     try:
         if not path.parent.is_dir():
@@ -102,8 +97,8 @@ class Answers:
         dry: Only look: the file is neither made nor changed.
 
     Raises:
-        click.UsageError: The file can't be opened, holds something else, or holds answers that
-            were made with other parameters. It is as it was.
+        click.UsageError: The file can't be opened, holds something else, or answers that were made with other
+            parameters. It is as it was.
     """
 
     def __init__(

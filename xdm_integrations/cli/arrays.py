@@ -23,12 +23,9 @@ def check_numpy() -> None:
 
 
 def write_array(lines: Path, output: Path, count: int) -> None:
-    """Write the vectors as an array of float32, a row per text; the file is complete at any moment.
+    """Write the vectors of the first `count` lines as an array of float32; the file is complete at any moment.
 
-    Args:
-        lines: The file of vectors of `xdm embed`, in order.
-        output: The file of the array.
-        count: How many of the lines to write; behind them are vectors of texts that aren't asked for any more.
+    The lines are in order. Behind those are vectors of texts that aren't asked for any more.
 
     Raises:
         click.UsageError: The vectors have different lengths.

@@ -19,11 +19,11 @@ from .answers import Answers, PipedAnswers, check_output
 from .complete import sampling
 from .endpoints import CHAT, COMPLETIONS
 from .estimate import estimate
-from .inputs import FORMATS, Input
+from .inputs import FORMATS, BadLine, Input
 from .options import Options, client_options, given
 from .outcomes import Outcomes
 from .progress import APART_SECONDS, Price
-from .prompts import BadLine, Task, read_tasks
+from .prompts import Task, read_tasks
 from .text import encoding_option
 
 if TYPE_CHECKING:

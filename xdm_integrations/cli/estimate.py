@@ -20,16 +20,11 @@ _CHARACTERS, _OTHERS = 4.0, 1.5
 
 
 def estimate(packs: Iterable[list[Task]], max_tokens: int | None, price: tuple[float, float] | None) -> dict[str, Any]:
-    """Estimate what requests would take.
-
-    Args:
-        packs: The tasks of each request.
-        max_tokens: Per answer, where a task doesn't say.
-        price: Of a million tokens of prompt and answer.
+    """Estimate what the requests of these tasks would take.
 
     Returns:
-        The requests, about how many tokens the prompts have, how many the answers have at most (None: no limit is
-        set), and what that costs at most.
+        The requests, about how many tokens the prompts have, how many the answers have at most (`max_tokens` each,
+        where a task doesn't say; None: no limit is set), and what that costs at most.
     """
     requests, prompt_tokens, answers = 0, 0, 0
     limited = True

@@ -30,11 +30,18 @@ _IDS = ("custom_id", "id")
 
 
 class Row(NamedTuple):
-    """What a line holds: a value, or why it can't be read."""
+    """What a line holds."""
 
-    number: int
-    value: Any = None
-    error: str | None = None
+    line: int
+    value: Any
+
+
+class BadLine(NamedTuple):
+    """A line that can't be read or asked."""
+
+    line: int
+    message: str
+    id: Any = None
 
 
 class Input:
@@ -66,12 +73,8 @@ class Input:
             self._file.close()
             raise
 
-    def rows(self, only: set[int] | None = None) -> Iterator[Row]:
-        """Read from the beginning.
-
-        Args:
-            only: The numbers of the lines that are wanted; None is all of them.
-        """
+    def rows(self, only: set[int] | None = None) -> Iterator[Row | BadLine]:
+        """Read from the beginning the lines with these numbers, or all of them."""
         if self.form == "json":
             yield from (Row(i, value) for i, value in enumerate(self._array(), 1) if only is None or i in only)
         elif self.form == "jsonl":
@@ -79,7 +82,7 @@ class Input:
                 if (only is None or number in only) and line.strip():
                     yield _parsed(number, line)
         else:
-            yield from (row for row in self._table() if only is None or row.number in only)
+            yield from (row for row in self._table() if only is None or row.line in only)
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +111,8 @@ class Input:
             self._array()
         elif self.form == "jsonl":
             number, line = next(((i, line) for i, line in enumerate(self._lines(), 1) if line.strip()), (1, '""'))
-            if (error := _parsed(number, line).error) is not None:
-                raise click.UsageError(f"{self.name}, line {number}: {error}")
+            if isinstance(row := _parsed(number, line), BadLine):
+                raise click.UsageError(f"{self.name}, line {number}: {row.message}")
         else:
             next(self._table(), None)
 
@@ -122,7 +125,7 @@ class Input:
             raise click.UsageError(f"{self.name}: expected a JSON array; a file with an object per line is JSON lines.")
         return value
 
-    def _table(self) -> Iterator[Row]:
+    def _table(self) -> Iterator[Row | BadLine]:
         csv.field_size_limit(LONGEST_CELL)
         lines = self._lines()
         head = next(lines, "")
@@ -137,7 +140,7 @@ class Input:
         yield from _cells(csv.reader(lines, delimiter=delimiter, strict=True), at, id_at)
 
 
-def _cells(reader: Any, at: int, id_at: int | None) -> Iterator[Row]:  # noqa: ANN401 - `csv` names no type
+def _cells(reader: Any, at: int, id_at: int | None) -> Iterator[Row | BadLine]:  # noqa: ANN401 - `csv` names no type
     """Read the rows below the head; a row may have several lines, and has the number of its first one."""
     while True:
         number = reader.line_num + 2
@@ -146,10 +149,10 @@ def _cells(reader: Any, at: int, id_at: int | None) -> Iterator[Row]:  # noqa: A
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(number, error=f"no row of a table ({error}).")
+            yield BadLine(number, f"no row of a table ({error}).")
             continue
         if cells and len(cells) <= max(at, id_at or 0):
-            yield Row(number, error=f"only {len(cells)} of the columns.")
+            yield BadLine(number, f"only {len(cells)} of the columns.")
         elif cells:
             yield Row(number, {"prompt": cells[at], **({} if id_at is None else {"id": cells[id_at]})})
 
@@ -167,14 +170,12 @@ def _opened(path: Path) -> BinaryIO:
     return kept
 
 
-def _parsed(number: int, line: str) -> Row:
+def _parsed(number: int, line: str) -> Row | BadLine:
     try:
         return Row(number, json.loads(line))
     except (ValueError, RecursionError) as error:
-        return Row(
-            number,
-            error=f'not JSON ({error}); {_kind(line)}. In JSON lines, a line is a JSON string or {{"prompt": "..."}}.',
-        )
+        shape = 'In JSON lines, a line is a JSON string or {"prompt": "..."}.'
+        return BadLine(number, f"not JSON ({error}); {_kind(line)}. {shape}")
 
 
 def _kind(line: str) -> str:

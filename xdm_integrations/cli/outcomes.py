@@ -22,7 +22,7 @@ from .answers import dump
 from .endpoints import record_of, response_of
 from .options import FAILED, MISUSED, Options, error_as_dict, given
 from .progress import Bar, cost, money
-from .prompts import BadLine, Task
+from .prompts import Task
 from .screens import fitted
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.batching import Pack, PackResult
 
     from .answers import Answers, PipedAnswers
+    from .inputs import BadLine
 
 SHOWN = 10
 """Failures that are listed at the end; a file has them all."""
@@ -57,12 +58,12 @@ class Outcomes:
 
     Args:
         answers: Where they are written.
-        errors: The file where failures are written too.
+        errors: A file for the failures alone.
         options: How the report is written.
         price: Of a million tokens of prompt and answer.
-        asked: What the lines hold, for the report.
-        done: What has become of those that were answered, for the report.
-        err: Whether standard output has the answers, so that the report goes to standard error.
+        asked: What the report calls the lines.
+        done: What it says of those with an answer.
+        err: Whether it goes to standard error, because standard output has the answers.
 
     Attributes:
         tasks: How many lines can be asked.

@@ -84,12 +84,7 @@ class _Elapsed:
 
 @contextmanager
 def waiting(what: str, out: Console) -> Iterator[None]:
-    """Show on a terminal how long something is waited for, from the third second on; nothing in a pipe or a log.
-
-    Args:
-        what: It, in words.
-        out: Where; lines of other screens would be written over it.
-    """
+    """Show on a terminal how long something is waited for, from the third second on; nothing in a pipe or a log."""
     if not out.is_terminal:
         yield
         return

@@ -11,6 +11,7 @@ from xdm_integrations import ConfigurationError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
 from .endpoints import CHAT, COMPLETIONS, ENDPOINTS, Endpoint, endpoint_of
+from .inputs import BadLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,44 +55,28 @@ class Task(NamedTuple):
         return mark_of([self.id, self.content, *([self.own] if self.own else [])])
 
 
-class BadLine(NamedTuple):
-    """A line that can't be asked."""
-
-    line: int
-    id: Any
-    message: str
-
-
 def mark_of(value: object) -> bytes:
     """Return a short mark of a value of JSON."""
     return blake2b(json.dumps(value).encode(), digest_size=12).digest()
 
 
 def read_tasks(source: Input, params: Mapping[str, Any], only: set[int] | None = None) -> Iterator[Task | BadLine]:
-    """Read what the lines ask.
-
-    Args:
-        source: The lines.
-        params: What is given for all of them; a line's own parameters win.
-        only: The numbers of the lines that are wanted; None is all of them.
-    """
-    ids: dict[str, int] = {}
+    """Read what the lines ask, with `params` where they don't say otherwise; see `Input.rows`."""
+    ids: dict[Any, int] = {}
     for row in source.rows(only):
-        if row.error is not None:
-            yield BadLine(row.number, None, row.error)
+        if isinstance(row, BadLine):
+            yield row
             continue
         value = row.value
         fields = value if isinstance(value, dict) else {"messages" if _are_messages(value) else "prompt": value}
         own_id = fields.get("custom_id", fields.get("id"))
         try:
-            task = (_request if "body" in fields or "url" in fields else _plain)(row.number, own_id, fields, params)
-            if task.is_request and row.number != (first := ids.setdefault(str(own_id), row.number)):
-                yield BadLine(row.number, own_id, f"custom_id: line {first} has the same.")
-                continue
+            task = (_request if "body" in fields or "url" in fields else _plain)(row.line, own_id, fields, params)
         except (ConfigurationError, RecursionError) as error:
-            yield BadLine(row.number, own_id, str(error))
-        else:
-            yield task
+            yield BadLine(row.line, str(error), own_id)
+            continue
+        first = ids.setdefault(own_id, row.line) if task.is_request else row.line
+        yield task if first == row.line else BadLine(row.line, f"custom_id: line {first} has the same.", own_id)
 
 
 def _plain(line: int, own_id: Any, fields: Mapping[str, Any], params: Mapping[str, Any]) -> Task:  # noqa: ANN401 - JSON
