@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,12 @@ from xdm_integrations.core.protocol.batching import PackResult, packs_of
 from .answers import Answers, check_output
 from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
+from .inputs import BadLine, Input
 from .options import Options, client_options
 from .outcomes import Outcomes
 from .progress import APART_SECONDS
 from .prompts import Task
-from .text import decode, encoding_option
+from .text import encoding_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,8 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     if as_array:
         check_numpy()
     lines = output.with_name(output.name + ".jsonl") if as_array else output
-    tasks = list(_read(texts, encoding))
+    with Input(texts, encoding, "jsonl", content="text") as source:
+        tasks = list(_tasks(source))
     for path in {output, lines}:
         check_output(path, {"texts": texts})
     with options.client(APART_SECONDS) as client:
@@ -114,33 +115,20 @@ def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
     run.work_off(client, packs_of(len(tasks), batch_size), work, concurrency)
 
 
-def _read(path: Path, encoding: str | None) -> Iterator[Task]:
+def _tasks(source: Input) -> Iterator[Task]:
     """Read the texts.
 
     Raises:
-        click.UsageError: A line is no text, or the file can't be read; nothing has been sent.
+        click.UsageError: A line is no text; nothing has been sent.
     """
-    name = "standard input" if str(path) == "-" else str(path)
-    try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}.") from None
-    # Only a line feed ends a line: JSON may hold the others that `splitlines` knows.
-    for number, line in enumerate(decode(data, encoding, name).split("\n"), 1):
-        if line.strip():
-            yield _task(number, line, f"{name}, line {number}")
-
-
-def _task(number: int, line: str, where: str) -> Task:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        shape = 'A line is a JSON string such as "Tea grows on hills.", or {"text": "..."}.'
-        raise click.UsageError(f"{where}: not JSON ({error}). {shape}") from None
-    fields = value if isinstance(value, dict) else {"text": value}
-    if strange := [name for name in fields if name not in _FIELDS]:
-        raise click.UsageError(f"{where}: {', '.join(strange)}: a line has only `text` (or `input`) and `id`.")
-    given = [fields[name] for name in ("text", "input") if name in fields]
-    if len(given) != 1 or not isinstance(given[0], str):
-        raise click.UsageError(f'{where}: expected a JSON string or {{"text": "...", "id": ...}}.')
-    return Task(number, fields.get("id"), EMBEDDINGS, given[0], {}, {})
+    for row in source.rows():
+        where = f"{source.name}, line {row.line}"
+        if isinstance(row, BadLine):
+            raise click.UsageError(f"{where}: {row.message}")
+        fields = row.value if isinstance(row.value, dict) else {"text": row.value}
+        if strange := [name for name in fields if name not in _FIELDS]:
+            raise click.UsageError(f"{where}: {', '.join(strange)}: a line has only `text` (or `input`) and `id`.")
+        given = [fields[name] for name in ("text", "input") if name in fields]
+        if len(given) != 1 or not isinstance(given[0], str):
+            raise click.UsageError(f'{where}: expected a JSON string or {{"text": "...", "id": ...}}.')
+        yield Task(row.line, fields.get("id"), EMBEDDINGS, given[0], {}, {})

@@ -1,4 +1,4 @@
-"""The input of `xdm batch`: JSON lines, a JSON array, CSV or TSV, read line by line as often as it is needed.
+"""The input of `xdm batch` and `xdm embed`: JSON lines, an array, CSV or TSV, read line by line as often as needed.
 
 All of it is known to be text before anything is sent; what a line holds is looked at when it is its turn.
 """
@@ -52,16 +52,20 @@ class Input:
         encoding: What `--encoding` says.
         form: What `--format` says; None goes by the file's name.
         column: The column with the prompts, for tables; None is the one that is called "prompt".
+        content: The field with what is asked, for errors.
 
     Raises:
         click.UsageError: It can't be read, is no text, or of another kind than it should be; nothing has been sent.
     """
 
-    def __init__(self, path: Path, encoding: str | None, form: str | None, column: str | None) -> None:
+    def __init__(
+        self, path: Path, encoding: str | None, form: str | None, column: str | None = None, content: str = "prompt"
+    ) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
         suffix = path.suffix.lower().removeprefix(".")
         self.form = form or (suffix if suffix in FORMATS else "csv" if column else "jsonl")
-        self._column = column
+        self._is_guess = form is None
+        self._column, self._content = column, content
         try:
             self._file = _opened(path)
         except OSError as error:
@@ -80,7 +84,7 @@ class Input:
         elif self.form == "jsonl":
             for number, line in enumerate(self._lines(), 1):
                 if (only is None or number in only) and line.strip():
-                    yield _parsed(number, line)
+                    yield self._parsed(number, line)
         else:
             yield from (row for row in self._table() if only is None or row.line in only)
 
@@ -111,10 +115,19 @@ class Input:
             self._array()
         elif self.form == "jsonl":
             number, line = next(((i, line) for i, line in enumerate(self._lines(), 1) if line.strip()), (1, '""'))
-            if isinstance(row := _parsed(number, line), BadLine):
+            if isinstance(row := self._parsed(number, line), BadLine):
                 raise click.UsageError(f"{self.name}, line {number}: {row.message}")
         else:
             next(self._table(), None)
+
+    def _parsed(self, number: int, line: str) -> Row | BadLine:
+        try:
+            return Row(number, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            like, options = _kind(line)
+            advice = f" ({options})" if options and self._is_guess else ""
+            shape = f'In JSON lines, a line is a JSON string or {{"{self._content}": "..."}}.'
+            return BadLine(number, f"not JSON ({error}); it looks like {like}{advice}. {shape}")
 
     def _array(self) -> list[Any]:
         try:
@@ -170,21 +183,13 @@ def _opened(path: Path) -> BinaryIO:
     return kept
 
 
-def _parsed(number: int, line: str) -> Row | BadLine:
-    try:
-        return Row(number, json.loads(line))
-    except (ValueError, RecursionError) as error:
-        shape = 'In JSON lines, a line is a JSON string or {"prompt": "..."}.'
-        return BadLine(number, f"not JSON ({error}); {_kind(line)}. {shape}")
-
-
-def _kind(line: str) -> str:
-    """Say what a line that isn't JSON looks like."""
+def _kind(line: str) -> tuple[str, str]:
+    """Return what a line that isn't JSON looks like, and the options for a file of such lines."""
     first = line.lstrip()
     if first.startswith("["):
-        return "it looks like a JSON array over several lines (--format json)"
+        return "a JSON array over several lines", "--format json"
     if first.startswith("{"):
-        return "it looks like an object over several lines, or a cut one"
+        return "an object over several lines, or a cut one", ""
     if "\t" in first:
-        return "it looks like TSV (--format tsv --column NAME)"
-    return "it looks like CSV (--format csv --column NAME)" if "," in first else "it looks like plain text"
+        return "TSV", "--format tsv --column NAME"
+    return ("CSV", "--format csv --column NAME") if "," in first else ("plain text", "")
