@@ -63,6 +63,13 @@ def test_an_image_goes_with_the_question(run, server, tmp_path):
     assert text == {"type": "text", "text": "What?"}
 
 
+def test_an_image_may_be_named_by_its_url(run, server):
+    server.script = talking("A cat.")
+    assert run("chat", "--once", "What?", "--image", "https://a.example/cat.png").exit_code == 0
+    image, _ = server.requests[0].json["messages"][0]["content"]
+    assert image["image_url"] == {"url": "https://a.example/cat.png"}
+
+
 def test_json_is_one_line(run, server):
     server.script = [http(answer("Hi"), headers={"X-Oneapi-Request-Id": "r1"})]
     assert json.loads(run("chat", "--once", "Hello", "--json").stdout) == {

@@ -100,6 +100,7 @@ def test_failures_are_listed_kept_and_retried_by_the_next_run(run, server, files
     result = run("embed", texts, "-o", vectors)
     assert result.exit_code == 1
     assert "line 2: BadRequestError" in result.stderr
+    assert "The failures are in " in result.stderr
     assert "1 left; run the same command again" in result.stderr
     got = records(vectors)
     assert [record.get("vector") for record in got] == [vector_of("a"), None, vector_of("c"), vector_of("d")]
@@ -116,7 +117,10 @@ def test_tokens_are_counted_beside_a_text_that_fails(run, server, files):
     server.script = refusing("bad")
     result = run("embed", texts, "-o", vectors, "--json")
     served = [seen for seen in server.requests if "bad" not in inputs_of(seen.json)]
-    assert json.loads(result.stdout)["usage"]["total_tokens"] == 3 * len(served) > 0
+    told = json.loads(result.stdout)
+    assert told["usage"]["total_tokens"] == 3 * len(served) > 0
+    counts = {"texts": 4, "embedded": 3, "embedded_before": 0, "left": 1, "failed": 1, "interrupted": False}
+    assert {name: told[name] for name in counts} == counts
 
 
 def test_a_limit_of_the_server_is_learnt(run, server, files):

@@ -49,7 +49,9 @@ _PATH = re.compile(r'(?:"([^"]+)"|(\S+))\s*(.*)')
 @click.command(short_help="Talk with a model.")
 @click.option("--once", metavar="QUESTION", help="Ask one question, write the answer, and end.")
 @click.option("--system", metavar="TEXT", help="The system message.")
-@click.option("--image", "images", multiple=True, metavar="PATH", help="Goes with the first question; may be repeated.")
+@click.option(
+    "--image", "images", multiple=True, metavar="PATH", help="A file or URL for the first question; may be repeated."
+)
 @click.option("--max-tokens", type=int, metavar="N", help="Tokens per answer, at most.")
 @click.option("--temperature", type=float, metavar="T", help="0 to 2.")
 @encoding_option

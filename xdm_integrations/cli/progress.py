@@ -70,25 +70,19 @@ def tells_waits(out: Console, apart: float) -> Callable[[Sleep], None]:
     return tell
 
 
-class _Elapsed:
-    """How long something has been waited for, once it is long."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._start = time.monotonic()
-
-    def __rich__(self) -> Text:
-        seconds = time.monotonic() - self._start
-        return Text(f"waiting for {self._what}, {seconds:.0f} s" if seconds >= SHOWN_SECONDS else "", style="dim")
-
-
 @contextmanager
 def waiting(what: str, out: Console) -> Iterator[None]:
     """Show on a terminal how long something is waited for, from the third second on; nothing in a pipe or a log."""
     if not out.is_terminal:
         yield
         return
-    with Live(_Elapsed(what), console=out, transient=True, refresh_per_second=4):
+    start = time.monotonic()
+
+    def waited() -> Text:
+        seconds = time.monotonic() - start
+        return Text(f"waiting for {what}, {seconds:.0f} s" if seconds >= SHOWN_SECONDS else "", style="dim")
+
+    with Live(get_renderable=waited, console=out, transient=True, refresh_per_second=4):
         yield
 
 
