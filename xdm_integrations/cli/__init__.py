@@ -1,12 +1,4 @@
-"""The command line: `xdm`, or `python -m xdm_integrations`.
-
-    xdm doctor                            what works, and what to do about the rest
-    xdm models [PART OF A NAME]           what the gateway offers to the key
-    xdm quota                             what is left of the key's budget
-    xdm chat --model NAME                 a conversation; --once "..." for scripts
-    xdm complete "Once upon a time"       one answer
-    xdm batch prompts.jsonl -o out.jsonl  many, concurrently; run again to go on
-    xdm embed texts.jsonl -o out.jsonl    vectors of many texts, likewise
+"""The command line: `xdm`, or `python -m xdm_integrations`; `xdm --help` lists the commands.
 
 Needs the extra `cli` (click and rich), which nothing else in the package loads.
 """
