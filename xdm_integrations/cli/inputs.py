@@ -9,7 +9,6 @@ import csv
 import json
 import os
 import shutil
-import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -175,11 +174,8 @@ def _opened(path: Path) -> BinaryIO:
     if str(path) != "-" and path.is_file():
         return path.open("rb")
     kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its user
-    if str(path) == "-":
-        shutil.copyfileobj(sys.stdin.buffer, kept)
-    else:
-        with path.open("rb") as pipe:
-            shutil.copyfileobj(pipe, kept)
+    with click.open_file(str(path), "rb") as pipe:
+        shutil.copyfileobj(pipe, kept)
     return kept
 
 
