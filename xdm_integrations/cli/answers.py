@@ -231,9 +231,7 @@ class Answers:
         except (ValueError, RecursionError):
             return None
         match record:
-            case {"id": str(own_id), "custom_id": str(), "response": dict()} if found := _OF_A_REQUEST.fullmatch(
-                own_id
-            ):
+            case {"id": str(own), "custom_id": str(), "response": dict()} if found := _OF_A_REQUEST.fullmatch(own):
                 return _Record(0, None, bytes.fromhex(found[1]), answered=True)
             case {"line": None | int(), "params": dict()} if self._answer in record or "error" in record:
                 for asked in self._params:

@@ -13,7 +13,7 @@ from .screens import echo
 from .text import check_text, decode, encoding_option
 
 if TYPE_CHECKING:
-    from xdm_integrations import Choice, CompletionChunk
+    from xdm_integrations import Choice, Client, Completion, CompletionChunk
     from xdm_integrations.core.protocol.results import Answer
 
 sampling = several(
@@ -53,15 +53,7 @@ def complete(
         raise click.UsageError("--stream with -n mixes the answers as they come; add --json to tell them apart.")
     with options.client() as client:
         if stream:
-            with waiting("the first words", options.notes):
-                opened = client.stream(prompt, **given(params))
-            with opened as pieces:
-                if options.as_json:
-                    for piece in pieces:
-                        options.write(_choice(piece))
-                else:
-                    echo(piece.text for piece in pieces)
-                answer = pieces.completion
+            answer = _streamed(client, prompt, given(params), options)
         else:
             with waiting("the answer", options.notes):
                 answer = client.complete(prompt, **given(params))
@@ -69,11 +61,25 @@ def complete(
         choices = {} if stream else {"choices": [_choice(choice) for choice in answer.choices]}
         options.write({**choices, **totals(answer)})
         return
-    for choice in () if stream else answer.choices:
-        if len(answer.choices) > 1:
-            click.secho(f"[{choice.index + 1}]", dim=True)
-        click.echo(choice.text)
+    if not stream:
+        for choice in answer.choices:
+            if len(answer.choices) > 1:
+                click.secho(f"[{choice.index + 1}]", dim=True)
+            click.echo(choice.text)
     options.tell_if_cut(*(choice.finish_reason for choice in answer.choices))
+
+
+def _streamed(client: Client, prompt: str, params: dict[str, Any], options: Options) -> Completion:
+    """Return an answer whose pieces have been written."""
+    with waiting("the first words", options.notes):
+        opened = client.stream(prompt, **params)
+    with opened as pieces:
+        if options.as_json:
+            for piece in pieces:
+                options.write(_choice(piece))
+        else:
+            echo(piece.text for piece in pieces)
+        return pieces.completion
 
 
 def _choice(choice: Choice | CompletionChunk) -> dict[str, Any]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from xdm_integrations import Usage
+    from xdm_integrations import Timeout, Usage
     from xdm_integrations.core.protocol.results import Answer
 
 PROMPT = "Say this is a test"
@@ -113,14 +113,11 @@ def _examine(options: Options) -> Iterator[Finding]:
         return
     try:
         with Client(model=options.model, **{"max_retries": 0, "timeout": PATIENCE, **options.settings}) as client:
-            url, timeout = client.config.base_url, client.config.timeout
             source = "--base-url" if "base_url" in options.settings else URL_VARIABLE if base_url else "the default"
-            repaired = ", repaired" if base_url and base_url != url else ""
-            yield Finding("base URL", ok=True, said=f"{url} ({source}{repaired})")
-            yield _tried("proxy", lambda: _proxy(url), well=None)
-            limits = {"connecting": timeout.connect, "bytes": timeout.read, "events of a stream": timeout.event}
-            waits = ", ".join(f"{what} {_limit(seconds)}" for what, seconds in limits.items())
-            yield Finding("limits", None, f"waits at most for {waits}; in total {_limit(timeout.total)}")
+            repaired = ", repaired" if base_url and base_url != client.config.base_url else ""
+            yield Finding("base URL", ok=True, said=f"{client.config.base_url} ({source}{repaired})")
+            yield _tried("proxy", lambda: _proxy(client), well=None)
+            yield _limits(client.config.timeout)
             yield from _calls(client)
     except ConfigurationError as error:
         yield Finding("settings", ok=False, said=error.message)
@@ -158,9 +155,15 @@ def _no_key(base_url: str) -> Finding:
     return Finding("key", ok=False, said=said)
 
 
-def _proxy(url: str) -> str:
-    proxy = proxy_for(url)
+def _proxy(client: Client) -> str:
+    proxy = proxy_for(client.config.base_url)
     return f"through {proxy}" if proxy else "none for this URL"
+
+
+def _limits(timeout: Timeout) -> Finding:
+    limits = {"connecting": timeout.connect, "bytes": timeout.read, "events of a stream": timeout.event}
+    waits = ", ".join(f"{what} {_limit(seconds)}" for what, seconds in limits.items())
+    return Finding("limits", None, f"waits at most for {waits}; in total {_limit(timeout.total)}")
 
 
 def _limit(seconds: float | None) -> str:
