@@ -10,7 +10,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tests.llama_index.conftest import Arguments, Recorder, World, counting
 from tests.scripted import ScriptedServer, http, stream
@@ -134,6 +134,21 @@ def test_an_object_grows(world: World, server: ScriptedServer, chat: XDMChat, by
     assert [len(item.dogs or ()) for item in items] == [1, 1, 2, 2, 2]
     assert items[1].dogs == [ANN]
     assert items[-1] == Kennel(dogs=[Dog(name="Ann", age=5), Dog(name="Bo", age=2)], kind=Kind.SMALL, open="yes")
+
+
+class Whole(Dog):
+    @model_validator(mode="before")
+    @classmethod
+    def need_all(cls, value: Any) -> Any:
+        """Fail at half an object by an error that Pydantic lets through."""
+        return {name: value[name] for name in ("name", "age")}
+
+
+def test_a_class_may_refuse_half_an_object_by_any_error(world: World, server: ScriptedServer, chat: XDMChat) -> None:
+    server.script = writing(json.dumps(ANN))
+    first, *_, last = world.items(chat, "stream_structured_predict", Whole, PROMPT, x="Ann")
+    assert (first.name, first.age) == ("Ann", None)
+    assert last == Whole(name="Ann", age=5)
 
 
 @pytest.mark.parametrize("way", WAYS)

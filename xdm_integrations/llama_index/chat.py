@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.types import PydanticProgramMode
 
 from xdm_integrations.core.chat.messages import user
 from xdm_integrations.core.chat.parameters import THINK_TAGS
@@ -19,17 +19,17 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .calls import Instrumented, chat_events, completion_events, params_of, span, with_options
 from .chat_settings import ChatFields, for_one_call
-from .chat_structured import OURS, ObjectCall, aobjects, objects
+from .chat_structured import ChatObjectCall
 from .convert import chat as convert
 from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import ato_wire, to_wire
 from .convert.tools import as_tool, choice_of, selections
-from .llm_structured import ObjectStreams, ended, started, with_react
+from .predictions import Predictions
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 
     from llama_index.core.base.llms.types import (
         ChatResponseAsyncGen,
@@ -37,19 +37,12 @@ if TYPE_CHECKING:
         CompletionResponseAsyncGen,
         CompletionResponseGen,
     )
-    from llama_index.core.chat_engine.types import AgentChatResponse
     from llama_index.core.llms.llm import ToolSelection
-    from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools import BaseTool
-    from llama_index.core.types import Model
     from typing_extensions import Unpack
 
     from xdm_integrations.client.streams import AsyncChatStream, ChatStream
     from xdm_integrations.core.chat.parameters import ChatParams
-
-# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
-_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(FunctionCallingLLM.predict_and_call)
-_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(FunctionCallingLLM.apredict_and_call)
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ COMPLETION = _Shape(
 CHAT = _Shape(chat_events, convert.chat_response, lambda so_far: so_far.chat_piece, lambda so_far: so_far.last_chat)
 
 
-class XDMChat(ChatFields, StreamFields, GatewaySettings, ObjectStreams, FunctionCallingLLM):
+class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCallingLLM):
     """Chat models of the XDM gateway, wherever LlamaIndex takes an LLM: engines, agents, workflows.
 
     Example:
@@ -102,6 +95,9 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, ObjectStreams, Function
     LlamaIndex sets `callback_manager` to `Settings.callback_manager` when it builds a query engine
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
+
+    OBJECT_MODES: ClassVar = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION, PydanticProgramMode.LLM)
+    OBJECT_CALL: ClassVar = ChatObjectCall
 
     @classmethod
     def class_name(cls) -> str:
@@ -266,104 +262,6 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, ObjectStreams, Function
             said = response.message.additional_kwargs.get("refusal") or response.message.content or ""
             raise ValueError(f"Expected at least one tool call, but the model made none; it wrote: {said[:300]!r}.")
         return chosen
-
-    @span
-    def predict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
-        """Let the model choose a tool, call it, and return its output; see the base class for the arguments.
-
-        A model that takes no tools is asked by the ReAct prompt.
-        """
-        return _predict_and_call(self, *args, **(kwargs if self.is_function_calling_model else with_react(kwargs)))
-
-    @span
-    async def apredict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
-        """See `predict_and_call`."""
-        given = kwargs if self.is_function_calling_model else with_react(kwargs)
-        return await _apredict_and_call(self, *args, **given)
-
-    # Objects: see `chat_structured`. The streams of the base class call the last two.
-
-    @span
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return the answer as an instance of `output_cls`.
-
-        Args:
-            output_cls: A Pydantic class.
-            prompt: A template. It isn't changed.
-            llm_kwargs: Parameters of the call, as for `chat`.
-            **prompt_args: What fills the template.
-
-        Raises:
-            ValueError: The class refuses the answer.
-            ContentFilterError: The model refuses.
-            XDMError: The call failed, or the answer holds no such object.
-        """
-        if self.pydantic_program_mode not in OURS:
-            return cast("Model", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
-        started(output_cls, prompt, prompt_args)
-        asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
-        sent = to_wire(asked.messages)
-        found: list[dict[str, Any]] = []
-
-        def work() -> ChatResponse:
-            completion = self._sync_client().chat_structured(sent, **asked.arguments)
-            found.append(completion.parsed)
-            return convert.chat_response(completion, one_call=True)
-
-        asked.call.run(work)
-        return ended(asked.made(found[0]))
-
-    @span
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """See `structured_predict`."""
-        if self.pydantic_program_mode not in OURS:
-            return cast("Model", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
-        started(output_cls, prompt, prompt_args)
-        asked = ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args)
-        sent = await ato_wire(asked.messages)
-        found: list[dict[str, Any]] = []
-
-        async def work() -> ChatResponse:
-            completion = await self._async_client().chat_structured(sent, **asked.arguments)
-            found.append(completion.parsed)
-            return convert.chat_response(completion, one_call=True)
-
-        await asked.call.arun(work)
-        return ended(asked.made(found[0]))
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        if self.pydantic_program_mode not in OURS:
-            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)  # type: ignore[arg-type] # it takes any template
-        return objects(self, ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args))
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        if self.pydantic_program_mode not in OURS:
-            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)  # type: ignore[arg-type] # it takes any template
-        return aobjects(self, ObjectCall(self, output_cls, prompt, llm_kwargs, prompt_args))
 
     # What the methods share. What can't be sent is refused before the events begin: LlamaIndex takes less in its own.
 

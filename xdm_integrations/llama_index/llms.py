@@ -1,18 +1,18 @@
 """`XDM`: the gateway's text completions as a LlamaIndex LLM."""
 
-# ruff: noqa: ANN401, FBT001, FBT002 # LlamaIndex's own signatures
+# ruff: noqa: FBT001, FBT002 # LlamaIndex's own signatures
 
 from __future__ import annotations
 
-import inspect
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.custom import CustomLLM
+from llama_index.core.types import PydanticProgramMode
 
 from xdm_integrations.client import AsyncClient, Client
 from xdm_integrations.core.errors.tree import ConfigurationError
@@ -21,12 +21,13 @@ from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
 from .llm_batches import Summary, Turns, progress, summary
 from .llm_settings import CompletionFields
-from .llm_structured import ObjectStreams, astructured_answer, program_for, structured_answer, with_react
+from .llm_structured import TextObjectCall
+from .predictions import Predictions
 from .settings import GatewaySettings, StreamFields
 from .streams import Item, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from llama_index.core.base.llms.types import (
@@ -36,18 +37,10 @@ if TYPE_CHECKING:
         CompletionResponseAsyncGen,
         CompletionResponseGen,
     )
-    from llama_index.core.chat_engine.types import AgentChatResponse
-    from llama_index.core.prompts import BasePromptTemplate
-    from llama_index.core.tools import BaseTool
-    from llama_index.core.types import Model
     from typing_extensions import Unpack
 
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, ParamsBesideSuffix
     from xdm_integrations.core.errors.tree import XDMError
-
-# LlamaIndex decorates an override with a span of its own: what it overrides must not make a second one.
-_predict_and_call: Callable[..., AgentChatResponse] = inspect.unwrap(CustomLLM.predict_and_call)
-_apredict_and_call: Callable[..., Awaitable[AgentChatResponse]] = inspect.unwrap(CustomLLM.apredict_and_call)
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ COMPLETION = _Shape(completion_events, convert.completion_response, convert.comp
 CHAT = _Shape(chat_events, convert.chat_response, convert.chat_piece)
 
 
-class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, CustomLLM):
+class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLLM):
     """Text completions of the XDM gateway, wherever LlamaIndex takes an LLM.
 
     Example:
@@ -92,6 +85,9 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
     LlamaIndex sets `callback_manager` to `Settings.callback_manager` when it builds a query engine
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
+
+    OBJECT_MODES: ClassVar = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
+    OBJECT_CALL: ClassVar = TextObjectCall
 
     @classmethod
     def class_name(cls) -> str:
@@ -290,87 +286,6 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, ObjectStreams, Custom
                 return summary(call, batch, return_exceptions=return_exceptions)
 
             return (await call.arun(work)).outcomes
-
-    # Structured answers and tool calls, which LlamaIndex has for text models, with its faults mended.
-
-    @span
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return the answer as an instance of `output_cls`.
-
-        Args:
-            output_cls: A Pydantic class; its JSON schema goes below the prompt.
-            prompt: A template. It isn't changed.
-            llm_kwargs: Parameters of the call, as for `complete`.
-            **prompt_args: What fills the template.
-
-        Raises:
-            ValueError: The answer holds no JSON, or none that fits.
-            XDMError: The call failed.
-        """
-        return structured_answer(self, output_cls, prompt, llm_kwargs, prompt_args)
-
-    @span
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """See `structured_predict`."""
-        return await astructured_answer(self, output_cls, prompt, llm_kwargs, prompt_args)
-
-    # `stream_structured_predict` and `astream_structured_predict` of the base class call these two.
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        program, arguments = program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return program.stream_call(**arguments)
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        program, arguments = program_for(self, output_cls, prompt, llm_kwargs, prompt_args)
-        return await program.astream_call(**arguments)
-
-    @span
-    def predict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """Let the model choose a tool by the ReAct prompt, call it, and return its output."""
-        return _predict_and_call(self, tools, user_msg, chat_history, verbose, **with_react(kwargs))
-
-    @span
-    async def apredict_and_call(
-        self,
-        tools: list[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        **kwargs: Any,
-    ) -> AgentChatResponse:
-        """See `predict_and_call`."""
-        return await _apredict_and_call(self, tools, user_msg, chat_history, verbose, **with_react(kwargs))
 
     # What the methods share. Events see the prompt as it is sent, so it is made before they begin; that of a chat is
     # made between them, since they see the messages.
