@@ -40,6 +40,16 @@ class ToolCall(NamedTuple):
     arguments: str
     extra: Mapping[str, Any] | None = None
 
+    @classmethod
+    def from_wire(cls, call: Mapping[str, Any]) -> ToolCall:
+        """Return a call that a message holds in the API's form, with whatever is left out of it."""
+        function = call.get("function") or {}
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments or {}, ensure_ascii=False, default=str)
+        extra = {name: value for name, value in call.items() if name not in ("id", "type", "function", "index")}
+        return cls(call.get("id") or "", function.get("name") or "", arguments, extra or None)
+
     def parsed(self) -> dict[str, Any]:
         """Return the arguments as a dictionary; an `APIResponseError` shows those that aren't a JSON object."""
         value = arguments_of(self.arguments)

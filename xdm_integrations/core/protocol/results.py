@@ -190,6 +190,19 @@ class Logprobs:
             "text_offset": self.text_offset,
         }
 
+    def as_chat(self) -> dict[str, Any]:
+        """Return the shape of chat, as a new dictionary."""
+        return {
+            "content": [
+                {
+                    "token": token,
+                    "logprob": logprob,
+                    "top_logprobs": [{"token": other, "logprob": value} for other, value in top.items()],
+                }
+                for token, logprob, top in zip(self.tokens, self.token_logprobs, self.top_logprobs, strict=True)
+            ]
+        }
+
 
 def _candidates(value: object) -> dict[str, float]:
     if not isinstance(value, dict):
