@@ -293,7 +293,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         sent, params = _sent(asked), self._params(kwargs)
 
         def shown(stream: ChatStream) -> Generator[Item, None, None]:
-            so_far = AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            so_far = AnswerSoFar(stream.completion, one_call=_one_call(params))
             return items(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
@@ -305,7 +305,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         sent, params = await _asent(asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
-            so_far = AnswerSoFar(convert.about(stream.completion), one_call=_one_call(params))
+            so_far = AnswerSoFar(stream.completion, one_call=_one_call(params))
             return aitems(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)

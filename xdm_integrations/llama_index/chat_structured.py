@@ -14,7 +14,7 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMPT, NotTheSchemaError
 
 from .calls import Instrumented, chat_events, hide_options
-from .convert.chat import about, chat_response
+from .convert.chat import chat_response
 from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import TOOL_CALLS, ato_wire, to_wire
 from .predictions import ObjectSoFar
@@ -164,5 +164,5 @@ def _written(response: ChatResponse) -> str:
 
 def _shown(made: Callable[..., Any], stream: ObjectStream | AsyncObjectStream) -> Any:
     """Return the items of a stream, made by `items` or `aitems`."""
-    so_far = AnswerSoFar(about(stream.completion), one_call=True)
+    so_far = AnswerSoFar(stream.completion, one_call=True)
     return made(stream, so_far.chat_piece, so_far.last_chat)

@@ -17,7 +17,7 @@ from xdm_integrations.core.chat.results import ChatChunk
 from xdm_integrations.core.chat.tool_calls import ToolCallDelta, arguments_of
 
 from . import PROVIDER
-from .completions import added_to, served, usage_metadata
+from .completions import about, added_to, served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, NO_FIELD, REASONING_FIELD
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
     from xdm_integrations.core.chat.tool_calls import ToolCall
-    from xdm_integrations.core.protocol.results import Logprobs
 
 _BREAKERS = ("]", "}", '"]', '"}')
 
@@ -123,7 +122,7 @@ class Pieces:
                 content.append({"type": "text", "text": piece.text, "index": "lc_txt_0"})
         metadata: dict[str, Any] = self._version()
         if piece.logprobs is not None:
-            metadata["logprobs"] = _logprobs(piece.logprobs)
+            metadata["logprobs"] = piece.logprobs.as_chat()
         message = AIMessageChunk(content=content, additional_kwargs=kwargs, response_metadata=metadata)
         return ChatGenerationChunk(message=message)
 
@@ -218,40 +217,20 @@ def _invalid(call: ToolCall) -> Any:  # noqa: ANN401 - LangChain's dictionary
 
 
 def _metadata(completion: ChatCompletion, choice: ChatChoice, *, logprobs: bool = True) -> dict[str, Any]:
-    about: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         **added_to(completion, choice),
-        "model_name": completion.model,
+        **about(completion),
         "model_provider": PROVIDER,
         "finish_reason": choice.finish_reason,
-        "id": completion.id,
-        "created": completion.created,
-        "system_fingerprint": completion.system_fingerprint,
-        "request_id": completion.request_id,
         "token_usage": None if completion.usage is None else completion.usage.as_dict(),
-        "logprobs": _logprobs(choice.logprobs) if logprobs and choice.logprobs is not None else None,
+        "logprobs": choice.logprobs.as_chat() if logprobs and choice.logprobs is not None else None,
     }
     fields = choice.message.reasoning_fields or {}
     if choice.message.reasoning and "reasoning_content" not in fields:
-        about[REASONING_FIELD] = "reasoning" if "reasoning" in fields else NO_FIELD
-    return {name: value for name, value in about.items() if value not in (None, "")}
+        metadata[REASONING_FIELD] = "reasoning" if "reasoning" in fields else NO_FIELD
+    return {name: value for name, value in metadata.items() if value not in (None, "")}
 
 
 def _info(completion: ChatCompletion, choice: ChatChoice) -> dict[str, Any]:
     reason = {} if choice.finish_reason is None else {"finish_reason": choice.finish_reason}
     return {**reason, **served(completion)}
-
-
-def _logprobs(logprobs: Logprobs) -> dict[str, Any]:
-    """Return log probabilities in the form of chat."""
-    return {
-        "content": [
-            {
-                "token": token,
-                "logprob": logprob,
-                "top_logprobs": [{"token": other, "logprob": value} for other, value in top.items()],
-            }
-            for token, logprob, top in zip(
-                logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=False
-            )
-        ]
-    }

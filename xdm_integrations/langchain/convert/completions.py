@@ -57,7 +57,7 @@ def generations(completion: Completion) -> list[Generation]:
 
 def llm_output(completion: Answer, usage: Usage | None) -> dict[str, Any]:
     """Return what LangChain's callbacks read: token counts in OpenAI's form, and who answered."""
-    output = _about(completion)
+    output = about(completion)
     if usage is not None:
         output["token_usage"] = usage.as_dict()
     headers = {name: value for name, value in completion.headers.items() if name.startswith(_SHOWN_HEADERS)}
@@ -150,7 +150,7 @@ def _counts(details: object, names: dict[str, str]) -> dict[str, int]:
 
 def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
     added = added_to(completion, completion.choices[0]) if completion.choices else {}
-    info = {**added, "finish_reason": completion.finish_reason, **_about(completion), **served(completion)}
+    info = {**added, "finish_reason": completion.finish_reason, **about(completion), **served(completion)}
     if logprobs is not None:
         info["logprobs"] = _logprobs(logprobs)
     if completion.usage is not None:
@@ -178,15 +178,16 @@ def added_to(completion: Answer, choice: Choice | ChatChoice) -> dict[str, Any]:
     return added
 
 
-def _about(completion: Answer) -> dict[str, Any]:
-    about = {
+def about(completion: Answer) -> dict[str, Any]:
+    """Return what an answer says about itself, without what isn't known."""
+    known = {
         "model_name": completion.model,
         "id": completion.id,
         "created": completion.created,
         "system_fingerprint": completion.system_fingerprint,
         "request_id": completion.request_id,
     }
-    return {name: value for name, value in about.items() if value not in (None, "")}
+    return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def served(completion: Answer) -> dict[str, Any]:

@@ -57,8 +57,7 @@ def _wire(message: BaseMessage, where: str) -> dict[str, Any]:
     if isinstance(message, HumanMessage):
         sent = wire.user(_content(message, where))
     elif isinstance(message, SystemMessage):
-        sent = {**wire.system(_content(message, where))}
-        sent["role"] = message.additional_kwargs.get("__openai_role__", "system")
+        sent = wire.system(_content(message, where))
     elif isinstance(message, ChatMessage):
         sent = {"role": message.role, "content": _content(message, where)}
     else:
@@ -105,7 +104,12 @@ def _texts(message: AIMessage) -> str | list[dict[str, Any]]:
 def _calls(message: AIMessage) -> list[ToolCall]:
     extra = message.additional_kwargs.get(CALL_EXTRA) or {}
     calls = [
-        ToolCall(call["id"] or "", call["name"], _json(call["args"]), extra.get(call["id"]))
+        ToolCall(
+            call["id"] or "",
+            call["name"],
+            json.dumps(call["args"], ensure_ascii=False, default=str),
+            extra.get(call["id"]),
+        )
         for call in message.tool_calls
     ]
     calls += [
@@ -113,23 +117,7 @@ def _calls(message: AIMessage) -> list[ToolCall]:
         for broken in message.invalid_tool_calls
         if broken["id"] and broken["name"]  # what can't be answered doesn't go back
     ]
-    return calls or [_raw_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-
-
-def _raw_call(call: Mapping[str, Any]) -> ToolCall:
-    """Return a call of the API's own form, which messages of other integrations hold."""
-    function = call.get("function") or {}
-    arguments = function.get("arguments")
-    return ToolCall(
-        call.get("id") or "",
-        function.get("name") or "",
-        arguments if isinstance(arguments, str) else _json(arguments or {}),
-        {name: value for name, value in call.items() if name not in ("id", "type", "function", "index")},
-    )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return calls or [ToolCall.from_wire(call) for call in message.additional_kwargs.get("tool_calls") or ()]
 
 
 def _reasoning(message: AIMessage) -> dict[str, Any]:

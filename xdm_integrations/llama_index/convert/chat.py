@@ -27,7 +27,7 @@ from llama_index.core.base.llms.types import (
 from xdm_integrations.core.chat.parts import image_in
 from xdm_integrations.core.chat.results import ChatChoice, Message
 
-from .completions import logprobs_of
+from .completions import beside_answer
 from .messages import AUDIO_ID, DETAILS, FIELD, INVALID_TOOL_CALLS, TOOL_CALLS
 
 if TYPE_CHECKING:
@@ -122,14 +122,8 @@ def _as_written(call: ToolCall) -> dict[str, Any]:
 
 
 def _beside(completion: ChatCompletion) -> dict[str, Any]:
-    usage = None if completion.usage is None else completion.usage.as_dict()
     first = completion.choices[0] if completion.choices else _NO_CHOICE
-    choices = [*starmap(_choice, completion.choices)]
-    return {
-        "raw": {**completion.extra, **about(completion, "chat.completion"), "choices": choices, "usage": usage},
-        "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
-        "additional_kwargs": {**completion.extra, **first.extra, **(usage or {})},
-    }
+    return beside_answer(completion, first, [*starmap(_choice, completion.choices)], "chat.completion")
 
 
 def _choice(
@@ -146,35 +140,10 @@ def _choice(
     }
     sent = {"role": "assistant", "content": message.text, **(message.extra or {})}
     sent.update({name: value for name, value in beside.items() if value})
-    known = {"index": index, "message": sent, "finish_reason": finish_reason, "logprobs": wire_logprobs(logprobs)}
+    known = {
+        "index": index,
+        "message": sent,
+        "finish_reason": finish_reason,
+        "logprobs": logprobs and logprobs.as_chat(),
+    }
     return {**extra, **known}
-
-
-def wire_logprobs(logprobs: Logprobs | None) -> dict[str, Any] | None:
-    """Return log probabilities in the API's form."""
-    if logprobs is None:
-        return None
-    return {
-        "content": [
-            {
-                "token": token,
-                "logprob": value,
-                "top_logprobs": [{"token": other, "logprob": number} for other, number in top.items()],
-            }
-            for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True)
-        ]
-    }
-
-
-def about(completion: ChatCompletion, kind: str = PIECE) -> dict[str, Any]:
-    """Return the part of `raw` that stays the same over a stream."""
-    return {
-        "id": completion.id,
-        "object": kind,
-        "created": completion.created,
-        "model": completion.model,
-        "system_fingerprint": completion.system_fingerprint,
-        "request_id": completion.request_id or completion.extra.get("request_id"),
-        "choices": [],
-        "usage": None,
-    }

@@ -14,13 +14,11 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from .chat import chat_response, completion_response, wire_logprobs
-from .completions import logprobs_of
+from .chat import PIECE, chat_response, completion_response
+from .completions import about, logprobs_of
 from .messages import TOOL_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from xdm_integrations.core.chat.results import ChatChunk, ChatCompletion
     from xdm_integrations.core.chat.tool_calls import ToolCallDelta
 
@@ -36,8 +34,8 @@ class AnswerSoFar:
     Only the forms of calls that go on unchanged are those of the item before: an answer may have very many.
     """
 
-    def __init__(self, about: Mapping[str, Any], *, one_call: bool) -> None:
-        self._about = about
+    def __init__(self, completion: ChatCompletion, *, one_call: bool) -> None:
+        self._about = about(completion, PIECE)
         self._one_call = one_call
         self._thought = ""
         self._calls: list[ToolCallBlock] = []
@@ -97,7 +95,7 @@ class AnswerSoFar:
                 self._take(delta)
         choice = {"index": index, "delta": inner, "finish_reason": None, "logprobs": None}
         if logprobs is not None:
-            beside["logprobs"], choice["logprobs"] = logprobs_of(logprobs), wire_logprobs(logprobs)
+            beside["logprobs"], choice["logprobs"] = logprobs_of(logprobs), logprobs.as_chat()
         beside["raw"] = {**self._about, "choices": [choice]}
         return beside
 

@@ -28,11 +28,12 @@ from xdm_integrations.core.jsontext import join_surrogates
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from xdm_integrations.core.chat.results import ChatChoice
     from xdm_integrations.core.completions.results import Completion, CompletionChunk
-    from xdm_integrations.core.protocol.results import Logprobs
-
+    from xdm_integrations.core.protocol.results import Answer, Logprobs
 
 _NO_CHOICE = Choice("")
+_KIND = "text_completion"
 _SILENT = ("thinking", "cache")
 """Blocks of a message that hold nothing for the model: its old thoughts, and marks for a cache."""
 
@@ -79,22 +80,32 @@ def completion_response(
 ) -> CompletionResponse:
     """Return a complete answer; `text` and `delta` are given for the last item of a stream."""
     first = completion.choices[0] if completion.choices else _NO_CHOICE
-    return CompletionResponse(text=first.text if text is None else text, **_beside_text(completion, first, delta))
+    beside = beside_answer(completion, first, [*starmap(_choice, completion.choices)], _KIND)
+    return CompletionResponse(text=first.text if text is None else text, delta=delta, **beside)
 
 
 def chat_response(completion: Completion, text: str | None = None, delta: str | None = None) -> ChatResponse:
     """Return a complete answer as the assistant's message; see `completion_response`."""
     first = completion.choices[0] if completion.choices else _NO_CHOICE
     message = ChatMessage(role=MessageRole.ASSISTANT, content=first.text if text is None else text)
-    return ChatResponse(message=message, **_beside_text(completion, first, delta))
+    beside = beside_answer(completion, first, [*starmap(_choice, completion.choices)], _KIND)
+    return ChatResponse(message=message, delta=delta, **beside)
 
 
-def _beside_text(completion: Completion, first: Choice, delta: str | None) -> dict[str, Any]:
+def beside_answer(
+    completion: Answer, first: Choice | ChatChoice, choices: list[dict[str, Any]], kind: str
+) -> dict[str, Any]:
+    """Return what a response holds beside its text or message.
+
+    Args:
+        completion: The complete answer.
+        first: Its first choice.
+        choices: All of them, in the API's form.
+        kind: What the API calls such an answer.
+    """
     usage = None if completion.usage is None else completion.usage.as_dict()
-    choices = [*starmap(_choice, completion.choices)]
     return {
-        "delta": delta,
-        "raw": {**completion.extra, **about(completion), "choices": choices, "usage": usage},
+        "raw": {**completion.extra, **about(completion, kind), "choices": choices, "usage": usage},
         "logprobs": None if first.logprobs is None else logprobs_of(first.logprobs),
         "additional_kwargs": {**completion.extra, **first.extra, **(usage or {})},
     }
@@ -135,11 +146,11 @@ def _choice(
     }
 
 
-def about(completion: Completion) -> dict[str, Any]:
+def about(completion: Answer, kind: str = _KIND) -> dict[str, Any]:
     """Return the part of `raw` that stays the same over a stream."""
     return {
         "id": completion.id,
-        "object": "text_completion",
+        "object": kind,
         "created": completion.created,
         "model": completion.model,
         "system_fingerprint": completion.system_fingerprint,

@@ -126,7 +126,12 @@ def _calls(message: ChatMessage, answered: set[Any]) -> list[ToolCall]:
     extras = {call.id: call.extra for call in stored}
     calls = [
         ToolCall(
-            block.tool_call_id or "", block.tool_name, _json(block.tool_kwargs), extras.get(block.tool_call_id or "")
+            block.tool_call_id or "",
+            block.tool_name,
+            block.tool_kwargs
+            if isinstance(block.tool_kwargs, str)
+            else json.dumps(block.tool_kwargs, ensure_ascii=False),
+            extras.get(block.tool_call_id or ""),
         )
         for block in message.blocks
         if isinstance(block, ToolCallBlock)
@@ -137,15 +142,7 @@ def _calls(message: ChatMessage, answered: set[Any]) -> list[ToolCall]:
 
 def stored_call(call: Any) -> ToolCall:  # noqa: ANN401 - a dictionary, or an object of the OpenAI package
     """Return a call that was stored beside a message, in the API's form."""
-    if not isinstance(call, dict):
-        call = call.model_dump(exclude_none=True)
-    function = call.get("function") or {}
-    extra = {name: value for name, value in call.items() if name not in ("id", "type", "function", "index")}
-    return ToolCall(call.get("id") or "", function.get("name") or "", _json(function.get("arguments")), extra or None)
-
-
-def _json(arguments: object) -> str:
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall.from_wire(call if isinstance(call, dict) else call.model_dump(exclude_none=True))
 
 
 def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
@@ -163,13 +160,10 @@ def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
 
 
 def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
-    """Return the content of a message: a string if it is nothing but text."""
+    """Return the content of a message; the client makes one string of parts that are nothing but text."""
     if len(blocks) == 1 and isinstance(blocks[0], TextBlock):
         return blocks[0].text
-    parts = [part for block in blocks for part in _parts(block)]
-    if all(part["type"] == "text" for part in parts):
-        return "".join(part["text"] for part in parts)
-    return parts
+    return [part for block in blocks for part in _parts(block)]
 
 
 def _parts(block: Any) -> list[dict[str, Any]]:  # noqa: ANN401, PLR0911 - one of LlamaIndex's ten blocks
