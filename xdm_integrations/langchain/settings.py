@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from xdm_integrations import AsyncClient, Client
     from xdm_integrations.core.protocol.checks import Parameter
 
-Key: TypeAlias = "SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None"
+Key: TypeAlias = SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None
 Params: TypeAlias = "dict[str, Any]"
 
 _ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": "model", "stop_sequences": "stop"}
@@ -77,13 +77,12 @@ def _kept_as(kind: type[RequestHeaders | ExtraBody]) -> AfterValidator:
 
 
 class GatewaySettings(Connected, BaseModel):
-    """Settings that every value is checked for when it is given, by constructor or assignment.
+    """Settings, checked when they are given and when they are assigned.
 
     A name that doesn't exist is an error that suggests the near one. None means "not given". Threads and event
-    loops may share an instance; its clients are made when they are first needed, and copies make their own.
+    loops may share an instance.
 
-    A class that uses this stands it before the base class of LangChain, has a field `model` and one for each of its
-    endpoint's `PARAMETERS`.
+    A class stands it before LangChain's own, and has a field `model` and one for each of its `PARAMETERS`.
     """
 
     model_config = ConfigDict(
@@ -106,9 +105,7 @@ class GatewaySettings(Connected, BaseModel):
     if TYPE_CHECKING:
         model: str
 
-    xdm_api_key: SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None = Field(
-        default_factory=secret_from_env(KEY_VARIABLE, default=None), alias="api_key"
-    )
+    xdm_api_key: Key = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None), alias="api_key")
     """The API key, or a function that is asked for it before each call (a coroutine function serves async calls
     only). Default: the environment variable `XDM_API_KEY`. Private hosts need none."""
     xdm_api_base: str | None = Field(default=None, alias="base_url")
@@ -157,7 +154,7 @@ class GatewaySettings(Connected, BaseModel):
 
     @model_validator(mode="after")
     def _set_xdm_integrations_version(self) -> Self:
-        """Tell tracers which version of this package made the run (embeddings have none)."""
+        """Tell tracers which version of this package made the run; embeddings have none."""
         versions = (getattr(self, "metadata", None) or {}).get("lc_versions", {})
         if hasattr(self, "_add_version") and "xdm-integrations" not in versions:
             self._add_version("xdm-integrations", __version__)
@@ -165,7 +162,7 @@ class GatewaySettings(Connected, BaseModel):
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Say which argument is secret, and which environment variable holds it."""
+        """The argument that is secret, and the environment variable that holds it."""
         return {"xdm_api_key": KEY_VARIABLE}
 
     @classmethod
@@ -189,7 +186,7 @@ class GatewaySettings(Connected, BaseModel):
 
     @property
     def api_key(self) -> Key:
-        """The key, wrapped such that it isn't shown, or the function that is asked for it. May be assigned."""
+        """The key, as something that isn't shown, or the function that is asked for it. May be assigned."""
         return self.xdm_api_key
 
     @api_key.setter
@@ -228,7 +225,7 @@ class GatewaySettings(Connected, BaseModel):
     __hash__ = None  # type: ignore[assignment] # settings can change
 
     def __copy__(self) -> Self:
-        """Copy the settings; the copy makes clients of its own."""
+        """Copy the settings, and no client that was made of them."""
         copied = super().__copy__()
         copied._forget_clients()  # noqa: SLF001 - of this class
         return copied
@@ -271,8 +268,6 @@ class GatewaySettings(Connected, BaseModel):
                 )
             if name not in self.PARAMETERS and name not in OPTIONS:
                 raise unknown_parameter(name, (*self.PARAMETERS, *OPTIONS))
-            if name in ("extra_body", "extra_headers") and not isinstance(value, Mapping):
-                raise ConfigurationError(f"{name}: expected a mapping, got {type(value).__name__}.")
         return self._layered(kwargs)
 
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:
@@ -333,6 +328,7 @@ class GatewaySettings(Connected, BaseModel):
 
 
 def _check_connection(given: dict[str, Any]) -> None:
+    """Check how the gateway is reached, and bring it into its normal form."""
     key = given.get("xdm_api_key")
     if key is not None and not callable(key):
         plain = normalize_key(key)
