@@ -35,7 +35,6 @@ LONG = {
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",
     "langchain/settings.py": "one class: settings with their documentation, their checks, and what a call sends",
     "llama_index/chat.py": "one class: what its base class has, sync and async, and the documentation of it",
-    "llama_index/convert/chat.py": "one translation: chat answers as LlamaIndex's responses, complete and in pieces",
     "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")

@@ -22,7 +22,7 @@ from tests.scripted import http
 from tests.wire.chat import answer, chat_stream, delta, talking
 from xdm_integrations import ConfigurationError
 from xdm_integrations.langchain import ChatXDM
-from xdm_integrations.langchain.chat_settings import PARAMETERS
+from xdm_integrations.langchain.fields import CHAT as PARAMETERS
 
 VALUES = {
     "audio": {"voice": "a", "format": "wav"},

@@ -25,12 +25,12 @@ from xdm_integrations.core.chat.windows import UNKNOWN, context_window
 from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
-from .chat_settings import PARAMETERS, STRUCTURED, ChatSettings
-from .chat_tools import tool_choice_of, wire_tool
 from .convert import PROVIDER, answers
 from .convert.messages import wire_messages
+from .convert.tools import tool_choice_of, wire_tool
+from .fields import CHAT, ChatSettings, StreamSettings
 from .retries import retries_to
-from .settings import GatewaySettings, hashed
+from .settings import STRUCTURED, GatewaySettings, hashed
 from .tokens import count_messages, count_text, token_ids
 from .turns import LaterTurns, UnderWay, first_turn_taken
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .settings import Params
 
 
-class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
+class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
     """Chat with the models of the XDM gateway, or of any server with the API of OpenAI's chat completions.
 
     Setup:
@@ -66,15 +66,15 @@ class ChatXDM(ChatSettings, GatewaySettings, BaseChatModel):
         True
         >>> chat.close()
 
-    Fields are documented in `ChatSettings` and `GatewaySettings`. Every parameter of the endpoint can be given per
-    call too, and so can `extra_body`, `extra_headers` and `timeout`. Precedence: the call, `bind`, `model_kwargs`, the
-    field. One instance serves any number of threads and event loops.
+    Fields are documented in `ChatSettings`, `StreamSettings` and `GatewaySettings`. Every parameter of the
+    endpoint can be given per call too, and so can `extra_body`, `extra_headers` and `timeout`. Precedence: the call,
+    `bind`, `model_kwargs`, the field. One instance serves any number of threads and event loops.
 
     An answer's reasoning stands in `additional_kwargs["reasoning_content"]` and, as a block, in `content_blocks`; it
     goes back with the calls of tools beside it. A call that was cut off or isn't JSON is in `invalid_tool_calls`.
     """
 
-    PARAMETERS = PARAMETERS
+    PARAMETERS = CHAT
     CHECK_PARAMETERS = check_parameters
     DECIDED = ("messages", "stream")
     NONE_IS_A_VALUE = frozenset({"streaming"})

@@ -22,8 +22,8 @@ from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.structured import AUTO_TOOL, JSON_OBJECT, JSON_SCHEMA, NAMED_TOOL
 from xdm_integrations.core.errors.tree import ConfigurationError
 
-from .chat_settings import STRUCTURED
 from .schemas import object_schema
+from .settings import STRUCTURED
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -22,7 +22,7 @@ from xdm_integrations.core.completions.parameters import PARAMETERS, check_param
 from . import prompt_runs
 from .batch_call import BatchCall
 from .convert import PROVIDER
-from .llm_settings import CompletionSettings
+from .fields import CompletionSettings, StreamSettings
 from .prompt_requests import PromptRequest, arun_prompts, open_stream, run_prompts
 from .prompts import TokenIds, TokenPrompt, as_texts, is_token_ids, text_of
 from .settings import GatewaySettings
@@ -53,7 +53,7 @@ _CALL: ContextVar[tuple[object, Params] | None] = ContextVar("xdm_integrations_l
 `_identifying_params` for cache keys and traces, and has no other way to pass it the call."""
 
 
-class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
+class XDMLLM(CompletionSettings, StreamSettings, GatewaySettings, BaseLLM):
     """Text completions of the XDM gateway as a LangChain LLM.
 
     Setup:
@@ -72,9 +72,9 @@ class XDMLLM(CompletionSettings, GatewaySettings, BaseLLM):
         True
         >>> llm.close()
 
-    Fields are documented in `CompletionSettings` and `GatewaySettings`. Every parameter of the endpoint can be
-    given per call too, and so can `extra_body`, `extra_headers` and `timeout`. Precedence: the call, `bind`,
-    `model_kwargs`, the field. One instance serves any number of threads and event loops.
+    Fields are documented in `CompletionSettings`, `StreamSettings` and `GatewaySettings`. Every parameter of the
+    endpoint can be given per call too, and so can `extra_body`, `extra_headers` and `timeout`. Precedence: the call,
+    `bind`, `model_kwargs`, the field. One instance serves any number of threads and event loops.
     """
 
     PARAMETERS = PARAMETERS

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 Key: TypeAlias = SecretStr | Callable[[], str | SecretStr] | Callable[[], Awaitable[str | SecretStr]] | None
 Params: TypeAlias = "dict[str, Any]"
 
+STRUCTURED = "structured_output"
+"""The argument of a call that says which object is wanted, and how; `with_structured_output` binds it."""
+
 _ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": "model", "stop_sequences": "stop"}
 """Names that are accepted, for the fields that they mean."""
 _CLIENT_ARGUMENTS = {

@@ -18,14 +18,13 @@ from xdm_integrations.core.chat.windows import context_window
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .calls import Instrumented, chat_events, completion_events, params_of, span, with_options
-from .chat_settings import ChatFields, for_one_call
 from .chat_structured import ChatObjectCall
 from .convert import chat as convert
-from .convert.chat_so_far import AnswerSoFar
 from .convert.messages import ato_wire, to_wire
 from .convert.tools import as_tool, choice_of, selections
+from .fields import ChatFields, StreamFields, for_one_call
 from .predictions import Predictions
-from .settings import GatewaySettings, StreamFields
+from .settings import GatewaySettings
 from .streams import Item, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class _Shape(Generic[Item]):
 
     events: Callable[..., Any]
     response: Callable[..., Item]
-    piece: Callable[[AnswerSoFar], Callable[..., Item]]
-    last: Callable[[AnswerSoFar], Callable[..., Item]]
+    piece: Callable[[convert.AnswerSoFar], Callable[..., Item]]
+    last: Callable[[convert.AnswerSoFar], Callable[..., Item]]
 
 
 COMPLETION = _Shape(
@@ -293,7 +292,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         sent, params = _sent(asked), self._params(kwargs)
 
         def shown(stream: ChatStream) -> Generator[Item, None, None]:
-            so_far = AnswerSoFar(stream.completion, one_call=_one_call(params))
+            so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
             return items(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
@@ -305,7 +304,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         sent, params = await _asent(asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
-            so_far = AnswerSoFar(stream.completion, one_call=_one_call(params))
+            so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
             return aitems(stream, shape.piece(so_far), shape.last(so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)

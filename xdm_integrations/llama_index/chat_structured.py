@@ -14,8 +14,7 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMPT, NotTheSchemaError
 
 from .calls import Instrumented, chat_events, hide_options
-from .convert.chat import chat_response
-from .convert.chat_so_far import AnswerSoFar
+from .convert.chat import AnswerSoFar, chat_response
 from .convert.messages import TOOL_CALLS, ato_wire, to_wire
 from .predictions import ObjectSoFar
 from .streams import aitems, astreamed, items, streamed

@@ -19,11 +19,11 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
+from .fields import CompletionFields, StreamFields
 from .llm_batches import Summary, Turns, progress, summary
-from .llm_settings import CompletionFields
 from .llm_structured import TextObjectCall
 from .predictions import Predictions
-from .settings import GatewaySettings, StreamFields
+from .settings import GatewaySettings
 from .streams import Item, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:

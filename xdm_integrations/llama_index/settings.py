@@ -62,15 +62,6 @@ def parameter_field(parameter: Parameter) -> Any:  # noqa: ANN401 - stands for a
     return Field(default=None, description=doc, **bounds)
 
 
-class StreamFields(BaseModel):
-    """The settings of models that stream."""
-
-    stream_usage: bool = Field(default=True, description="Ask for token counts in streams.")
-    require_finish_reason: bool = Field(
-        default=True, description="Take a stream without a finish_reason as cut off; some servers never send one."
-    )
-
-
 class GatewaySettings(Connected, BaseModel):
     """Settings, checked when they are given and when they are assigned, and the clients that are made of them.
 
