@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import CompletionResponse
-from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.utils import get_tqdm_iterable
 
@@ -27,16 +26,19 @@ if TYPE_CHECKING:
     from .calls import Instrumented
 
 
-def summary(call: Instrumented, batch: Batch[Completion], *, return_exceptions: bool) -> Summary:
-    """Return what the event of a batch shows; or raise its first error, after an event for what was answered.
+def summary(call: Instrumented, batch: Batch[Completion], *, return_exceptions: bool) -> CompletionResponse:
+    """Return what the event of a batch shows: the texts of all answers, and the counts over all requests.
 
-    The event of a batch that fails ends with the error and has no counts. What was answered is
-    billed all the same, so it gets an event of its own, for the token counters.
+    Raises:
+        XDMError: A prompt failed, and exceptions aren't returned. The event then has no counts; what was answered is
+            billed all the same, so it gets an event of its own, for the token counters.
     """
-    made = Summary.of(batch)
+    text = "\n\n".join(outcome.text for outcome in batch.outcomes if not isinstance(outcome, Exception))
+    usage = None if batch.usage is None else batch.usage.as_dict()
+    made = CompletionResponse(text=text, raw={"usage": usage}, additional_kwargs=usage or {})
     if return_exceptions or not batch.errors:
         return made
-    if batch.usage is not None:
+    if usage is not None:
         callbacks = call.llm.callback_manager
         payload: dict[str, Any] = {EventPayload.PROMPT: call.asked, EventPayload.SERIALIZED: {}}
         event_id = callbacks.on_event_start(CBEventType.LLM, payload=payload)
@@ -45,25 +47,9 @@ def summary(call: Instrumented, batch: Batch[Completion], *, return_exceptions: 
     raise batch.errors[0]
 
 
-class Summary(CompletionResponse):
-    """What the event of a batch shows: the texts of all answers, and the counts over all requests."""
-
-    _outcomes: list[CompletionResponse | XDMError] = PrivateAttr(default_factory=list)
-
-    @classmethod
-    def of(cls, batch: Batch[Completion]) -> Summary:
-        """Return it for a batch that is over."""
-        outcomes = [o if isinstance(o, Exception) else completion_response(o) for o in batch.outcomes]
-        text = "\n\n".join(outcome.text for outcome in outcomes if isinstance(outcome, CompletionResponse))
-        usage = None if batch.usage is None else batch.usage.as_dict()
-        made = cls(text=text, raw={"usage": usage}, additional_kwargs=usage or {})
-        made._outcomes = outcomes
-        return made
-
-    @property
-    def outcomes(self) -> list[CompletionResponse | XDMError]:
-        """What came of each prompt, in order."""
-        return self._outcomes
+def responses(batch: Batch[Completion]) -> list[CompletionResponse | XDMError]:
+    """Return what came of each prompt, in order."""
+    return [outcome if isinstance(outcome, Exception) else completion_response(outcome) for outcome in batch.outcomes]
 
 
 class Turns:

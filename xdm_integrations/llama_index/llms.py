@@ -20,7 +20,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
 from .fields import CompletionFields, StreamFields
-from .llm_batches import Summary, Turns, progress, summary
+from .llm_batches import Turns, progress, responses, summary
 from .llm_structured import TextObjectCall
 from .predictions import Predictions
 from .settings import GatewaySettings
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     )
     from typing_extensions import Unpack
 
+    from xdm_integrations.client.batches import Batch
     from xdm_integrations.core.completions.parameters import CompletionParams, OnePrompt, ParamsBesideSuffix
+    from xdm_integrations.core.completions.results import Completion
     from xdm_integrations.core.errors.tree import XDMError
 
 
@@ -239,9 +241,10 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
             return []
         asked = self._prompts(prompts)
         call = Instrumented(completion_events, self, "\n\n".join(map(str, asked)), kwargs)
+        answered: list[Batch[Completion]] = []
         with progress(len(asked), shown=show_progress) as on_result:
 
-            def work() -> Summary:
+            def work() -> CompletionResponse:
                 with self._batch_client() as client:
                     batch = client.complete_batch(
                         asked,
@@ -251,9 +254,11 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
                         stop_on_error=not return_exceptions,
                         **params_of(self, kwargs),
                     )
+                answered.append(batch)
                 return summary(call, batch, return_exceptions=return_exceptions)
 
-            return call.run(work).outcomes
+            call.run(work)
+        return responses(answered[0])
 
     @span
     async def acomplete_batch(
@@ -271,9 +276,10 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
             return []
         asked = self._prompts(prompts)
         call = Instrumented(completion_events, self, "\n\n".join(map(str, asked)), kwargs)
+        answered: list[Batch[Completion]] = []
         with progress(len(asked), shown=show_progress) as on_result:
 
-            async def work() -> Summary:
+            async def work() -> CompletionResponse:
                 async with self._async_batch_client() as client:
                     batch = await client.complete_batch(
                         asked,
@@ -283,9 +289,11 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
                         stop_on_error=not return_exceptions,
                         **params_of(self, kwargs),
                     )
+                answered.append(batch)
                 return summary(call, batch, return_exceptions=return_exceptions)
 
-            return (await call.arun(work)).outcomes
+            await call.arun(work)
+        return responses(answered[0])
 
     # What the methods share. Events see the prompt as it is sent, so it is made before they begin; that of a chat is
     # made between them, since they see the messages.
