@@ -11,13 +11,14 @@ import pytest
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.llms import ChatMessage, CustomLLM, LLMMetadata
 from llama_index.core.llms.loading import load_llm
+from llama_index.core.rate_limiter import TokenBucketRateLimiter
 from pydantic import SecretStr
 
 from tests.llama_index.conftest import METHODS, Recorder, World
 from xdm_integrations import APIResponseError, ConfigurationError
 from xdm_integrations.core.completions.parameters import PARAMETERS
 from xdm_integrations.core.protocol.wire import Limits
-from xdm_integrations.llama_index import XDM
+from xdm_integrations.llama_index import XDM, XDMChat, XDMEmbedding
 
 if TYPE_CHECKING:
     from tests.scripted import ScriptedServer
@@ -175,6 +176,12 @@ def test_a_copy_uses_its_own_settings(world: World, server: ScriptedServer, how:
     world.call(llm, "complete", "hi")
     sent = [(seen.headers["authorization"], seen.json["temperature"]) for seen in server.requests]
     assert sent == [("Bearer old", 0.5), ("Bearer new", 0.1), ("Bearer old", 0.5)]
+
+
+@pytest.mark.parametrize("cls", [XDM, XDMChat, XDMEmbedding])
+def test_a_deep_copy_spends_the_budget_of_the_original(cls: Any) -> None:
+    model = cls(rate_limiter=TokenBucketRateLimiter(requests_per_minute=60))  # which holds a lock: it can't be copied
+    assert copy.deepcopy(model).rate_limiter is model.rate_limiter
 
 
 def test_closing_a_copy_leaves_the_original_open(server: ScriptedServer) -> None:

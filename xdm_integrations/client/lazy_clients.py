@@ -20,7 +20,7 @@ class Connected:
     """Clients for an adapter, which says what they are made of. Threads and event loops may share it.
 
     The adapter is a Pydantic model that has `_client_settings`, and declares `_made_sync` and `_made_async` as private
-    attributes that are None.
+    attributes that are None. Its copies make clients of their own.
     """
 
     if TYPE_CHECKING:
@@ -48,6 +48,20 @@ class Connected:
         """Let the next calls make new ones; those that are running keep theirs."""
         self._made_sync = None
         self._made_async = None
+
+    def __copy__(self) -> Self:
+        copied: Self = super().__copy__()  # type: ignore[misc] # Pydantic's
+        copied._forget_clients()
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the settings; a rate limiter is shared, since both copies spend the same budget."""
+        memo = {} if memo is None else memo
+        limiter = getattr(self, "rate_limiter", None)
+        memo[id(limiter)] = limiter
+        copied: Self = super().__deepcopy__(memo)  # type: ignore[misc] # Pydantic's
+        copied._forget_clients()
+        return copied
 
     def close(self) -> None:
         """Close the connections of blocking calls. The LLM may be used again; nobody has to call this."""

@@ -227,20 +227,6 @@ class GatewaySettings(Connected, BaseModel):
 
     __hash__ = None  # type: ignore[assignment] # settings can change
 
-    def __copy__(self) -> Self:
-        """Copy the settings, and no client that was made of them."""
-        copied = super().__copy__()
-        copied._forget_clients()  # noqa: SLF001 - of this class
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Copy the settings; the rate limiter is shared, since both copies spend the same budget."""
-        memo = {} if memo is None else memo
-        memo[id(self.rate_limiter)] = self.rate_limiter
-        copied = super().__deepcopy__(memo)
-        copied._forget_clients()  # noqa: SLF001 - of this class
-        return copied
-
     def _client_settings(self) -> dict[str, Any]:
         fields = type(self).model_fields
         return {

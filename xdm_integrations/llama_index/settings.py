@@ -18,7 +18,6 @@ from llama_index.core.bridge.pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from typing_extensions import Self
 
 from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydantic reads it
@@ -141,18 +140,6 @@ class GatewaySettings(Connected, BaseModel):
             raise settings_error(error) from None
         if name in _NAMES_OF_CLIENT:
             self._forget_clients()
-
-    def __copy__(self) -> Self:
-        """Copy the settings, and no client that was made of them: `model_copy` may change them next."""
-        copied = super().__copy__()
-        copied._forget_clients()  # noqa: SLF001 - of this class
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """See `__copy__`."""
-        copied = super().__deepcopy__(memo)
-        copied._forget_clients()  # noqa: SLF001 - of this class
-        return copied
 
     def __getstate__(self) -> dict[Any, Any]:
         """Return the state of a copy: LlamaIndex deletes what can't be pickled from the state that it is given."""
