@@ -29,7 +29,6 @@ class BatchCall:
 
     Attributes:
         prompts: The inputs as prompts; "" for one that can't be a prompt.
-        uncached: The prompts to send, in order, each with its configuration.
         max_concurrency: What the configuration says, or None.
         return_exceptions: Whether a failed input is an exception among the texts.
     """
@@ -42,7 +41,7 @@ class BatchCall:
         *,
         return_exceptions: bool,
     ) -> None:
-        """Turn the inputs into prompts. One that isn't valid fails alone with `return_exceptions`."""
+        """Turn the inputs into prompts; with `return_exceptions` one that isn't valid fails alone."""
         self._configs = get_config_list(config, len(inputs))
         self.max_concurrency: int | None = self._configs[0].get("max_concurrency")
         self.return_exceptions = return_exceptions
@@ -89,11 +88,7 @@ class BatchCall:
         return list(known), LLMResult(generations=list(known.values())), self.prompts
 
     def texts(self) -> list[Any]:
-        """Return the texts, and with `return_exceptions` the errors, in the order of the inputs.
-
-        Raises:
-            Exception: An input failed, and exceptions aren't to be returned: the first one's.
-        """
+        """Return the texts in the order of the inputs, and the errors; without `return_exceptions` raise the first."""
         texts: list[Any] = []
         for answer in self._answers:
             if isinstance(answer, Exception):

@@ -1,7 +1,7 @@
 """Objects from chat: how a chain asks for one, and the parser that reads it out of whatever the model answered.
 
-How the model is asked is decided in `core.chat.structured`, once per request and possibly several times per call, so
-the parser looks at the answer: an object may be a call's arguments or the text.
+`core.chat.structured` decides how the model is asked, request by request, so the parser looks at the answer: an object
+may be a call's arguments or the text.
 """
 
 # ruff: noqa: ANN401 - schemas, and objects of them, may be anything

@@ -1,8 +1,4 @@
-"""Answers as objects: a prompt that asks for JSON, and a parser that accepts nothing less.
-
-Text completions have no tools and no JSON mode, so the schema goes into the prompt. A
-server that can force a schema gets it in the body on request.
-"""
+"""Answers as objects: a prompt that asks for JSON, and a parser that accepts nothing less."""
 
 from __future__ import annotations
 

@@ -62,15 +62,7 @@ class Start:
     def __init__(
         self, llm: BaseLLM, stop: list[str] | None, kwargs: Mapping[str, Any], params: Mapping[str, Any], size: int
     ) -> None:
-        """Collect what callbacks receive.
-
-        Args:
-            llm: The LLM that runs.
-            stop: The stop sequences in effect.
-            kwargs: The arguments of the call.
-            params: The effective parameters, as callbacks may see them.
-            size: Prompts in the call.
-        """
+        """Collect what callbacks receive: the stop sequences and parameters in effect, and the number of prompts."""
         self.params = params
         self._llm = llm
         self._ls_params = llm._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - LangChain's, overridden by ours
@@ -79,14 +71,14 @@ class Start:
     def run(self, prompt: str, config: RunnableConfig) -> CallbackManagerForLLMRun:
         """Start the run of one prompt."""
         manager = CallbackManager.configure(*self._settings(config), langsmith_inheritable_metadata=self.params)
-        about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._about}
-        return manager.on_llm_start(self._llm._serialized, [prompt], **about)[0]  # noqa: SLF001 - the base class's own
+        name, run_id = config.get("run_name"), config.get("run_id")
+        return manager.on_llm_start(self._llm._serialized, [prompt], run_id, name=name, **self._about)[0]  # noqa: SLF001 - the base class's own
 
     async def arun(self, prompt: str, config: RunnableConfig) -> AsyncCallbackManagerForLLMRun:
         """See `run`."""
         manager = AsyncCallbackManager.configure(*self._settings(config), langsmith_inheritable_metadata=self.params)
-        about: dict[str, Any] = {"name": config.get("run_name"), "run_id": config.get("run_id"), **self._about}
-        return (await manager.on_llm_start(self._llm._serialized, [prompt], **about))[0]  # noqa: SLF001 - as above
+        name, run_id = config.get("run_name"), config.get("run_id")
+        return (await manager.on_llm_start(self._llm._serialized, [prompt], run_id, name=name, **self._about))[0]  # noqa: SLF001 - as above
 
     def runs(self, prompts: Sequence[tuple[str, RunnableConfig]]) -> list[CallbackManagerForLLMRun]:
         """Start the run of each prompt; none where no handler listens.
@@ -122,7 +114,7 @@ class Start:
             raise
 
     def _has_no_listeners(self, prompts: Sequence[tuple[str, RunnableConfig]]) -> bool:
-        """Say whether no handler listens to any of these prompts: a thousand runs would be started for no listener."""
+        """Say whether no handler listens to any of these prompts, of which there may be a thousand."""
         if not prompts:
             return True
         for _, config in prompts:
@@ -141,7 +133,7 @@ class Start:
 
 
 def ended(runs: Sequence[CallbackManagerForLLMRun], work: Callable[[], Batch[Completion]]) -> Batch[Completion]:
-    """Return what `work` brings, and end each run with what came of its prompt; a mistake in the call ends them all."""
+    """Return what `work` brings, and end each run with what came of its prompt; an error ends them all."""
     try:
         batch = work()
     except BaseException as error:

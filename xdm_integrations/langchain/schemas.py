@@ -43,11 +43,7 @@ class ObjectSchema(NamedTuple):
         return object_schema, (self.given,)
 
     def read(self, text: str) -> Any:
-        """Return the object that a text holds: the last complete one that fits.
-
-        Raises:
-            OutputParserException: There is none. One that was cut off isn't complete, and is never repaired.
-        """
+        """Return the last complete object of a text that fits, or raise `OutputParserException`. None is repaired."""
         found = objects_for(text, self.form.schema)
         if found:
             return self.make(found[0])
@@ -59,14 +55,7 @@ class ObjectSchema(NamedTuple):
 
 
 def object_schema(schema: Any) -> ObjectSchema:
-    """Return what a class or a dictionary asks for.
-
-    Args:
-        schema: A pydantic class of version 2 or 1, a dataclass, a TypedDict, a JSON schema or a function's dictionary.
-
-    Raises:
-        ConfigurationError: It is none of those.
-    """
+    """Return what a class or a dictionary asks for; refuse what is neither."""
     if isinstance(schema, type) and (issubclass(schema, (BaseModel, OldModel)) or dataclasses.is_dataclass(schema)):
         if issubclass(schema, OldModel):
             json_schema = schema.schema()

@@ -65,7 +65,7 @@ _CLIENT_ARGUMENTS = {
     "allow_http": "allow_http",
     "rate_limiter": "rate_limiter",
 }
-"""The fields that clients are made of, where a class has them. Any other can change, and connections are kept."""
+"""The fields that clients are made of, where a class has them, and what the clients call them."""
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"
 
 
@@ -141,11 +141,7 @@ class GatewaySettings(Connected, BaseModel):
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
         def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of whatever type the field has
-            """Check the settings. Opens nothing.
-
-            Raises:
-                ConfigurationError: One can't be used; the message names it.
-            """
+            """Check the settings, or raise `ConfigurationError`, which names the wrong one. Opens nothing."""
             try:
                 super().__init__(**self._checked(settings))
             except ValidationError as error:
@@ -199,11 +195,7 @@ class GatewaySettings(Connected, BaseModel):
     # One object's life
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - any field
-        """Check the value as the constructor does, and forget what was made of the old one.
-
-        Raises:
-            ConfigurationError: It can't be used; the old one stays.
-        """
+        """Check the value as the constructor does; one that can't be used leaves the old one in its place."""
         cls = type(self)
         if name not in cls.model_fields:
             if name[:1] != "_" and not hasattr(cls, name):
@@ -228,9 +220,9 @@ class GatewaySettings(Connected, BaseModel):
     __hash__ = None  # type: ignore[assignment] # settings can change
 
     def _client_settings(self) -> dict[str, Any]:
-        fields = type(self).model_fields
+        fields = self.__dict__
         return {
-            **{argument: getattr(self, name) for name, argument in _CLIENT_ARGUMENTS.items() if name in fields},
+            **{argument: fields[name] for name, argument in _CLIENT_ARGUMENTS.items() if name in fields},
             "default_headers": {"User-Agent": _USER_AGENT, **(self.default_headers or {})},
             "max_tokens": None,  # each call says what it wants, and of which model
         }
@@ -242,11 +234,7 @@ class GatewaySettings(Connected, BaseModel):
         return {**self._given(), "base_url": self.base_url, **self.model_kwargs, **hashed(self.extra_body)}
 
     def _params(self, kwargs: Mapping[str, Any]) -> Params:
-        """Return what the client is called with: the call's arguments over `model_kwargs` over the fields.
-
-        Raises:
-            ConfigurationError: An argument of the call isn't a parameter.
-        """
+        """Return what the client is called with, or refuse an argument; see `layered`."""
         for name, value in kwargs.items():
             if value is None:
                 continue
@@ -278,14 +266,7 @@ class GatewaySettings(Connected, BaseModel):
 
     @classmethod
     def _checked(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings as they are kept, each checked; `values` isn't changed.
-
-        Args:
-            values: What the constructor was given; or, when one field is assigned, all of them.
-
-        Raises:
-            ConfigurationError: A name is unknown, or a value can't be used.
-        """
+        """Return all that the constructor was given, or that an object has now, as it is kept; or refuse it."""
         given: dict[str, Any] = {}
         for alias, value in values.items():
             name = _ALIASES.get(alias, alias)

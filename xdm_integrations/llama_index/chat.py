@@ -219,16 +219,8 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
     ) -> dict[str, Any]:
         """Return the arguments of `chat`. A span of its own, as LlamaIndex would make one that shows options.
 
-        Args:
-            tools: What the model may call.
-            user_msg: The last message, if it isn't part of the history.
-            chat_history: The conversation. It isn't changed.
-            verbose: Without effect.
-            allow_parallel_tool_calls: Take more than one call in an answer.
-            tool_required: Make the model call a tool; `tool_choice` wins.
-            tool_choice: "auto", "none", "required", a tool's name, or the API's own form.
-            strict: Let the provider enforce the tools' schemas. Default: the field.
-            **kwargs: Parameters of `chat`.
+        `tool_choice` ("auto", "none", "required", a tool's name, or the API's own form) wins over `tool_required`, and
+        `strict` over the field. The history isn't changed.
         """
         messages = list(chat_history or ())
         if user_msg is not None:
@@ -251,7 +243,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         Args:
             response: What one of the `chat` methods returned, or an answer from elsewhere.
             error_on_no_tool_call: Raise if there is none.
-            **kwargs: Without effect.
+            **kwargs: Ignored.
 
         Raises:
             ValueError: There is no call, or one that can't be carried out: its arguments were cut off or are no object.

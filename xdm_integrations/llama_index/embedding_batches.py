@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddingCall:
-    """A call for many texts: its parts, LlamaIndex's events of each, and a bar of progress.
-
-    Used in a `with` block, at whose end no event and no bar is left open.
-    """
+    """A call for many texts. Used in a `with` block, at whose end no event and no bar of progress is left open."""
 
     def __init__(self, model: BaseEmbedding, texts: list[str], *, show_progress: bool) -> None:
         self._texts: list[Any] = listed(texts)

@@ -1,7 +1,4 @@
-"""Many prompts in one call: the client's batches with LlamaIndex's events, rate limiter and progress bar.
-
-For LlamaIndex's callbacks a batch is one event, whose token counts are the sum over its requests.
-"""
+"""Many prompts in one call: the client's batches with one event of LlamaIndex's, its rate limiter and its bar."""
 
 from __future__ import annotations
 

@@ -1,12 +1,9 @@
 """What LlamaIndex makes of a model's answers, objects and calls of tools, with its faults mended; for all LLMs here.
 
-Objects: LlamaIndex's programs leave the choice of the tool to the model while they stream, so that an answer in words
-ends as an empty object; forget the system prompt when they are async; refuse recursive and generic classes; double the
-braces of a schema in a prompt (run-llama/llama_index PR 22380), and write into the caller's template. Here each class
-has its own way of asking, and a stream ends with a valid object or an error.
-
-Calls of tools: `predict_and_call` hands the ReAct agent, which it builds for models without tools, `None` for both of
-its parts, and the agent refuses them.
+LlamaIndex's programs for objects leave the choice of the tool to the model while they stream, so that an answer in
+words ends as an empty object; forget the system prompt when they are async; refuse recursive and generic classes;
+double the braces of a schema (run-llama/llama_index PR 22380), and write into the caller's template. For models
+without tools `predict_and_call` builds a ReAct agent of `None` and `None`, which it refuses.
 """
 
 # ruff: noqa: ANN401 # LlamaIndex's own signatures
@@ -179,7 +176,7 @@ class ObjectSoFar(Generic[Model]):
         self._known: dict[str, Any] = {}
 
     def feed(self, written: str) -> list[Any]:
-        """Take all that has come of it as JSON, perhaps with prose in front, and return the object if it has grown.
+        """Take all of its JSON that has come, perhaps with prose in front, and return the object if it has grown.
 
         While it isn't valid, it is one of LlamaIndex's flexible class, which takes anything.
         """

@@ -1,7 +1,7 @@
 """Making our classes known to `load_llm` and `load_embed_model`, which load a stored model from its class name.
 
-LlamaIndex's registries import every package of models that is installed, among them OpenAI's, which takes longer than
-all the rest. So they are left alone until somebody imports them.
+LlamaIndex's registries import every package of models that is installed, which takes longer than all the rest: they
+are left alone until somebody imports them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every LlamaIndex class of the gateway is set to: where calls go, with which key, and what they send beside."""
+"""How a model reaches the gateway: the settings that all of LlamaIndex's classes here share."""
 
 from __future__ import annotations
 
@@ -62,10 +62,9 @@ def parameter_field(parameter: Parameter) -> Any:  # noqa: ANN401 - stands for a
 
 
 class GatewaySettings(Connected, BaseModel):
-    """Settings, checked when they are given and when they are assigned, and the clients that are made of them.
+    """Settings, checked when they are given and when they are assigned. Threads and event loops may share an instance.
 
-    A class of LlamaIndex inherits it before LlamaIndex's own base, and says what its endpoint takes. Threads and event
-    loops may share an instance.
+    A class stands it before LlamaIndex's own, and says what its endpoint takes.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)

@@ -1,7 +1,7 @@
 """From the client's chat answers to LangChain's messages, complete and in pieces. Pure.
 
 LangChain adds the pieces of a stream up: it concatenates every text that comes again, sums numbers, and refuses
-others. So whatever describes the complete answer travels on exactly one piece, the last.
+others. So what describes the complete answer travels on the last piece alone.
 """
 
 from __future__ import annotations

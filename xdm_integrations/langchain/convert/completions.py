@@ -1,8 +1,7 @@
 """From the client's values to LangChain's. Pure.
 
-LangChain adds the pieces of a stream up: texts are concatenated and numbers summed, under every
-key of `generation_info`. So whatever describes the complete answer travels on exactly one piece, the
-last; and no other piece has any of these keys.
+LangChain adds the pieces of a stream up, whatever stands in `generation_info`: so what describes the complete answer
+travels on exactly one piece, the last.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Values of `core` as LlamaIndex knows them. Pure.
 
-A response's `raw` is a plain dictionary in the API's own shape plus `request_id`, with all that the server added to the
-answer and to its choices. Its key `usage` is always there (None if the server gave no counts), because that is where
-LlamaIndex's token counters and tracers look. A chat response keeps the counts out of its message: LlamaIndex prints a
-message's `additional_kwargs` into the next prompt.
+A response's `raw` is a dictionary in the API's own shape plus `request_id`, with all that the server added. Its key
+`usage` is always there (None if the server gave no counts): LlamaIndex's token counters and tracers look there. A chat
+response keeps the counts out of its message, whose `additional_kwargs` LlamaIndex prints into the next prompt.
 """
 
 from __future__ import annotations

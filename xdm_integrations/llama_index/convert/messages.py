@@ -1,8 +1,7 @@
 """LlamaIndex's messages as the API takes them. The messages are left alone.
 
-What the model needs goes out, or is refused before any byte: nothing of it is dropped in silence. A mark for a cache
-says nothing to this API, and goes nowhere; neither do the keys of a stored message's `additional_kwargs` that other
-classes put there.
+What the model needs goes out, or is refused before any byte. Marks for a cache go nowhere; neither do the keys of a
+stored message's `additional_kwargs` that other classes put there.
 """
 
 from __future__ import annotations

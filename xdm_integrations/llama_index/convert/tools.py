@@ -41,14 +41,9 @@ def choice_of(choice: str | Mapping[str, Any] | None) -> str | Mapping[str, Any]
 
 
 def selections(response: ChatResponse) -> list[ToolSelection]:
-    """Return the calls of an answer, or of an item of a stream, whose arguments are those that have come.
-
-    Raises:
-        ValueError: A call of a complete answer can't be carried out.
-    """
-    message, raw = response.message, response.raw
-    kept = message.additional_kwargs
-    raw = raw if isinstance(raw, dict) else {}
+    """See `XDMChat.get_tool_calls_from_response`; there may be none."""
+    message, kept = response.message, response.message.additional_kwargs
+    raw = response.raw if isinstance(response.raw, dict) else {}
     if kept.get(INVALID_TOOL_CALLS):
         call = stored_call(kept[INVALID_TOOL_CALLS][0])
         raise _not_an_object(call.name, call.arguments, raw)
@@ -82,12 +77,8 @@ def _so_far(text: str) -> dict[str, Any]:
 
 def _not_an_object(name: str, written: str, raw: Mapping[str, Any]) -> ValueError:
     choices = raw.get("choices") or [{}]
-    cut = (
-        " The answer was cut by its limit of tokens; raise `max_tokens`."
-        if choices[0].get("finish_reason") in CUT
-        else ""
-    )
+    cut = choices[0].get("finish_reason") in CUT
     return ValueError(
         f"The call of {name!r} can't be carried out: its arguments are no JSON object; the model wrote "
-        f"{written[:_SHOWN]!r}.{cut}"
+        f"{written[:_SHOWN]!r}.{' The answer was cut by its limit of tokens; raise `max_tokens`.' if cut else ''}"
     )
