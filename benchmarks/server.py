@@ -70,6 +70,7 @@ def running_server(*, faults: float = 0.0, seed: int = 1, pause: float = 0.0) ->
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs, faults, seed, pause), daemon=True)
     process.start()
+    theirs.close()  # or a server that dies at its start would be waited for for ever
     try:
         yield BenchmarkServer(f"http://127.0.0.1:{ours.recv()}")
     finally:
