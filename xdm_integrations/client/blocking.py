@@ -64,7 +64,7 @@ class Client(Settings):
 
         Args:
             prompt: A text, a list of texts, token ids, or a list of lists of them.
-            on_retry: Called before each retry of this call, instead of the client's hook.
+            on_retry: Called before each retry, instead of the client's hook.
             **params: See `CompletionParams`.
 
         Returns:
@@ -87,13 +87,13 @@ class Client(Settings):
             **params: See `CompletionParams`.
 
         Returns:
-            An iterator of `CompletionChunk`, which is a context manager too. Dropping it, closing it
-            or leaving it closes the connection, and ends the generation.
+            An iterator of `CompletionChunk`, which is a context manager too; leaving, closing or dropping it ends the
+            generation.
 
         Raises:
             ConfigurationError: Something can't be sent; no byte was.
             StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
-            XDMError: The call failed.
+            XDMError: The call failed; see `core.errors`.
         """
         return CompletionStream(self._run(stream_completion(self._setup, prompt, params), on_retry))
 
@@ -110,19 +110,18 @@ class Client(Settings):
     ) -> Batch[Completion]:
         """Answer many prompts, several per request and several requests at once.
 
-        A prompt that fails doesn't fail the others: a request that the server refuses because of
-        its content is split, and asked prompt by prompt. Once ten requests in a row were refused for
-        the key, its budget or the model, no more are sent, and that error is the outcome of the rest,
-        without a call of `on_result`.
+        A prompt that fails doesn't fail the others: a request that the server refuses because of its content is split,
+        and asked prompt by prompt. Once ten requests in a row were refused for the key, its budget or the model, no
+        more are sent, and that error is the outcome of the rest, without a call of `on_result`.
 
         Args:
             prompts: Texts, or lists of token ids.
             batch_size: Prompts per request, at most.
             max_concurrency: Requests in flight, at most.
-            stop_on_error: Send nothing more once a prompt has failed; what wasn't asked gets that
-                error as its outcome, without a call of `on_result`.
-            on_result: Called with a prompt's number and its outcome, as each arrives; from several
-                threads, one at a time, so that a slow one holds the others up.
+            stop_on_error: Send nothing more once a prompt has failed; what wasn't asked gets that error as its outcome,
+                without a call of `on_result`.
+            on_result: Called with its number and its outcome, as each arrives; from several threads, one at a time, so
+                that a slow one holds the others up.
             on_retry: Called before each retry, instead of the client's hook.
             **params: See `CompletionParams`. A total timeout holds for each request.
 
@@ -171,7 +170,7 @@ class Client(Settings):
 
         Args:
             messages: A string (one user message), or messages in the API's form: mappings with `role` and `content`.
-            on_retry: Called before each retry of this call, instead of the client's hook.
+            on_retry: Called before each retry, instead of the client's hook.
             **params: See `ChatParams`. Where `response_format` is a schema or a class, it is asked for as
                 `chat_structured` does, and is the answer's `parsed`.
 
@@ -191,12 +190,13 @@ class Client(Settings):
             **params: See `ChatParams`.
 
         Returns:
-            An iterator of `ChatChunk`, which is a context manager too; leaving it ends the generation.
+            An iterator of `ChatChunk`, which is a context manager too; leaving, closing or dropping it ends the
+            generation.
 
         Raises:
             ConfigurationError: Something can't be sent; no byte was.
             StreamInterruptedError: While iterating: the answer was cut off; see its `.partial`.
-            XDMError: The call failed.
+            XDMError: The call failed; see `core.errors`.
         """
         streaming = self._run(stream_chat(self._setup, messages, params), on_retry)
         return ChatStream(streaming, partial(chats.note_choices, facts=self._setup.facts))
@@ -220,7 +220,7 @@ class Client(Settings):
             method: "auto", the best that the model takes (what it refuses or ignores is remembered), or one of
                 `core.chat.structured.METHODS`, which is used as it is.
             strict: Whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
-            on_retry: Called before each retry of this call, instead of the client's hook.
+            on_retry: Called before each retry, instead of the client's hook.
             **params: See `ChatParams`.
 
         Raises:
@@ -267,10 +267,10 @@ class Client(Settings):
         Args:
             conversations: Each as for `chat`.
             max_concurrency: Requests in flight, at most.
-            stop_on_error: Send nothing more once a conversation has failed; what wasn't asked gets that error as its
-                outcome, without a call of `on_result`.
-            on_result: Called with a conversation's number and its outcome, as each arrives; from several threads, one
-                at a time, so that a slow one holds the others up.
+            stop_on_error: Send nothing more once one has failed; what wasn't asked gets that error as its outcome,
+                without a call of `on_result`.
+            on_result: Called with its number and its outcome, as each arrives; from several threads, one at a time, so
+                that a slow one holds the others up.
             on_retry: Called before each retry, instead of the client's hook.
             **params: As for `chat`; the same for all. A total timeout holds for each conversation.
 
@@ -352,8 +352,8 @@ class Client(Settings):
             max_concurrency: Requests in flight, at most.
             stop_on_error: Send nothing more once a text has failed. With False all others are asked for, and handed
                 to `on_result`, before the error is raised; but see `complete_batch` for a key that is refused.
-            on_result: Called with a text's number and its vector, or the error it failed with, as each arrives; from
-                several threads, one at a time, so that a slow one holds the others up.
+            on_result: Called with its number and its vector or error, as each arrives; from several threads, one at a
+                time, so that a slow one holds the others up.
             on_retry: Called before each retry, instead of the client's hook.
             **params: See `EmbeddingParams`.
 
@@ -379,7 +379,7 @@ class Client(Settings):
         """Return the models that the gateway offers to the key (`GET /v1/models`).
 
         Raises:
-            XDMError: The call failed.
+            XDMError: The call failed; see `core.errors`.
         """
         return self._run(models_flow(self._setup), None)
 
@@ -390,7 +390,7 @@ class Client(Settings):
 
         Raises:
             NotFoundError: The server doesn't tell.
-            XDMError: The call failed.
+            XDMError: The call failed; see `core.errors`.
         """
         from xdm_integrations.core.gateway.quota import quota_flow  # noqa: PLC0415 - few programs ask
 
