@@ -124,6 +124,15 @@ def test_an_error_that_all_would_meet_stops_the_run(run, server, files):
     assert [record["text"] for record in records(answers)] == [f"<p{i}>" for i in range(200)]
 
 
+def test_a_prompt_that_a_provider_forbids_stops_no_other(run, server, files):
+    prompts, answers = files(*[f"p{i}" for i in range(30)])
+    server.script = refusing("p0", status=403)
+    result = run("batch", prompts, "-o", answers, "--batch-size", 1, "-c", 2)
+    assert result.exit_code == 1
+    assert "line 1: PermissionDeniedError" in result.stderr
+    assert [record.get("text") for record in records(answers)] == [None, *[f"<p{i}>" for i in range(1, 30)]]
+
+
 @pytest.mark.parametrize(("keep", "again"), [(1, ["b"]), (30, ["b"]), (-2, ["b"]), (-1, [])])
 def test_a_cut_last_line_costs_one_answer_at_most_and_breaks_nothing(run, server, files, keep, again):
     prompts, answers = files("a", "b")

@@ -146,6 +146,14 @@ def test_an_error_that_all_would_meet_stops_the_run(run, server, files):
     assert [record["vector"] for record in records(vectors)] == [vector_of(f"t{i}") for i in range(200)]
 
 
+def test_a_text_that_a_provider_forbids_stops_no_other(run, server, files):
+    texts, vectors = files(*[f"t{i}" for i in range(30)])
+    server.script = refusing("t0", status=403)
+    result = run("embed", texts, "-o", vectors, "--batch-size", 1, "-c", 2)
+    assert result.exit_code == 1
+    assert [record.get("vector") for record in records(vectors)] == [None, *[vector_of(f"t{i}") for i in range(1, 30)]]
+
+
 def test_an_interrupted_run_keeps_what_came_and_the_next_one_asks_for_the_rest(run, server, files):
     texts, vectors = files(*[f"t{i}" for i in range(40)])
     server.script = lambda seen: [HANG] if "t30" in inputs_of(seen.json) else embedding(seen)

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from xdm_integrations import (
-    AuthenticationError,
-    InsufficientQuotaError,
-    ModelUnavailableError,
-    PermissionDeniedError,
-    Usage,
-    XDMError,
-)
+from xdm_integrations import ModelUnavailableError, Usage, XDMError
 from xdm_integrations.client.batches import run_batch
+from xdm_integrations.core.protocol.batching import IN_COMMON
 
 from .answers import dump
 from .endpoints import record_of, response_of
@@ -39,10 +33,6 @@ SHOWN = 10
 """Failures that are listed at the end; a file has them all."""
 LISTED = 1000
 """Failures that the output of `--json` has, at most."""
-_FATAL = (AuthenticationError, InsufficientQuotaError)
-"""Errors that every other line would meet too."""
-_FATAL_FOR_A_MODEL = (ModelUnavailableError, PermissionDeniedError)
-"""Errors that every other line would meet too, unless the line has a model of its own."""
 
 
 class FatalError(Exception):
@@ -167,7 +157,8 @@ class Outcomes:
             self._answers.add(task, {"error": known})
             record = given({"line": task.line, "id": task.id, "error": known})
         self._fail(task.line, known, record)
-        if isinstance(error, _FATAL) or (isinstance(error, _FATAL_FOR_A_MODEL) and "model" not in task.own):
+        is_its_own = isinstance(error, ModelUnavailableError) and "model" in task.own
+        if isinstance(error, IN_COMMON) and not is_its_own:
             raise FatalError(error)
 
     def _fail(self, line: int, error: dict[str, Any], record: dict[str, Any]) -> None:

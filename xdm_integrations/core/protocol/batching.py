@@ -27,7 +27,8 @@ Answer = TypeVar("Answer")
 MOST_REFUSALS = 10
 """Requests in a row that may be refused for what all of a batch have in common. One proves little: a budget may be too
 small for this request alone, and a gateway tries several providers. Thousands may get a key banned."""
-_IN_COMMON = (AuthenticationError, InsufficientQuotaError, ModelUnavailableError)
+IN_COMMON = (AuthenticationError, InsufficientQuotaError, ModelUnavailableError)
+"""Errors that every other request of a batch would meet too. Other 403s aren't: providers answer so to content."""
 
 
 class Pack(NamedTuple):
@@ -59,7 +60,7 @@ class PackResult(NamedTuple):
     def refusal(self) -> XDMError | None:
         """The error that every other request of the batch would meet too: key, budget and model are those of all."""
         last = self.outcomes[-1] if self.outcomes else None
-        return last if isinstance(last, _IN_COMMON) else None
+        return last if isinstance(last, IN_COMMON) else None
 
 
 @dataclass(frozen=True)
