@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,6 @@ from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, check_par
 from xdm_integrations.core.protocol.batching import PackResult, packs_of
 
 from .answers import Answers, check_output
-from .arrays import check_numpy, write_array
 from .endpoints import EMBEDDINGS
 from .inputs import BadLine, Input
 from .options import Options, client_options
@@ -67,8 +68,8 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
     if str(output) == "-":
         raise click.UsageError("--output: vectors need a file, which the next run goes on with.")
     as_array = output.suffix == ".npy"
-    if as_array:
-        check_numpy()
+    if as_array and importlib.util.find_spec("numpy") is None:
+        raise click.UsageError("--output: .npy needs numpy: pip install numpy")
     lines = output.with_name(output.name + ".jsonl") if as_array else output
     with Input(texts, encoding, "jsonl", content="text") as source:
         tasks = list(_tasks(source))
@@ -84,7 +85,7 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
             if run.stopped is None:
                 answers.put_in_order(tasks)
             if as_array and not run.left:
-                write_array(lines, output, len(tasks))
+                _write_array(lines, output, len(tasks))
             run.report()
     sys.exit(run.exit_code)
 
@@ -132,3 +133,41 @@ def _tasks(source: Input) -> Iterator[Task]:
         if len(given) != 1 or not isinstance(given[0], str):
             raise click.UsageError(f'{where}: expected a JSON string or {{"text": "...", "id": ...}}.')
         yield Task(row.line, fields.get("id"), EMBEDDINGS, given[0], {}, {})
+
+
+def _write_array(lines: Path, output: Path, count: int) -> None:
+    """Write the vectors of the first `count` lines as an array of float32; the file is complete at any moment.
+
+    The lines are in order. Behind those are vectors of texts that aren't asked for any more.
+
+    Raises:
+        click.UsageError: The vectors have different lengths.
+    """
+    beside = output.with_name(output.name + ".writing")
+    try:
+        _fill(lines, beside, count)
+        beside.replace(output)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _fill(lines: Path, output: Path, count: int) -> None:
+    from numpy import float32  # noqa: PLC0415 - optional, and slow to load
+    from numpy.lib.format import open_memmap  # noqa: PLC0415 - the same
+
+    rows = None
+    with lines.open("rb") as file:
+        for i, line in zip(range(count), file, strict=False):
+            vector = json.loads(line)["vector"]
+            if rows is None:
+                rows = open_memmap(output, mode="w+", dtype=float32, shape=(count, len(vector)))
+            if len(vector) != rows.shape[1]:
+                raise click.UsageError(
+                    f"--output: {lines} has vectors of {rows.shape[1]} and of {len(vector)} numbers: the server served "
+                    f"different models. Name another file to begin anew."
+                )
+            rows[i] = vector
+    if rows is None:
+        rows = open_memmap(output, mode="w+", dtype=float32, shape=(0, 0))
+    rows.flush()
