@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from tests.unit.flows import play, refused, setup_of
+from tests.unit.flows import Clock, play, refused, setup_of
 from xdm_integrations.core.errors.tree import APIConnectionError, APIResponseError, NotFoundError, XDMError
 from xdm_integrations.core.gateway.quota import QUOTA_UNITS, Quota, quota_flow
-from xdm_integrations.core.protocol.wire import Reply
+from xdm_integrations.core.protocol.wire import Reply, Timeout
 
 
 def answer(value):
@@ -106,3 +106,12 @@ def test_only_the_question_about_the_unit_goes_without_the_key():
     assert (with_key["Authorization"], with_key["X"]) == ("Bearer k", "1")
     assert "Authorization" not in without
     assert without["X"] == "1"
+
+
+@pytest.mark.parametrize(("total", "until"), [(None, 1005.0), (60, 1005.0), (2, 1002.0)])
+def test_a_budget_waits_five_seconds_for_its_unit_and_asks_once(total, until):
+    setup = setup_of(None, Clock(), timeout=Timeout(total=total), max_retries=2)
+    answers = [answer({"data": {"total_used": 1}}), APIConnectionError("reset.")]
+    quota, commands = play(quota_flow(setup), answers)
+    assert quota.used == 1
+    assert commands[-1].request.deadline == until

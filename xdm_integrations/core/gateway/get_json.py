@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from xdm_integrations.core.protocol.retry import RetryPolicy, Runtime
     from xdm_integrations.core.protocol.wire import Timeout
 
+PATIENCE = 5.0
+"""Seconds that an answer may wait for what it can do without."""
+
+
+def soon(deadline: float | None, runtime: Runtime) -> float:
+    """Return when `PATIENCE` is over, or the call's own deadline if that is earlier."""
+    patience = runtime.monotonic() + PATIENCE
+    return patience if deadline is None else min(patience, deadline)
+
 
 def get_json(  # noqa: PLR0913 - all that a request needs
     url: str,

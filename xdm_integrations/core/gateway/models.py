@@ -17,7 +17,7 @@ from xdm_integrations.core.protocol.flow import deadline_of
 from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Key, Wait
 
-from .get_json import get_json
+from .get_json import get_json, soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PATH = "/models"
 
-PATIENCE = 5.0
-"""Seconds that an error about a model may wait for the names near to it."""
 _GLANCE = 0.05
 """Seconds between two looks at whether another call has brought them."""
 
@@ -131,8 +129,7 @@ def suggest_models(error: ModelUnavailableError, call: Call, setup: Setup, deadl
         deadline: The call's, by `runtime.monotonic`; None if it has none.
     """
     facts, runtime = setup.facts, setup.runtime
-    soon = runtime.monotonic() + PATIENCE
-    until = soon if deadline is None else min(soon, deadline)
+    until = soon(deadline, runtime)
     while facts.asking and runtime.monotonic() < until:
         yield Wait(_GLANCE)
     if facts.offered is None and not facts.asking:

@@ -28,9 +28,10 @@ from xdm_integrations.core.errors.tree import (
     XDMError,
 )
 from xdm_integrations.core.protocol.flow import deadline_of
+from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Key
 
-from .get_json import get_json
+from .get_json import get_json, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,11 +102,10 @@ def quota_flow(setup: Setup) -> Flow[Quota]:
     headers = setup.headers((yield Key()))
     deadline = deadline_of(config.timeout, runtime)
 
-    def ask(url: str, *, with_key: bool = True) -> Flow[tuple[Any, Reply]]:
-        sent = {name: v for name, v in headers.items() if with_key or name.lower() != "authorization"}
+    def ask(url: str) -> Flow[tuple[Any, Reply]]:
         return get_json(
             url,
-            sent,
+            headers,
             runtime,
             timeout=config.timeout,
             deadline=deadline,
@@ -127,7 +127,14 @@ def quota_flow(setup: Setup) -> Flow[Quota]:
         except XDMError as second:
             raise _the_telling_one(first, second) from first
     try:
-        payload, _ = yield from ask(root + _STATUS, with_key=False)
+        payload, _ = yield from get_json(
+            root + _STATUS,
+            {name: value for name, value in headers.items() if name.lower() != "authorization"},
+            runtime,
+            timeout=config.timeout,
+            deadline=soon(deadline, runtime),
+            policy=RetryPolicy(max_retries=0),
+        )
     except XDMError:
         return quota  # it only names the unit
     return _with_unit(quota, payload.get("data") if isinstance(payload, dict) else None)
