@@ -11,7 +11,13 @@ from typing_extensions import NotRequired, TypedDict
 
 from tests.scripted import http
 from tests.wire.chat import calling, chat_stream, tool_call
-from xdm_integrations import APIResponseError, BadRequestError, ConfigurationError, ContentFilterError
+from xdm_integrations import (
+    APIResponseError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    ModelUnavailableError,
+)
 from xdm_integrations.core.chat.structured import AUTO, METHODS
 
 CITY = {
@@ -123,6 +129,15 @@ def test_a_server_that_refuses_tools_as_such_is_asked_with_one_once(surface, ser
         surface.streamed(client, name, "A city?", CITY)
     assert [seen.json["tool_choice"] for seen in server.requests if "tools" in seen.json] == tools
     assert len(server.requests) == 3 + len(tools)
+
+
+@pytest.mark.parametrize("name", ["chat_structured", "stream_structured"])
+def test_a_model_that_is_not_offered_is_asked_once_whatever_its_name(surface, server, name):
+    words = {"message": "The model `firefunction-v3` does not exist", "code": "model_not_found"}
+    server.script = lambda seen: http({"error": words}, 404) if seen.method == "POST" else http({"data": []})
+    with pytest.raises(ModelUnavailableError):
+        surface.call(surface.client(base_url=server.url), name, "A city?", CITY, model="firefunction-v3")
+    assert [seen.method for seen in server.requests] == ["POST", "GET"]
 
 
 def test_an_unknown_method_is_refused_before_a_byte_is_sent(surface, server):

@@ -19,6 +19,7 @@ from xdm_integrations.core.errors.tree import (
     ConfigurationError,
     ContentFilterError,
     ContextLengthExceededError,
+    ModelUnavailableError,
     UnsupportedParameterError,
     XDMError,
 )
@@ -48,7 +49,6 @@ _REFUSES = r"(?i)response_format|json[_ ](schema|object|mode)|tool|function|sche
 _FORCED = r"(?i)choice|forc|\bmode\b|convert_request"  # what is said where a tool may still be called
 _TOOLS = r"(?i)(?:[,[]|\band) ?['\"`]?tools\b|\btools['\"`]? ?(?:[],]|and\b)"  # a list of what isn't known names them
 _REFUSALS = (400, 404, 422, 500, 501)
-_LONGEST = 64  # characters of a function's name
 
 
 class NotTheSchemaError(APIResponseError):
@@ -103,8 +103,8 @@ def _with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def fit_name(name: object) -> str:
-    """Return a name that every provider takes for a function."""
-    fit = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_LONGEST] if isinstance(name, str) else ""
+    """Return a name that every provider takes for a function: letters, digits, - and _, 64 at most."""
+    fit = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:64] if isinstance(name, str) else ""
     return fit or "answer"
 
 
@@ -174,8 +174,7 @@ def chosen_method(method: str | None) -> str | None:
 
 def best_method(model: str, facts: ServerFacts) -> str:
     """Return the best method that the model isn't known to refuse or to ignore."""
-    refused = facts.structured_refused.get(model, set())
-    return next((method for method in METHODS if method not in refused), METHODS[-1])
+    return next((way for way in METHODS if way not in facts.structured_refused.get(model, ())), METHODS[-1])
 
 
 def next_method(method: str, error: XDMError, model: str, facts: ServerFacts) -> str | None:
@@ -202,8 +201,9 @@ def teaches(error: XDMError) -> bool:
     """True if an error says that the method was refused or ignored; errors that pass say nothing of it."""
     if isinstance(error, (NotTheSchemaError, UnsupportedParameterError)):
         return True
-    if isinstance(error, (ContextLengthExceededError, ContentFilterError)) or not isinstance(error, APIStatusError):
-        return False
+    about_else = isinstance(error, (ContextLengthExceededError, ContentFilterError, ModelUnavailableError))
+    if about_else or not isinstance(error, APIStatusError):
+        return False  # a model's name may speak of functions or schemas
     return error.status_code in _REFUSALS and bool(re.search(_REFUSES, _words_of(error)))
 
 
