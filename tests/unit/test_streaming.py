@@ -158,6 +158,23 @@ def test_refused_options_are_left_out_and_remembered(refusal):
     assert "stream_options" in bodies(commands)[0]
 
 
+def test_options_that_a_refusal_only_shows_are_sent_again_the_next_time():
+    """FastAPI shows the complete body beside the name of a field that is missing."""
+    missing = {"type": "missing", "loc": ["body", "seed"], "msg": "Field required"}
+    facts = ServerFacts()
+    with pytest.raises(BadRequestError):
+        open_stream(
+            [
+                refused(422, {"detail": [{**missing, "input": {"stream_options": {"include_usage": True}}}]}),
+                refused(422, {"detail": [{**missing, "input": {}}]}),
+            ],
+            facts,
+            model="m",
+        )
+    _, commands = open_stream([opened(), event("a")], facts, model="m")
+    assert "stream_options" in bodies(commands)[0]
+
+
 def test_options_that_were_not_sent_are_not_to_blame():
     with pytest.raises(BadRequestError):
         open_stream([REFUSES_OPTIONS[0]], settings={"stream_usage": False})

@@ -117,10 +117,11 @@ def stream_flow(  # noqa: PLR0913, PLR0917 - all that a stream is opened with
     except BadRequestError as error:  # which is never sent again as it is
         if "stream_options" not in body or "stream_options" not in error.body + error.message:
             raise
-    facts.refuses_stream_options.add(call.model)
     body = {name: value for name, value in body.items() if name != "stream_options"}
     request = call.request(body, deadline, streaming=True)
-    return (yield from send_flow(request, receive, call.policy, runtime, handled_by_caller))
+    streaming = yield from send_flow(request, receive, call.policy, runtime, handled_by_caller)
+    facts.refuses_stream_options.add(call.model)  # only now: a refusal of anything else may show the body that was sent
+    return streaming
 
 
 def _read_first_chunk(streaming: Streaming[Chunk, Answer]) -> Flow[Streaming[Chunk, Answer]]:
