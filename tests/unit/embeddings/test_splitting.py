@@ -153,6 +153,20 @@ def test_a_number_that_this_request_is_below_is_not_its_limit():
     assert worked.setup.facts.texts_per_request["text-embedding-3-small"] <= 3
 
 
+def test_base64_is_asked_for_again_where_a_text_was_refused_that_speaks_of_it():
+    worked = Worked(lambda body: error(400, "Bad word: base64") if "base64" in inputs_of(body) else healthy(body))
+    with pytest.raises(BadRequestError, match="Bad word"):
+        worked.embed(["base64"])
+    worked.embed(["a"])
+    assert ["encoding_format" in body for body in worked.requests] == [True, False, True]
+
+
+def test_a_passing_failure_that_speaks_of_base64_is_passing_where_none_was_asked_for():
+    replies = [error(500, "base64 is beyond us"), error(500, "The pool for base64 is full"), None]
+    worked = Worked(lambda body: replies[len(worked.requests) - 1] or healthy(body), max_retries=1)
+    check(worked, worked.embed(["a"]), ["a"])
+
+
 def test_base64_refused_in_the_status_of_a_passing_failure_is_left_out_at_once():
     def respond(body):
         return error(500, "base64 is beyond us") if "encoding_format" in body else healthy(body)

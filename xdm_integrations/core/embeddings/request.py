@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Positions: TypeAlias = range | list[int]
 
 PATH = "/embeddings"
+_ENCODING = "encoding_format"
 MOST_CHARACTERS = 300_000
 """Per request: OpenAI takes as many tokens, and hardly a character is more than one."""
 
@@ -56,7 +57,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
     check_at_least_one("batch_size", batch_size)
     inputs = split_texts("input", texts)
     headers = setup.headers((yield Key()))
-    given = {"encoding_format": ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
+    given = {_ENCODING: ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors
         given.setdefault("model", DEFAULT_MODEL)
     call = prepare(setup.config, headers, PATH, given, check_parameters, decided=("input",))
@@ -181,7 +182,9 @@ class EmbeddingPlan:
         """Ask for the vectors of these texts in one request; in a second one if base64 was refused."""
         call, setup = self._call, self._setup
         texts = [self._texts[i] for i in positions]
-        body = {**call.body, "input": texts[0] if len(texts) == 1 else texts}
+        plain = setup.facts.refuses_encoding_format
+        body = {name: value for name, value in call.body.items() if name != _ENCODING or call.model not in plain}
+        body["input"] = texts[0] if len(texts) == 1 else texts
 
         def receive(reply: Reply) -> Flow[Vectors]:
             parse = partial(parse_vectors, reply, len(texts), body.get("dimensions"))
@@ -190,13 +193,11 @@ class EmbeddingPlan:
             return (yield Compute(parse))  # type: ignore[no-any-return] # what `parse` returns
 
         def handled(error: XDMError) -> bool:
-            return refuses_encoding(error) or (
+            return (_ENCODING in body and refuses_encoding(error)) or (
                 len(texts) > 1 and (is_about_texts(error) or count_limit(error, len(texts)) is not None)
             )
 
         while True:
-            if call.model in setup.facts.refuses_encoding_format:
-                body.pop("encoding_format", None)
             request = call.request(body, self._deadline)
             try:
                 vectors = yield from send_flow(request, receive, call.policy, setup.runtime, handled)
@@ -204,10 +205,12 @@ class EmbeddingPlan:
                 yield from suggest_models(error, call, setup, self._deadline)
                 raise
             except XDMError as error:
-                if "encoding_format" not in body or not refuses_encoding(error):
+                if _ENCODING not in body or not refuses_encoding(error):
                     raise
-                setup.facts.refuses_encoding_format.add(call.model)
+                del body[_ENCODING]
             else:
+                if _ENCODING in call.body.keys() - body.keys():
+                    plain.add(call.model)  # only now: what is refused may be a text that speaks of base64
                 return self._checked(vectors)
 
     def _checked(self, vectors: Vectors) -> Vectors:
