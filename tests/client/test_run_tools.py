@@ -321,6 +321,8 @@ def test_a_model_that_never_stops_calling_is_an_error_with_what_came(surface, se
     ("tools", "params", "named"),
     [
         ([], {}, "at least one"),
+        (add, {}, "tools: expected a list of functions, got function"),
+        (None, {}, "tools: expected a list of functions, got NoneType"),
         ([add, add], {}, "once"),
         ([lambda a: a], {}, "name"),
         ([add], {"max_turns": 0}, "max_turns"),

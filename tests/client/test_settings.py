@@ -194,6 +194,18 @@ def test_best_of_and_streams_dont_mix(surface, server):
         ({"max_retries": 1.5}, "max_retries"),
         ({"default_headers": {"X": "a\nb"}}, "headers"),
         ({"default_headers": {"a b": "x"}}, "headers"),
+        ({"default_headers": 5}, "headers"),
+        ({"model": 5}, "model: expected a string, got int"),
+        ({"extra_body": [1]}, "extra_body"),
+        ({"limits": 5}, "limits"),
+        ({"stream_usage": "no"}, "stream_usage"),
+        ({"require_finish_reason": "no"}, "require_finish_reason"),
+        ({"think_tags": "no"}, "think_tags"),
+        ({"allow_http": "false"}, "allow_http: expected True or False, got str"),
+        ({"rate_limiter": 5}, "rate_limiter: int has no method"),
+        ({"on_request": 5}, "on_request"),
+        ({"on_response": "log"}, "on_response"),
+        ({"on_retry": True}, "on_retry"),
     ],
 )
 def test_bad_settings_are_refused_by_name(surface, settings, names):

@@ -141,8 +141,13 @@ class Settings:
             allow_http=allow_http,
         )
         for name, hook in (("on_request", on_request), ("on_response", on_response), ("on_retry", on_retry)):
+            if hook is not None and not callable(hook):
+                raise ConfigurationError(f"{name}: expected a function, got {type(hook).__name__}.")
             if inspect.iscoroutinefunction(hook) and not self._awaits:
                 raise ConfigurationError(f"{name}: a coroutine function can't be a hook of a blocking client.")
+        turn = "aacquire" if self._awaits else "acquire"
+        if rate_limiter is not None and not hasattr(rate_limiter, turn):
+            raise ConfigurationError(f"rate_limiter: {type(rate_limiter).__name__} has no method `{turn}`.")
         self._hooks = Hooks(on_request, on_response, on_retry, rate_limiter)
         self._setup = Setup(config, RUNTIME)
         self._transport: Any = None

@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import json
 import re
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -170,6 +171,8 @@ class ToolLoop:
         for name in _NOT_HERE:
             if params.get(name) is not None:
                 raise ConfigurationError(f"{name}: can't be used while tools are run; use `chat` with `.messages`.")
+        if not isinstance(tools, Collection):
+            raise ConfigurationError(f"tools: expected a list of functions, got {type(tools).__name__}.")
         self._tools = {made.name: made for made in map(Tool.of, tools)}
         if not tools or len(self._tools) < len(tools):
             raise ConfigurationError("tools: pass at least one function, and each name once.")

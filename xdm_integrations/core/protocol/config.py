@@ -78,6 +78,17 @@ class Config:
         Raises:
             ConfigurationError: A setting can't be used; the message names it.
         """
+        for name, value, kind, words in (
+            ("model", model, str, "a string"),
+            ("extra_body", extra_body, Mapping, "a mapping of fields"),
+            ("limits", limits, Limits, "a `Limits`"),
+            ("stream_usage", stream_usage, bool, "True or False"),
+            ("require_finish_reason", require_finish_reason, bool, "True or False"),
+            ("think_tags", think_tags, bool, "True or False"),
+            ("allow_http", allow_http, bool, "True or False"),
+        ):
+            if value is not None and not isinstance(value, kind):
+                raise ConfigurationError(f"{name}: expected {words}, got {type(value).__name__}.")
         if model is not None and not model.strip():
             raise ConfigurationError("model: the name is empty; leave it out for the default model.")
         if base_url is None:
