@@ -25,6 +25,7 @@ from xdm_integrations import (
     RateLimitError,
     XDMError,
 )
+from xdm_integrations.core.protocol.checks import SETTINGS
 
 KEY = "secret-of-the-test-1234567890"
 MODELS = {"data": [{"id": "gpt-4o-mini"}, {"id": "bge-m3"}]}
@@ -108,6 +109,13 @@ def test_what_is_nested_without_end_is_no_json(surface, server, client, row):
     ring["a"] = ring
     error = failing(surface, client, row, ConfigurationError, extra_body=ring)
     assert error.message.startswith("extra_body['a']['a']")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["api_key", "base_url", "max_retries"])
+def test_a_setting_in_a_call_is_sent_to_its_place_and_never_into_the_body(surface, server, client, row, name):
+    error = failing(surface, client, row, ConfigurationError, **{name: "sk-x"})
+    assert error.message == f"{name}: unknown parameter. {SETTINGS[name]}"
     assert server.requests == []
 
 

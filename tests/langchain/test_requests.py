@@ -280,6 +280,7 @@ WRONG_CALLS = {
     "extra_body": ({"extra_body": "x"}, "extra_body: expected a mapping of fields, got str"),
     "prompt": ({"prompt": "x"}, "prompt: unknown parameter"),
     "on_retry": ({"on_retry": print}, "on_retry: unknown parameter"),
+    "a setting": ({"api_key": "sk-x"}, "api_key: unknown parameter. It is a setting"),
     "on_result": ({"on_result": print}, "on_result: unknown parameter"),
     "batch_size": ({"batch_size": 3}, "batch_size: unknown parameter"),
     "unknown beside extra_body": ({"extra_body": {"a": 1, 2: 3}, "promt": 1}, "promt: unknown parameter"),

@@ -43,7 +43,18 @@ OPTIONS = ("extra_body", "extra_headers", "timeout")
 _CHAT = "It belongs to chat: call `chat` or `stream_chat`."
 _TEXTS = "It belongs to text completions: call `complete` or `stream`."
 _MANY = "It belongs to the methods that take many at once: `complete_batch`, `chat_batch` and `embed`."
+SETTINGS = dict.fromkeys(
+    (
+        "api_key", "xdm_api_key", "base_url", "api_base", "xdm_api_base", "max_retries", "default_headers",
+        "stream_usage", "require_finish_reason", "limits", "allow_http", "rate_limiter", "on_request", "on_response",
+        "model_kwargs", "additional_kwargs",
+    ),
+    "It is a setting of all calls: pass it where the client or the LLM is made.",
+)  # fmt: skip
+"""What to do about names of settings in a call; a key, above all, mustn't end in `extra_body`."""
 METHODS = {
+    **SETTINGS,
+    "system": "In chat it is the first message: `[{'role': 'system', 'content': ...}, ...]`.",
     "stream": "The method called decides: `stream` and `stream_chat` stream.",
     **dict.fromkeys(("messages", "tools", "tool_choice", "response_format", "reasoning_effort"), _CHAT),
     **dict.fromkeys(("prompt", "suffix", "echo", "best_of"), _TEXTS),
