@@ -8,7 +8,7 @@ from xdm_integrations.core.jsontext import has_surrogates, join_surrogates, whol
 from xdm_integrations.core.protocol.results import join_logprobs
 
 from .calls_so_far import CallsSoFar
-from .pieces import KNOWN
+from .pieces import KNOWN, calls_of, content_of, listed, reasoning_of
 from .results import ChatChunk, Message
 from .think_tags import ThinkTags
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from xdm_integrations.core.protocol.results import Logprobs
 
-    from .pieces import Pieces
     from .tool_calls import ToolCallDelta
 
 CUT = ("length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded")
@@ -96,25 +95,31 @@ class ChoiceSoFar:
             chunks.append(ChatChunk(text, index, None, thought, deltas))
         return True
 
-    def add(self, pieces: Pieces, index: int, logprobs: Logprobs | None, *, each: bool) -> ChatChunk | None:
-        """Add what an event holds; `each`: every entry of its tool calls is a call of its own."""
-        text, thought = self._words(pieces.text, pieces.reasoning)
-        self._reasoning_key = pieces.reasoning_key or self._reasoning_key
-        if pieces.reasoning_details:
-            self._details = _joined_details(self._details, pieces.reasoning_details)
-        if pieces.refusal:
-            self._refusal.append(pieces.refusal)
-        deltas = self._calls.add(pieces.tool_calls, each=each) if pieces.tool_calls else []
+    def add(self, inner: dict[str, Any], index: int, logprobs: Logprobs | None, *, each: bool) -> ChatChunk | None:
+        """Add a message or a delta; `each`: every entry of its tool calls is a call of its own."""
+        text, thoughts, images = content_of(inner)
+        details = listed(inner.get("reasoning_details"))
+        reasoning, key = reasoning_of(inner, details)
+        text, thought = self._words(text, reasoning or thoughts)
+        self._reasoning_key = key or self._reasoning_key
+        if details:
+            self._details = _joined_details(self._details, details)
+        refusal = inner.get("refusal")
+        refusal = refusal if isinstance(refusal, str) else ""
+        if refusal:
+            self._refusal.append(refusal)
+        deltas = self._calls.add(calls_of(inner), each=each)
         if logprobs is not None:
             self._logprobs.append(logprobs)
-        if pieces.audio:
-            _join(self._audio, pieces.audio)
-        self._images += pieces.images
-        self._annotations += pieces.annotations
-        self._extra.update(pieces.extra)
-        if not (text or thought or deltas or pieces.refusal or logprobs):
+        audio = inner.get("audio")
+        if isinstance(audio, dict):
+            _join(self._audio, audio)
+        self._images += images
+        self._annotations += listed(inner.get("annotations"))
+        self._extra.update((name, value) for name, value in inner.items() if name not in KNOWN and value is not None)
+        if not (text or thought or deltas or refusal or logprobs):
             return None
-        return ChatChunk(text, index, None, thought, tuple(deltas), pieces.refusal, logprobs)
+        return ChatChunk(text, index, None, thought, tuple(deltas), refusal, logprobs)
 
     def _words(self, text: str, thought: str) -> tuple[str, str]:
         """Add text and reasoning, and return what of them is ready to be delivered."""

@@ -23,7 +23,7 @@ from xdm_integrations.core.protocol.results import (
 )
 
 from .choice_so_far import ChoiceSoFar
-from .pieces import begins_a_call, inner_of, pieces_of
+from .pieces import begins_a_call, inner_of
 from .results import ChatChoice, ChatChunk, ChatCompletion
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class ChatSoFar:
         parsed = Logprobs.parse(logprobs) if logprobs is not None else None
         growing.begun = growing.begun or inner is not None
         if inner is not None or parsed is not None:
-            chunk = growing.add(pieces_of(inner or {}), index, parsed, each=not self._streaming)
+            chunk = growing.add(inner or {}, index, parsed, each=not self._streaming)
             if chunk is not None:
                 chunks.append(chunk)
 

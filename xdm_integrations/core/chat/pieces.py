@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from .results import REASONING_KEYS
 
@@ -11,28 +11,6 @@ KNOWN = {
     "annotations",
 }  # fmt: skip
 """The fields of a message or a delta that are read; empty ones mean nothing. All others are kept as they came."""
-
-
-class Pieces(NamedTuple):
-    """What one message or delta holds; see `Message`.
-
-    Attributes:
-        reasoning: Its reasoning, once, whatever number of fields it came in.
-        reasoning_key: The field that it came in; "" for a part of the content (Mistral) and for details alone.
-        reasoning_details: OpenRouter's reasoning in parts, which goes back as it came.
-        tool_calls: Its calls as they came; a `function_call` among them.
-    """
-
-    text: str
-    reasoning: str
-    reasoning_key: str
-    reasoning_details: list[Any]
-    tool_calls: list[Any]
-    refusal: str
-    audio: dict[str, Any]
-    images: list[Any]
-    annotations: list[Any]
-    extra: dict[str, Any]
 
 
 def inner_of(choice: dict[str, Any]) -> dict[str, Any] | None:
@@ -46,40 +24,26 @@ def inner_of(choice: dict[str, Any]) -> dict[str, Any] | None:
 
 def begins_a_call(inner: dict[str, Any]) -> bool:
     """True if a message or a delta names a tool, as the first piece of its call does."""
-    functions = [call.get("function") for call in _listed(inner.get("tool_calls")) if isinstance(call, dict)]
+    functions = [call.get("function") for call in listed(inner.get("tool_calls")) if isinstance(call, dict)]
     return any(isinstance(function, dict) and function.get("name") for function in functions)
 
 
-def pieces_of(inner: dict[str, Any]) -> Pieces:
-    """Read a message or a delta."""
+def content_of(inner: dict[str, Any]) -> tuple[str, str, list[Any]]:
+    """Return text, reasoning (Mistral's place for it) and images of a message or a delta."""
     content = inner.get("content")
-    text, thoughts, images = content if isinstance(content, str) else "", "", _listed(inner.get("images"))
-    images = images or _listed(inner.get("image"))
-    if isinstance(content, list):
-        text, thoughts, more = _parts(content)
-        images = [*images, *more]
-    details = _listed(inner.get(REASONING_KEYS[2]))
-    reasoning, key = _reasoning(inner, details)
-    calls = _listed(inner.get("tool_calls"))
+    text, thoughts, images = _parts(content) if isinstance(content, list) else (content, "", [])
+    outside = listed(inner.get("images")) or listed(inner.get("image"))
+    return text if isinstance(text, str) else "", thoughts, outside + images
+
+
+def calls_of(inner: dict[str, Any]) -> list[Any]:
+    """Return the tool calls of a message or a delta as they came, or its `function_call` as one of them."""
     legacy = inner.get("function_call")
-    if not calls and isinstance(legacy, dict):
-        calls = [{"function": legacy}]
-    refusal, audio = inner.get("refusal"), inner.get("audio")
-    return Pieces(
-        text,
-        reasoning or thoughts,
-        key,
-        details,
-        calls,
-        refusal if isinstance(refusal, str) else "",
-        audio if isinstance(audio, dict) else {},
-        images,
-        _listed(inner.get("annotations")),
-        {name: value for name, value in inner.items() if name not in KNOWN and value is not None},
-    )
+    return listed(inner.get("tool_calls")) or ([{"function": legacy}] if isinstance(legacy, dict) else [])
 
 
-def _listed(value: object) -> list[Any]:
+def listed(value: object) -> list[Any]:
+    """Return a list, or an object as a list of one; [] for anything else."""
     return value if isinstance(value, list) else [value] if isinstance(value, dict) and value else []
 
 
@@ -105,8 +69,8 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:
     return "".join(texts), "".join(thoughts), images
 
 
-def _reasoning(inner: dict[str, Any], details: list[Any]) -> tuple[str, str]:
-    """Return reasoning, and the field that it goes back in."""
+def reasoning_of(inner: dict[str, Any], details: list[Any]) -> tuple[str, str]:
+    """Return reasoning once, whatever number of fields it came in, and the field; "" for OpenRouter's details."""
     for name in REASONING_KEYS[:2]:
         value = inner.get(name)
         if isinstance(value, str) and value:
