@@ -110,7 +110,7 @@ def test_a_row_is_well_made(row):
     assert row.hint.endswith((".", "{shorten}")) or not row.hint
     named = {name for _, name, _, _ in Formatter().parse(row.hint) if name}
     assert named <= {"param", *Words._fields}
-    assert row.codes or row.text or row.status, "it would fit everything"
+    assert row.codes or row.text or row.status or row is ROWS[-1], "it would fit everything"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_no_row_is_dead(number, decided_by, monkeypatch):
 
 
 EXTRA = [
+    Case("no status of HTTP", 600, {}, b"?", APIStatusError, "never"),
     Case("quota code alone", 403, {}, b'{"error":{"code":"insufficient_user_quota"}}', InsufficientQuotaError, "never"),
     Case("challenge", 401, {}, b"<html>firewall</html>", PermissionDeniedError, "never"),
     Case("firewall", 403, {"content-type": "text/html"}, b"<html>blocked</html>", PermissionDeniedError, "never"),

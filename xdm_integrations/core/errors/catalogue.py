@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, OTHER, ROWS, STATUS_OF, UPSTREAM, Row
+from .catalogue_rows import CHALLENGE, DIRECT, EMPTY, GATEWAY, HTML, ROWS, STATUS_OF, UPSTREAM, Row
 from .endpoints import WORDS
 from .reply_text import (
     ErrorBody,
@@ -202,7 +202,7 @@ def _find(
         found = re.search(row.text, reply.message, re.IGNORECASE) if row.text else None
         if found or not (row.codes or row.text) or not codes.isdisjoint(row.codes.split()):
             return row, found
-    return _find(500, reply, source, headers) if status is None else (OTHER, None)
+    return _find(500, reply, source, headers)  # of an error inside a 200 that says nothing of its kind
 
 
 def _source(headers: Mapping[str, str], reply: ErrorBody) -> str:
