@@ -25,21 +25,16 @@ def can_be_strict(schema: object) -> bool:
     return all(map(can_be_strict, schema)) if isinstance(schema, list) else True
 
 
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+def strict_schema(schema: Any) -> Any:  # noqa: ANN401 - or any part of one
     """Return a schema as strict mode demands it: no other keys, every key required, no defaults."""
-    strict: dict[str, Any] = _made_strict(schema)
-    return strict
-
-
-def _made_strict(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    if isinstance(value, list):
-        return [_made_strict(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {name: _made_strict(inner) for name, inner in value.items() if name not in ("default", "properties")}
-    properties = value.get("properties")
+    if isinstance(schema, list):
+        return [strict_schema(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {name: strict_schema(inner) for name, inner in schema.items() if name not in ("default", "properties")}
+    properties = schema.get("properties")
     if isinstance(properties, Mapping):
-        made["properties"] = {name: _made_strict(inner) for name, inner in properties.items()}
+        made["properties"] = {name: strict_schema(inner) for name, inner in properties.items()}
         made["required"] = list(properties)
         made["additionalProperties"] = False
     return made

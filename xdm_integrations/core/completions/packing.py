@@ -60,19 +60,14 @@ def _pack_flow(call: Call, prompts: list[OnePrompt], pack: Pack, setup: Setup) -
     except ConfigurationError:
         raise  # the caller's mistake, the same for every prompt
     except XDMError as error:
-        if len(prompts) > 1 and _may_be_one_prompts_fault(error):
+        about_prompts = isinstance(error, (BadRequestError, APIResponseError)) and error.scope == "request"
+        if len(prompts) > 1 and (about_prompts or refuses_lists(error)):  # it may be the fault of one of them
             alone = tuple(Pack([i], error) for i in pack.positions)
             return PackResult([], usage_of_unusable_answer(error), alone)
         return PackResult([error] * len(prompts))
     if pack.previous_error is not None and refuses_lists(pack.previous_error):
         setup.facts.single_prompt_models.add(call.model)
     return PackResult(_split(completion, len(prompts)), completion.usage)
-
-
-def _may_be_one_prompts_fault(error: XDMError) -> bool:
-    if refuses_lists(error):
-        return True
-    return isinstance(error, (BadRequestError, APIResponseError)) and error.scope == "request"
 
 
 def _split(completion: Completion, count: int) -> list[Completion]:

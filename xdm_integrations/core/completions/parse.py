@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from xdm_integrations.core import jsontext
@@ -38,13 +39,13 @@ def parse_completion(reply: Reply, prompts: int, n: int) -> Completion:
         raise error_for(status, headers, body)
     expected = prompts * n
     choices = [choice for choice in choices if isinstance(choice, dict)]
-    parsed = [parse_choice(choice) for choice in choices]
+    parsed = [_choice(choice) for choice in choices]
     if not [choice for choice in parsed if choice.text or choice.finish_reason or choice.logprobs]:
         raise not_an_answer(status, headers, body)
     reasons = [choice.finish_reason for choice in parsed]
     indices = list(range(expected))
     if [choice.index for choice in parsed] != indices:
-        parsed.sort(key=_index)
+        parsed.sort(key=attrgetter("index"))
         if prompts == 1 and len(parsed) == expected:
             # All belong to the same prompt, so that a wrong index pairs nothing wrongly.
             parsed = [*numbered(parsed)]
@@ -77,11 +78,7 @@ def _refuse_stopped(choices: list[dict[str, Any]], reasons: list[str | None], co
             raise error
 
 
-def _index(choice: Choice) -> int:
-    return choice.index
-
-
-def parse_choice(choice: dict[str, Any]) -> Choice:
+def _choice(choice: dict[str, Any]) -> Choice:
     """Read one choice; a missing or odd index becomes 0."""
     text, index, reason = choice.get("text"), choice.get("index"), choice.get("finish_reason")
     return Choice(

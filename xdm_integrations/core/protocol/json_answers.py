@@ -46,9 +46,7 @@ def objects_for(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     best = object_in(text, schema)
     if best is not None:
         return [best]
-    properties = schema.get("properties")
-    names = properties.keys() if isinstance(properties, Mapping) else ()
-    return [value for value in objects_in(text) if not value.keys().isdisjoint(names)][::-1]
+    return [value for value in objects_in(text) if not value.keys().isdisjoint(_properties(schema))][::-1]
 
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
@@ -105,10 +103,10 @@ def _fits_words(value: object, schema: Mapping[str, Any], root: Mapping[str, Any
 
 
 def _fits_object(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> bool:
-    required, properties = schema.get("required"), schema.get("properties")
+    required, properties = schema.get("required"), _properties(schema)
     if isinstance(required, list) and not all(name in value for name in required):
         return False
-    if not isinstance(properties, Mapping) or not properties:
+    if not properties:
         return True
     if not required and value and not value.keys() & properties.keys():
         return False  # another object, where all of this one's keys may be missing
@@ -138,6 +136,11 @@ def _wrapped(value: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_schema(value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
     """True if the model only repeated the schema, or a part of it."""
+    return value in (schema, schema.get("properties")) or (
+        "properties" in value and "properties" not in _properties(schema)
+    )
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = schema.get("properties")
-    known = properties.keys() if isinstance(properties, Mapping) else ()
-    return value in (schema, properties) or ("properties" in value and "properties" not in known)
+    return properties if isinstance(properties, Mapping) else {}
