@@ -61,12 +61,7 @@ class UnderWay:
     """
 
     def __init__(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._threads: dict[int, threading.BoundedSemaphore] = {}
+        self._threads: dict[tuple[int, int], threading.BoundedSemaphore] = {}
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[type[UnderWay], tuple[()]]:
@@ -74,19 +69,8 @@ class UnderWay:
 
     def of_threads(self, at_most: int) -> threading.BoundedSemaphore:
         """Return what a thread holds while its answer is under way."""
-        if self._process != os.getpid():
-            self._renew()
-        with self._lock:
-            if at_most not in self._threads:
-                self._threads[at_most] = threading.BoundedSemaphore(at_most)
-            return self._threads[at_most]
+        return self._threads.setdefault((os.getpid(), at_most), threading.BoundedSemaphore(at_most))  # atomic
 
     def of_loop(self, at_most: int) -> asyncio.Semaphore:
         """Return what a task holds while its answer is under way."""
-        if self._process != os.getpid():
-            self._renew()
-        with self._lock:
-            known = self._loops.setdefault(asyncio.get_running_loop(), {})
-            if at_most not in known:
-                known[at_most] = asyncio.Semaphore(at_most)
-            return known[at_most]
+        return self._loops.setdefault(asyncio.get_running_loop(), {}).setdefault(at_most, asyncio.Semaphore(at_most))
