@@ -65,26 +65,16 @@ def text_of(prompt: PromptValue) -> str:
         ConfigurationError: It holds an image or anything else that text completions can't take.
             LangChain itself would leave it out silently.
     """
-    if isinstance(prompt, ImagePromptValue):
-        raise _not_text("image")
+    blocks: list[Any] = [{"type": "image"}] if isinstance(prompt, ImagePromptValue) else []
     if isinstance(prompt, ChatPromptValue):
-        for message in prompt.messages:
-            _check_message(message)
-    return prompt.to_string()
-
-
-def _check_message(message: BaseMessage) -> None:
-    if isinstance(message.content, str):
-        return
-    for block in message.content:
+        blocks = [block for message in prompt.messages if type(message.content) is list for block in message.content]
+    for block in blocks:
         if isinstance(block, dict) and block.get("type", "text") != "text":
-            raise _not_text(str(block["type"]))
-
-
-def _not_text(kind: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"prompt: holds a content block of type {kind!r}. Text completions take only text; use a chat model for it."
-    )
+            raise ConfigurationError(
+                f"prompt: holds a content block of type {block['type']!r}. Text completions take only text; use a chat "
+                f"model for it."
+            )
+    return prompt.to_string()
 
 
 def as_texts(prompts: Any) -> Any:  # noqa: ANN401 - what isn't a list of prompts is LangChain's to refuse

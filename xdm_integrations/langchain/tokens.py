@@ -32,8 +32,7 @@ def token_ids(text: str, model: str) -> list[int]:
     """Return the token ids of a text by tiktoken's encoding for `model`.
 
     Raises:
-        ConfigurationError: tiktoken isn't installed, doesn't know the model, or would have to download
-            its vocabulary. The message says what to do.
+        ConfigurationError: tiktoken can't do it without the network. The message says what to do.
     """
     try:
         import tiktoken  # noqa: PLC0415 - an optional package, slow to import

@@ -79,15 +79,11 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         """Return the name under which LlamaIndex stores and loads this class."""
         return "XDMEmbedding"
 
-    @field_validator("model_name")
-    @classmethod
-    def _check_model(cls, value: str) -> str:
-        return str(check_parameters({"model": value})["model"])
-
-    @field_validator("dimensions", "encoding_format", "user", mode="before")
+    @field_validator("model_name", "dimensions", "encoding_format", "user", mode="before")
     @classmethod
     def _check_parameter(cls, value: object, info: ValidationInfo) -> object:
-        return check_parameters({str(info.field_name): value}).get(str(info.field_name))
+        name = str(info.field_name).removesuffix("_name")
+        return check_parameters({name: value}).get(name)
 
     # What LlamaIndex calls, sync and async
 

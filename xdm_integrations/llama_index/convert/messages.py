@@ -30,7 +30,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from xdm_integrations.core.chat.messages import assistant
-from xdm_integrations.core.chat.parts import audio_part, file_part, image_part, image_type, text_part
+from xdm_integrations.core.chat.parts import audio_part, file_part, image_part, text_part
 from xdm_integrations.core.chat.tool_calls import ToolCall
 from xdm_integrations.core.errors.tree import ConfigurationError
 
@@ -47,7 +47,6 @@ DETAILS = "reasoning_details"
 """In a thinking block: reasoning in parts, which goes back as it came."""
 
 _ASSISTANT = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
-_SYSTEM = (MessageRole.SYSTEM, MessageRole.DEVELOPER)
 _NO_TITLE = "input_document"
 """What LlamaIndex calls a document that has no title."""
 
@@ -95,10 +94,7 @@ def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     role = message.role
     if role in _ASSISTANT:
         return _assistant(message, answered)
-    content = _content(message.blocks)
-    if role in _SYSTEM:
-        return {"role": "system", "content": content}
-    wire: dict[str, Any] = {"role": role.value, "content": content}
+    wire: dict[str, Any] = {"role": role.value, "content": _content(message.blocks)}
     if role == MessageRole.TOOL:
         wire["tool_call_id"] = message.additional_kwargs.get("tool_call_id")
     return wire
@@ -189,9 +185,8 @@ def _parts(block: Any) -> list[dict[str, Any]]:  # noqa: ANN401, PLR0911 - one o
 def _image(block: ImageBlock) -> dict[str, Any]:
     if block.url and not block.image:
         return image_part(str(block.url), detail=block.detail)
-    data = _bytes(block.resolve_image())
-    url = _data_url(data, block.image_mimetype or image_type(data))
-    return image_part(url, detail=block.detail)
+    data, kind = _bytes(block.resolve_image()), block.image_mimetype
+    return image_part(_data_url(data, kind) if kind else data, detail=block.detail)
 
 
 def _document(block: DocumentBlock) -> dict[str, Any]:
