@@ -35,6 +35,7 @@ LONG = {
     "langchain/llms.py": "one class: what its base class demands and what it breaks, sync and async",
     "langchain/settings.py": "one class: settings with their documentation, their checks, and what a call sends",
     "llama_index/chat.py": "one class: what its base class has, sync and async, and the documentation of it",
+    "llama_index/objects.py": "one call for an object: of text and of chat, complete and streamed, sync and async",
     "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
 }
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")

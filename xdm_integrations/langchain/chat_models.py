@@ -218,9 +218,9 @@ class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
             OutputParserException: On use: the answer isn't such an object, or was cut off.
             ModelRefusalError: On use: the model refuses (langchain-core before 1.7.5: `OutputParserException`).
         """
-        from .chat_structured import structured_output  # noqa: PLC0415 - slow to import, and rarely needed
+        from .structured import structured_chat  # noqa: PLC0415 - slow to import, and rarely needed
 
-        return structured_output(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
+        return structured_chat(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
 
     # Tokens
 

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from xdm_integrations.core.completions.parameters import ParamsBesideStop
     from xdm_integrations.core.completions.results import Completion
 
-    from .llm_structured import StructuredParams
     from .prompt_runs import GenerateParams, RunCallbacks, Start, Stop
     from .settings import Params
+    from .structured import StructuredParams
 
 _CALL: ContextVar[tuple[object, Params] | None] = ContextVar("xdm_integrations_langchain_call", default=None)
 """The LLM that is being called in this context, and the call's parameters: the base class reads
@@ -278,10 +278,10 @@ class XDMLLM(CompletionSettings, StreamSettings, GatewaySettings, BaseLLM):
     def with_structured_output(  # type: ignore[override] # the base class takes anything
         self, schema: Params | type, **kwargs: Unpack[StructuredParams]
     ) -> Runnable[LanguageModelInput, Any]:
-        """Return a chain that answers with an object of `schema`; see `llm_structured.structured_output`."""
-        from .llm_structured import structured_output  # noqa: PLC0415 - slow to import, and rarely needed
+        """Return a chain that answers with an object of `schema`; see `structured.structured_text`."""
+        from .structured import structured_text  # noqa: PLC0415 - slow to import, and rarely needed
 
-        return structured_output(self, self.prompt_text, schema, **kwargs)
+        return structured_text(self, self.prompt_text, schema, **kwargs)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the token ids of a text, without ever using the network; see `tokens.token_ids`."""

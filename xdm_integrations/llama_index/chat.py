@@ -12,17 +12,18 @@ from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.types import PydanticProgramMode
 
+from xdm_integrations.core.chat.limit_name import LIMIT_NAMES
 from xdm_integrations.core.chat.messages import user
 from xdm_integrations.core.chat.parameters import THINK_TAGS
 from xdm_integrations.core.chat.windows import context_window
 from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .calls import Instrumented, chat_events, completion_events, params_of, span, with_options
-from .chat_structured import ChatObjectCall
 from .convert import chat as convert
 from .convert.messages import ato_wire, to_wire
 from .convert.tools import as_tool, choice_of, selections
 from .fields import ChatFields, StreamFields, for_one_call
+from .objects import ChatObjectCall
 from .predictions import Predictions
 from .settings import GatewaySettings
 from .streams import Item, aitems, astreamed, items, streamed
@@ -108,12 +109,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         """What LlamaIndex plans prompts with. Makes no request."""
         more = self.additional_kwargs
         model = str(more.get("model", self.model))
-        limits = [
-            more.get("max_tokens"),
-            more.get("max_completion_tokens"),
-            self.max_tokens,
-            self.max_completion_tokens,
-        ]
+        limits = (*map(more.get, LIMIT_NAMES), *(getattr(self, name) for name in LIMIT_NAMES))
         return LLMMetadata(
             context_window=self.context_window or context_window(model),
             num_output=next((limit for limit in limits if limit is not None), DEFAULT_NUM_OUTPUTS),

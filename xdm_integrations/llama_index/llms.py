@@ -21,7 +21,7 @@ from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
 from .fields import CompletionFields, StreamFields
 from .llm_batches import Turns, progress, responses, summary
-from .llm_structured import TextObjectCall
+from .objects import TextObjectCall
 from .predictions import Predictions
 from .settings import GatewaySettings
 from .streams import Item, aitems, astreamed, items, streamed

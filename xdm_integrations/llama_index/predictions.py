@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent as _EndEvent
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictStartEvent as _StartEvent
-from llama_index.core.program.utils import create_flexible_model
-from llama_index.core.types import Model
-from pydantic_core import from_json
 
 from .calls import dispatcher, span
 
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from llama_index.core.chat_engine.types import AgentChatResponse
     from llama_index.core.program.utils import FlexibleModel
     from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
-    from llama_index.core.types import PydanticProgramMode
+    from llama_index.core.types import Model, PydanticProgramMode
 
 
 class Predictions:
@@ -160,38 +157,3 @@ def _with_react(llm: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         "react_chat_formatter": kwargs.get("react_chat_formatter") or ReActChatFormatter.from_defaults(),
         "output_parser": kwargs.get("output_parser") or ReActOutputParser(),
     }
-
-
-class ObjectSoFar(Generic[Model]):
-    """An object that grows out of a stream.
-
-    Attributes:
-        shown: Whether anything of it has been handed on.
-    """
-
-    def __init__(self, output_cls: type[Model]) -> None:
-        self.shown = False
-        self._classes = (output_cls, create_flexible_model(output_cls))
-        self._names = {name for key, field in output_cls.model_fields.items() for name in (key, field.alias)}
-        self._known: dict[str, Any] = {}
-
-    def feed(self, written: str) -> list[Any]:
-        """Take all of its JSON that has come, perhaps with prose in front, and return the object if it has grown.
-
-        While it isn't valid, it is one of LlamaIndex's flexible class, which takes anything.
-        """
-        begin = written.find("{")
-        if begin < 0:
-            return []
-        try:
-            value = from_json(written[begin:], allow_partial="trailing-strings")
-        except ValueError:
-            return []
-        if not isinstance(value, dict) or value == self._known or not value.keys() & self._names:
-            return []
-        self._known, self.shown = value, True
-        own, flexible = self._classes
-        try:
-            return [own.model_validate(value)]
-        except Exception:  # noqa: BLE001 - a validator of the class may raise whatever it likes at half an object
-            return [flexible.model_validate(value)]
