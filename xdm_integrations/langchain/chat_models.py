@@ -26,8 +26,7 @@ from xdm_integrations.core.errors.tree import XDMError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
 from .convert import PROVIDER, answers
-from .convert.messages import wire_messages
-from .convert.tools import tool_choice_of, wire_tool
+from .convert.messages import tool_choice_of, wire_messages, wire_tool
 from .fields import CHAT, ChatSettings, StreamSettings
 from .retries import retries_to
 from .settings import STRUCTURED, GatewaySettings, hashed

@@ -90,10 +90,8 @@ class ChatSettings(BaseModel):
     """Up to 4 texts at which generation ends; they aren't part of the answer. `stop_sequences` is accepted too."""
     store: bool | None = parameter_field(CHAT["store"])
     stream_options: Mapping[str, Any] | None = parameter_field(CHAT["stream_options"])
-    """Options of streams. Token counts are asked for anyway; see `stream_usage`."""
     temperature: float | None = parameter_field(CHAT["temperature"])
     tool_choice: str | Mapping[str, Any] | None = parameter_field(CHAT["tool_choice"])
-    """"auto", "none", "required", or a named tool; `bind_tools` sets it for one chain."""
     tools: Sequence[Mapping[str, Any]] | None = parameter_field(CHAT["tools"])
     """Functions that the model may call, in the API's form; `bind_tools` takes them in any form."""
     top_logprobs: int | None = parameter_field(CHAT["top_logprobs"])

@@ -90,11 +90,7 @@ class _SchemaWriter(PydanticOutputParser[Any]):
 
 
 class TextObjectCall(Generic[Model]):
-    """One call for an object.
-
-    Its prompt has what `llm.predict` gives it too: `completion_to_prompt` or `messages_to_prompt`, and the system
-    prompt.
-    """
+    """One call for an object. Its prompt has the templates and the system prompt that `llm.predict` gives it too."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""From LangChain's messages to the API's. Pure; the messages stay as they are."""
+"""From LangChain's messages and tools to the API's. Pure; they stay as they are."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from xdm_integrations.core.chat import messages as wire
 from xdm_integrations.core.chat.parts import text_part
@@ -25,7 +26,9 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from .parts import part_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from langchain_core.tools import BaseTool
 
 CALL_EXTRA = "tool_call_extra"
 """The key of `additional_kwargs` for fields of calls that LangChain's have no place for, by the call's id."""
@@ -36,6 +39,9 @@ REASONING_FIELD = "reasoning_field"
 NO_FIELD = "content"
 """That name where it came in no field of its own (Mistral's parts, `<think>` tags): it goes back in none, which Mistral
 would refuse."""
+_SCHEMAS = ("function", "object", "custom")
+"""Types of dictionaries that describe a function; any other is a provider's own kind of tool."""
+_WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
 
 
 def wire_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
@@ -142,3 +148,44 @@ def _thoughts(blocks: Sequence[Any]) -> Iterable[str]:
             text = block.get("reasoning") or block.get("thinking")
             if isinstance(text, str):
                 yield text
+
+
+def wire_tool(
+    tool: Mapping[str, Any] | type | Callable[..., Any] | BaseTool, *, strict: bool | None = None
+) -> dict[str, Any]:
+    """Return a tool in the API's form; a provider's own kind as it is.
+
+    Raises:
+        ConfigurationError: It can't be described.
+    """
+    if isinstance(tool, Mapping) and tool.get("type", "object") not in _SCHEMAS and "input_schema" not in tool:
+        return dict(tool)
+    try:
+        made: dict[str, Any] = convert_to_openai_tool(tool, strict=strict)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"tools: {tool!r} can't be described to the model ({error}).") from None
+    return made
+
+
+def tool_choice_of(choice: object, tools: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a text or a dictionary
+    """Return `tool_choice` in the API's form; None if it says nothing.
+
+    Raises:
+        ConfigurationError: It names none of the tools.
+    """
+    if choice is None or choice is False or not tools:
+        return None
+    if choice is True:
+        return "required"
+    if isinstance(choice, Mapping):
+        if choice.get("type") in _WORDS:  # Anthropic's form
+            return _WORDS[str(choice["type"])]
+        if choice.get("type") != "tool":
+            return dict(choice)
+        choice = choice.get("name")
+    names = [str(tool["function"]["name"]) for tool in tools if tool.get("type") == "function"]
+    if choice in names:
+        return {"type": "function", "function": {"name": choice}}
+    if isinstance(choice, str) and choice in _WORDS:
+        return _WORDS[choice]
+    raise ConfigurationError(f"tool_choice: there is no tool {choice!r}; the tools are {', '.join(names)}.")
