@@ -16,6 +16,16 @@ LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "
 _WRONG_NAME = r"(?i)instead|unsupported|not supported|unrecognized|unknown|unexpected"
 
 
+def one_limit(params: dict[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with one limit: by the name in the first of these layers that has any; one may have both."""
+    for layer in layers:
+        given = [name for name in LIMIT_NAMES if layer.get(name) is not None]
+        if given:
+            dropped = LIMIT_NAMES[given[0]] if len(given) == 1 else None
+            return {name: value for name, value in params.items() if name != dropped}
+    return params
+
+
 def wanted_limit_name(error: XDMError, body: Mapping[str, Any]) -> str | None:
     """Return the name that a server wants for the limit of tokens, where it refuses the one in `body`."""
     given = next((name for name in LIMIT_NAMES if name in body), None)
