@@ -162,11 +162,15 @@ def test_the_limit_of_tokens_goes_out_under_one_name(world, server):
     world.invoke(chat, "x")
     world.invoke(chat, "x", max_completion_tokens=6)
     world.invoke(world.chat(server, max_completion_tokens=7), "x", max_tokens=8)
+    world.invoke(world.chat(server, max_completion_tokens=7, model_kwargs={"max_tokens": 9}), "x")
     assert [set(seen.json.items() - {("model", "m")}) for seen in map(_flat, server.requests)] == [
         {("max_tokens", 5)},
         {("max_completion_tokens", 6)},
         {("max_tokens", 8)},
+        {("max_tokens", 9)},
     ]
+    with pytest.raises(ConfigurationError, match="one of the two"):
+        world.invoke(chat, "x", max_tokens=8, max_completion_tokens=6)
 
 
 def _flat(seen):

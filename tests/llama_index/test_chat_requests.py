@@ -476,6 +476,8 @@ def test_of_the_two_names_of_the_limit_the_one_that_wins_is_sent(world: World, s
     assert (server.requests[1].json.get("max_tokens"), server.requests[1].json["max_completion_tokens"]) == (None, 8)
     with pytest.raises(ConfigurationError, match="one of the two"):
         world.ask(XDMChat(api_base=server.url, max_tokens=5, max_completion_tokens=6), "chat")
+    with pytest.raises(ConfigurationError, match="one of the two"):
+        world.ask(llm, "chat", max_tokens=5, max_completion_tokens=6)
 
 
 @pytest.mark.parametrize("model", ["o1", "o3-mini", "gpt-5", "deepseek-reasoner"])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import PrivateAttr
 
-from xdm_integrations.core.chat.limit_name import LIMIT_NAMES
+from xdm_integrations.core.chat.limit_name import LIMIT_NAMES, one_limit
 from xdm_integrations.core.chat.parameters import check_parameters
 from xdm_integrations.core.chat.results import ChatCompletion
 from xdm_integrations.core.chat.structured import NotTheSchemaError
@@ -300,12 +300,9 @@ class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
         return f"{verb}_structured", (conversation, asked["schema"]), params
 
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:
-        """See the base class; a limit of tokens under one of its two names takes the place of the other's."""
+        """See the base class; the limit of tokens has two names."""
         given = super()._layered(kwargs)
-        for name, other in LIMIT_NAMES.items():
-            if kwargs.get(name) is not None and kwargs.get(other) is None:
-                given.pop(other, None)
-        return given
+        return one_limit(given, kwargs, self.model_kwargs) if given.keys() >= LIMIT_NAMES.keys() else given
 
     def _client_settings(self) -> dict[str, Any]:
         settings = super()._client_settings()

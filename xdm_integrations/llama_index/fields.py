@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from llama_index.core.bridge.pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from llama_index.core.llms.llm import MessagesToPromptCallable, MessagesToPromptType  # noqa: TC002 - Pydantic reads it
 
-from xdm_integrations.core.chat.limit_name import LIMIT_NAMES
+from xdm_integrations.core.chat.limit_name import LIMIT_NAMES, one_limit
 from xdm_integrations.core.chat.parameters import PARAMETERS as CHAT
 from xdm_integrations.core.chat.parameters import check_parameter
 from xdm_integrations.core.chat.request import DEFAULT_MODEL as CHAT_MODEL
@@ -201,10 +201,8 @@ def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[
         call: What the call itself was given: it wins.
         more: `additional_kwargs`, which win over fields.
     """
-    if params.keys() >= LIMIT_NAMES.keys():  # one limit by its two names
-        wins = next((name for layer in (call, more) for name in LIMIT_NAMES if layer.get(name) is not None), None)
-        if wins is not None:
-            params = {name: value for name, value in params.items() if name != LIMIT_NAMES[wins]}
+    if params.keys() >= LIMIT_NAMES.keys():
+        params = one_limit(params, call, more)
     if not params.get("tools") and not _ABOUT_TOOLS.isdisjoint(params):  # strict servers refuse these by themselves
         told = [name for name in _ABOUT_TOOLS if call.get(name) is None]
         params = {name: value for name, value in params.items() if name not in told}
