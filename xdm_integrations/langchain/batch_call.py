@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables.config import get_config_list
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from xdm_integrations.client import Batch
     from xdm_integrations.core.completions.results import Completion
-
-Answer: TypeAlias = "list[Generation] | Exception | None"
 
 
 class BatchCall:
@@ -46,7 +44,7 @@ class BatchCall:
         self.max_concurrency: int | None = self._configs[0].get("max_concurrency")
         self.return_exceptions = return_exceptions
         self.prompts: list[str] = []
-        self._answers: list[Answer] = [None] * len(inputs)
+        self._answers: list[list[Generation] | Exception | None] = [None] * len(inputs)
         for i, one in enumerate(inputs):
             try:
                 prompt = to_prompt(one)

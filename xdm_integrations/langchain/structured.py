@@ -164,12 +164,7 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
     """The `ObjectSchema`."""
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """Return the object that an answer holds; of one that is still growing, what there is of it, or None.
-
-        Raises:
-            OutputParserException: It holds none, or one that was cut off or doesn't fit the schema.
-                For a refusal LangChain's `ModelRefusalError`, where its version has that.
-        """
+        """Return the object that an answer holds; of one that is still growing, what there is of it, or None."""
         generation = result[0]
         message = generation.message if isinstance(generation, ChatGeneration) else AIMessage(generation.text)
         if not isinstance(message, AIMessage):

@@ -119,7 +119,7 @@ class CompletionFields(BaseModel):
 
 
 def check_each(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check each parameter by itself: what needs another one is checked with the call."""
+    """Check each parameter of chat by itself: what needs another one is checked with the call."""
     return {name: check_parameter(name, value) for name, value in given.items() if value is not None}
 
 
@@ -189,8 +189,7 @@ class ChatFields(BaseModel):
     @field_validator(*(CHAT.keys() - {"metadata"}), mode="before")
     @classmethod
     def _check_parameter(cls, value: object, info: ValidationInfo) -> object:
-        """See `check_each`."""
-        return None if value is None else check_parameter(str(info.field_name), value)
+        return check_each({str(info.field_name): value}).get(str(info.field_name))
 
 
 def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,11 +184,7 @@ class ChatObjectCall(Generic[Model]):
         }
 
     def run(self) -> Model:
-        """Return the object.
-
-        Raises:
-            ValidationError: The class refuses it.
-        """
+        """Return the object; a `ValidationError` says why the class refuses it."""
         sent = to_wire(self._messages)
         found: list[dict[str, Any]] = []
 
@@ -227,9 +223,9 @@ class ChatObjectCall(Generic[Model]):
             with closing(streamed(self._call, open_stream, partial(_shown, items))) as responses:
                 for response in responses:
                     yield from so_far.feed(_written(response))
-            object_ = self._found(opened[0], so_far)
-            if object_ is not None:
-                yield object_
+            made = self._found(opened[0], so_far)
+            if made is not None:
+                yield made
                 return
 
     async def astream(self) -> AsyncGenerator[Any, None]:
@@ -247,9 +243,9 @@ class ChatObjectCall(Generic[Model]):
                 async for response in responses:
                     for grown in so_far.feed(_written(response)):
                         yield grown
-            object_ = self._found(opened[0], so_far)
-            if object_ is not None:
-                yield object_
+            made = self._found(opened[0], so_far)
+            if made is not None:
+                yield made
                 return
 
     def _found(self, stream: ObjectStream | AsyncObjectStream, so_far: ObjectSoFar[Model]) -> Model | None:
