@@ -276,7 +276,7 @@ def test_streaming_streams_behind_the_scenes(world, server, recorder):
 WRONG_CALLS = {
     "stream": ({"stream": True}, r"stream: .*`\.stream\(\)`.*`streaming=True`"),
     "stop": ({"stop": 5}, "stop: 5 must be a string or a sequence of up to 4 strings"),
-    "extra_headers": ({"extra_headers": "x"}, "headers: expected a mapping of names to values, got str"),
+    "extra_headers": ({"extra_headers": "x"}, "extra_headers: expected a mapping of names to values, got str"),
     "extra_body": ({"extra_body": "x"}, "extra_body: expected a mapping of fields, got str"),
     "prompt": ({"prompt": "x"}, "prompt: unknown parameter"),
     "on_retry": ({"on_retry": print}, "on_retry: unknown parameter"),

@@ -236,7 +236,7 @@ def test_extra_body_wins_over_parameters_and_is_never_shown(
         ({"max_retries": 5}, "max_retries: unknown parameter. It is a setting"),
         ({"stop_on_error": True}, "stop_on_error: unknown parameter"),
         ({"options": {"num_ctx": 1}, "timeout": 5}, "options: unknown parameter"),
-        ({"extra_headers": "x"}, "headers: expected a mapping"),
+        ({"extra_headers": "x"}, "extra_headers: expected a mapping"),
         ({"extra_body": "x"}, "extra_body: expected a mapping"),
     ],
 )

@@ -313,7 +313,7 @@ def _check_connection(given: dict[str, Any]) -> None:
     elif os.environ.get(URL_VARIABLE):
         given["xdm_api_base"] = _default_base_url(allow_http=allow_http)
     if given.get("default_headers") is not None:
-        given["default_headers"] = check_headers(given["default_headers"])
+        given["default_headers"] = check_headers(given["default_headers"], "default_headers")
 
 
 def _default_base_url(*, allow_http: bool) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -170,8 +169,10 @@ class GatewaySettings(Connected, BaseModel):
     def _check_base(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
-        with _named("base_url", "api_base"):
+        try:
             return normalize_base_url(value, allow_http=bool(info.data.get("allow_http")))
+        except ConfigurationError as error:
+            raise ConfigurationError(error.message.replace("base_url", "api_base")) from None
 
     @field_validator("timeout", mode="before")
     @classmethod
@@ -184,8 +185,7 @@ class GatewaySettings(Connected, BaseModel):
     @field_validator("default_headers")
     @classmethod
     def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
-        with _named("headers", "default_headers"):
-            return RequestHeaders(check_headers(value))
+        return RequestHeaders(check_headers(value, "default_headers"))
 
     @field_validator("extra_body")
     @classmethod
@@ -208,12 +208,3 @@ class GatewaySettings(Connected, BaseModel):
         settings["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
         settings["default_headers"] = {"User-Agent": USER_AGENT, **self.default_headers}
         return {**settings, "max_tokens": None}  # sent with each call, if at all
-
-
-@contextmanager
-def _named(name: str, here: str) -> Iterator[None]:
-    """Call a setting of the client by its name here, in errors."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(error.message.replace(name, here)) from None

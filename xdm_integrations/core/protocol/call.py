@@ -191,7 +191,7 @@ def prepare(  # noqa: PLR0913 - all that a call is made of
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ConfigurationError(f"extra_body: n={n!r} must be an integer of at least 1.")
     if extra_headers:
-        headers = RequestHeaders(merge_headers(headers, check_headers(extra_headers)))
+        headers = RequestHeaders(merge_headers(headers, check_headers(extra_headers, "extra_headers")))
     return Call(
         body,
         n,

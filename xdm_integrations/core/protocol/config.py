@@ -245,25 +245,27 @@ def normalize_timeout(value: Timeout | float | tuple[float | None, ...] | None) 
     return Timeout(*(limit if limit is None or limit < _FOR_EVER else None for limit in limits))
 
 
-def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy of `headers` that is safe to send.
+def check_headers(headers: Mapping[str, str], setting: str = "headers") -> dict[str, str]:
+    """Return a copy of `headers` that is safe to send; `setting` is what the user gave them as.
 
     Raises:
         ConfigurationError: One isn't. The message names it and doesn't show its value.
     """
     if not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers: expected a mapping of names to values, got {type(headers).__name__}.")
+        raise ConfigurationError(f"{setting}: expected a mapping of names to values, got {type(headers).__name__}.")
     checked: dict[str, str] = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ConfigurationError(f"headers: {name!r} isn't a header name.")
+            raise ConfigurationError(f"{setting}: {name!r} isn't a header name.")
         text = value if isinstance(value, str) else str(value)
         if re.search(r"[\r\n\x00]", text):
-            raise ConfigurationError(f"headers: the value of {name!r} holds a line break.")
+            raise ConfigurationError(f"{setting}: the value of {name!r} holds a line break.")
         try:
             text.encode("latin-1")
         except UnicodeEncodeError:
-            raise ConfigurationError(f"headers: the value of {name!r} holds a character that isn't Latin-1.") from None
+            raise ConfigurationError(
+                f"{setting}: the value of {name!r} holds a character that isn't Latin-1."
+            ) from None
         checked[name] = text.strip()
     return checked
 
