@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -66,6 +67,30 @@ def test_an_error_event_is_a_typed_error_with_what_came(surface, server, client,
     server.script = [stream(*row.beginning, {"error": {"message": "用户额度不足", "code": "insufficient_user_quota"}})]
     error = failing(surface, client, row)
     assert error.partial.text == "alpha"
+    assert len(server.requests) == 1
+
+
+def without_empty_lines(*events, rest=""):
+    """Return a stream whose events are only lines, as some relays and engines write them."""
+    lines = [f"data: {event if isinstance(event, str) else json.dumps(event)}\n" for event in events]
+    return stream("".join(lines) + rest)
+
+
+@pytest.mark.parametrize("rest", ["", "\n"], ids=["at the end", "before the end"])
+@pytest.mark.parametrize("done", [[], ["[DONE]"], ["[DONE]", "[DONE]"]], ids=["no [DONE]", "[DONE]", "[DONE] twice"])
+def test_events_without_an_empty_line_between_them_are_the_answer(surface, server, client, row, rest, done):  # noqa: PLR0913, PLR0917 - each is varied
+    events = [event for event in (*row.beginning, *row.rest) if event != DONE]
+    server.script = [without_empty_lines(*events, *done, rest=rest)]
+    chunks, complete = streamed(surface, client, row)
+    assert "".join(chunk.text for chunk in chunks) == complete.text == "alpha beta"
+    assert complete.usage.total_tokens
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("rest", ["", 'data: {"choices": [{"ind', "data: [DONE]", "data: [DONE]\n\n"])
+def test_such_a_stream_that_is_cut_raises_with_what_came(surface, server, client, row, rest):
+    server.script = [without_empty_lines(*row.beginning, rest=rest)]
+    assert failing(surface, client, row, StreamInterruptedError).text == "alpha"
     assert len(server.requests) == 1
 
 

@@ -148,6 +148,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
                     break
                 if kind == BARE or data.strip() == b"[DONE]" or _is_json(data):
                     self._take(kind, data, chunks)
+                else:
+                    self._take_lines([line for line in data.split(b"\n") if _is_event(line)], chunks)
             if not self.ended:
                 self._take_bare(chunks)
                 self._end(chunks)
@@ -200,8 +202,18 @@ class StreamDecoder(Generic[Chunk, Answer]):
         elif value is not None or kind == "error":  # llama.cpp opens the stream of several prompts with `data: null`
             self._take_value(value, kind, data, chunks)
 
+    def _take_lines(self, lines: list[bytes], chunks: list[Chunk]) -> None:
+        """Take events that came as one, since the server puts no empty line between them."""
+        for line in lines:
+            if not self.ended:
+                self._take("", line, chunks)
+
     def _take_text(self, kind: str, data: bytes, chunks: list[Chunk]) -> None:
         """Take data that isn't JSON: one-hub passes an upstream's error text on like this."""
+        lines = data.split(b"\n")
+        if len(lines) > 1 and all(map(_is_event, lines)):
+            self._take_lines(lines, chunks)
+            return
         error = error_in(data.decode("utf-8", "replace"), kind="error", headers=self._headers, endpoint=self._endpoint)
         if kind != "error" or error is None:
             error = not_an_answer(200, self._headers, data, self._endpoint)
@@ -300,3 +312,8 @@ def _is_json(data: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_event(line: bytes) -> bool:
+    """True if a line of data is an event of its own."""
+    return line.strip() == b"[DONE]" or (line.lstrip()[:1] == b"{" and _is_json(line))
