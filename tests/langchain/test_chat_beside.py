@@ -7,12 +7,13 @@ import warnings
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField
 
 from tests.langchain.tracers import counted_by_openinference, langfuse_spans, openinference_spans
-from tests.scripted import http
+from tests.scripted import USAGE, http
 from tests.wire.chat import answer, talking
 from xdm_integrations import ModelUnavailableError, RateLimitError
 from xdm_integrations.langchain import XDMLLM, ChatXDM
@@ -115,6 +116,16 @@ def test_several_answers_are_counted_once(world, server):
     server.script = [http({**answer(), "choices": choices})]
     world.invoke(world.chat(server, n=2), "x", {"callbacks": [handler]})
     assert handler.usage_metadata["served-model"]["total_tokens"] == 10
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("usage", [USAGE, None])
+def test_the_output_of_generate_has_the_counts_of_all_answers(world, server, count, usage):
+    server.script = [http(answer("hi", usage=usage))]
+    result = world.call(world.chat(server), "generate", [[HumanMessage("x")]] * count)
+    total = {name: value * count for name, value in (usage or {}).items()}
+    expected = {"model_name": "served-model", **({"token_usage": total} if usage else {})}
+    assert result.llm_output == (expected if count else {})
 
 
 def test_chains_read_templates_and_write_texts(world, server):

@@ -15,13 +15,14 @@ from langchain_core.utils.json import parse_partial_json
 
 from xdm_integrations.core.chat.results import ChatChunk
 from xdm_integrations.core.chat.tool_calls import ToolCallDelta, arguments_of
+from xdm_integrations.core.protocol.results import Usage, total_usage
 
 from . import PROVIDER
 from .completions import about, added_to, served, usage_metadata
 from .messages import CALL_EXTRA, MESSAGE_EXTRA, NO_FIELD, REASONING_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from xdm_integrations.core.chat.results import ChatChoice, ChatCompletion, Message
     from xdm_integrations.core.chat.tool_calls import ToolCall
@@ -49,6 +50,14 @@ def result(completion: ChatCompletion) -> ChatResult:
     metadata = generations[0].message.response_metadata
     output = {name: metadata[name] for name in ("model_name", "token_usage") if name in metadata}
     return ChatResult(generations=generations, llm_output=output)
+
+
+def combined(outputs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Return the outputs of several answers as one, with the token counts of all of them."""
+    known = [output for output in outputs if output]
+    usage = total_usage([Usage.parse(output.get("token_usage")) for output in known])
+    counts = {} if usage is None else {"token_usage": usage.as_dict()}
+    return {**(known[0] if known else {}), **counts}
 
 
 class Pieces:
