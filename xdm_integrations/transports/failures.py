@@ -160,7 +160,7 @@ def _is_out_of_files(error: BaseException) -> bool:
 
 
 def _no_file_is_left() -> bool:
-    """Try to open what a connection needs: the resolver says "Name or service not known" where it can't open files."""
+    """True if files can't be opened: the resolver says "Name or service not known" where it can't open its own."""
     opened: list[int] = []
     try:
         opened += (os.open(os.devnull, os.O_RDONLY) for _ in range(_FILES_OF_A_CONNECTION))
