@@ -27,7 +27,7 @@ Every error survives pickling and copying (its `__cause__` doesn't), and none ho
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,14 +41,6 @@ gateway."""
 
 
 _DEEPEST = 100  # levels of an answer that are searched for a secret; what lies deeper is left out
-
-
-class Partial(Protocol):
-    """What the answers of all endpoints have in common, as far as they had arrived."""
-
-    @property
-    def text(self) -> str:
-        """The text of the first choice; "" for what has none."""
 
 
 class XDMError(Exception):
@@ -75,7 +67,7 @@ class XDMError(Exception):
         self,
         message: str,
         *,
-        partial: Partial | None = None,
+        partial: object = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:
@@ -190,7 +182,7 @@ class APIStatusError(XDMError):
         headers: Mapping[str, str] | None = None,
         body: str = "",
         retry_after: float | None = None,
-        partial: Partial | None = None,
+        partial: object = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:
@@ -294,7 +286,7 @@ class APIResponseError(XDMError):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         body: str = "",
-        partial: Partial | None = None,
+        partial: object = None,
         request_id: str | None = None,
         retry: Retry | None = None,
     ) -> None:
