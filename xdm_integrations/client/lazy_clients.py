@@ -26,19 +26,20 @@ class Connected:
     if TYPE_CHECKING:
         _made_sync: Client | None
         _made_async: AsyncClient | None
+        __pydantic_private__: dict[str, Any] | None
 
         def _client_settings(self) -> dict[str, Any]:
             """Return the arguments of the clients."""
 
     def _sync_client(self) -> Client:
-        client = self._made_sync
+        client: Client | None = (self.__pydantic_private__ or {}).get("_made_sync")  # Pydantic's own way is slow
         if client is None:
             with _CLIENT_LOCK.held:
                 client = self._made_sync = self._made_sync or Client(**self._client_settings())
         return client
 
     def _async_client(self) -> AsyncClient:
-        client = self._made_async
+        client: AsyncClient | None = (self.__pydantic_private__ or {}).get("_made_async")
         if client is None:
             with _CLIENT_LOCK.held:
                 client = self._made_async = self._made_async or AsyncClient(**self._client_settings())
