@@ -169,12 +169,13 @@ def test_bodies_that_are_no_answer(body, says, retry):
         {"error": {"message": "该令牌额度已用尽", "type": "one_api_error"}, "choices": choices(0)},
         {"success": False, "message": "该令牌额度已用尽"},
         {"choices": [], "message": "该令牌额度已用尽"},
+        'data: {"error": {"message": "该令牌额度已用尽", "type": "one_api_error"}}\n\n'.encode(),
     ],
 )
 def test_an_error_with_status_200(body):
     with pytest.raises(APIStatusError) as caught:
         parse(body)
-    if "error" in body:
+    if isinstance(body, bytes) or "error" in body:
         assert isinstance(caught.value, InsufficientQuotaError)
     assert "该令牌额度已用尽" in caught.value.message
     assert caught.value.request_id == "r-1"

@@ -171,6 +171,7 @@ def test_all_vectors_of_an_answer_are_of_one_length():
         (b'{"data": "x"}', APIResponseError),
         (b'{"data": [1, null, "x"]}', APIResponseError),
         (b'{"error": {"message": "boom", "code": 429}}', RateLimitError),
+        (b'data: {"error": {"message": "boom", "code": 429}}\n\n', RateLimitError),
         (b'{"error": {"message": "boom"}, "data": [{"embedding": [1.0]}]}', APIStatusError),
         (b'{"success": false, "message": "no"}', APIStatusError),
         (b'{"code": 20015, "message": "bad input", "data": null}', APIStatusError),
