@@ -163,10 +163,6 @@ class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
 
     # Tools and objects
 
-    def _combine_llm_outputs(self, _llm_outputs: list[dict[str, Any] | None], /) -> dict[str, Any]:
-        """Return what the `llm_output` of `generate` holds, for which the base class has nothing."""
-        return dict(_llm_outputs[0] or {}) if len(_llm_outputs) == 1 else answers.combined(_llm_outputs)
-
     def bind_tools(
         self,
         tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
@@ -253,6 +249,10 @@ class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         return self._identity()
+
+    def _combine_llm_outputs(self, _llm_outputs: list[dict[str, Any] | None], /) -> dict[str, Any]:
+        """Return what the `llm_output` of `generate` holds, for which the base class has nothing."""
+        return dict(_llm_outputs[0] or {}) if len(_llm_outputs) == 1 else answers.combined(_llm_outputs)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Return what of the settings and of a call changes its answer: the key of caches. Nothing secret."""
