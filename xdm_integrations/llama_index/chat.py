@@ -96,8 +96,12 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
 
-    OBJECT_MODES: ClassVar = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION, PydanticProgramMode.LLM)
-    OBJECT_CALL: ClassVar = ChatObjectCall
+    OBJECT_MODES: ClassVar[tuple[PydanticProgramMode, ...]] = (
+        PydanticProgramMode.DEFAULT,
+        PydanticProgramMode.FUNCTION,
+        PydanticProgramMode.LLM,
+    )
+    OBJECT_CALL: ClassVar[type[ChatObjectCall[Any]]] = ChatObjectCall
 
     @classmethod
     def class_name(cls) -> str:

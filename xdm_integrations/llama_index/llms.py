@@ -88,8 +88,8 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
     (run-llama/llama_index issue 16311): give token counters to `Settings`.
     """
 
-    OBJECT_MODES: ClassVar = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
-    OBJECT_CALL: ClassVar = TextObjectCall
+    OBJECT_MODES: ClassVar[tuple[PydanticProgramMode, ...]] = (PydanticProgramMode.DEFAULT, PydanticProgramMode.LLM)
+    OBJECT_CALL: ClassVar[type[TextObjectCall[Any]]] = TextObjectCall
 
     @classmethod
     def class_name(cls) -> str:

@@ -337,7 +337,9 @@ def test_what_has_more_than_a_role_and_a_content_stays_a_message_of_its_own(mess
     assert joined(check_messages(messages)) == messages
 
 
-@pytest.mark.parametrize(("arguments", "sent"), [({"city": "北京"}, '{"city": "北京"}'), (None, "{}"), ('{"a":1}', '{"a":1}')])
+@pytest.mark.parametrize(
+    ("arguments", "sent"), [({"city": "北京"}, '{"city": "北京"}'), (None, "{}"), ('{"a":1}', '{"a":1}')]
+)
 def test_a_stored_call_is_sent_with_its_arguments_as_text_whatever_they_were_stored_as(arguments, sent):
     stored = {"id": "c", "type": "function", "index": 0, "function": {"name": "f", "arguments": arguments}, "kept": 1}
     assert ToolCall.from_wire(stored).to_wire() == {
