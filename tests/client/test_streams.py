@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 
 import pytest
 
 from tests.scripted import CLOSE, DONE, HANG, RESET, USAGE, chunk, completion, http, stream, tokens, usage_chunk
-from xdm_integrations import AsyncClient, Client, StreamInterruptedError, XDMError
+from xdm_integrations import AsyncClient, Client, CompletionChunk, StreamInterruptedError, XDMError
 
 
 class Reader:
@@ -40,6 +41,11 @@ class Reader:
 def gone(server):
     """Whether the server has lost its only connection, soon."""
     return server.wait_until(lambda: server.open_connections == 0)
+
+
+def together(*events):
+    """Events that arrive in one piece."""
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
 
 
 def held(*events):
@@ -362,3 +368,31 @@ def test_closing_from_another_thread_ends_the_reading_with_the_text_so_far(serve
     assert [error.text for error in raised] == ["so far"]
     assert list(stream) == []
     assert gone(server)
+
+
+def test_what_is_at_hand_can_be_taken_at_once(surface, server):
+    more = threading.Event()
+    server.script = [stream(together(chunk("a"), chunk("b")), more, chunk("c", finish="stop"), DONE)]
+    reader = Reader(surface, surface.client(base_url=server.url))
+    assert reader.next().text == "a"
+    at_hand = surface.run(reader.stream.next_chunks())
+    assert [at_hand.popleft().text for _ in range(len(at_hand))] == ["b"]
+    more.set()
+    assert [c.text for c in surface.run(reader.stream.next_chunks())] == ["c"]
+    assert [c.text for c in reader.rest()] == ["c"]
+    assert not surface.run(reader.stream.next_chunks())
+    assert reader.stream.completion is reader.stream.completion, "an answer that has ended is made once"
+
+
+def test_a_chunk_that_was_taken_is_let_go(surface, server):
+    def alive():
+        return sum(type(found) is CompletionChunk for found in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    server.script = [stream(together(*[chunk("word")] * 200), chunk("", finish="stop"), DONE)]
+    reader = Reader(surface, surface.client(base_url=server.url))
+    for _ in range(200):
+        reader.next()
+    assert alive() - before < 10
+    reader.close()
