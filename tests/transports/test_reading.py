@@ -108,6 +108,15 @@ def test_chunk_extensions_and_trailers_are_passed_over(world, server):
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("coding", ["chunked ", "identity, chunked", "gzip, Chunked"])
+def test_chunks_are_unpacked_wherever_their_name_stands(world, server, coding):
+    server.script = [[head(Transfer_Encoding=coding) + b"5\r\nabcde\r\n0\r\n\r\n"]]
+    assert world.send(ask(server)).body == b"abcde"
+    reply = world.send(ask(server, streaming=True))
+    assert world.read_all(reply) == b"abcde"
+    world.close_reply(reply)
+
+
 @pytest.mark.parametrize(
     "wire",
     [

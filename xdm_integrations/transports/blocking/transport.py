@@ -163,7 +163,7 @@ class _OpenBody:
             # means of "Connection: close". The reply holds the socket too, until it is read.
             connection.sock = None
             self._sock.close()
-        elif self._framed is None and self._sock is None:
+        elif self._sock is None:
             # http.client lets go of the socket where the connection ends with the body.
             self._sock = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
 
@@ -274,9 +274,14 @@ def _framed_body(raw: Any) -> tuple[Any, Any]:  # noqa: ANN401 - urllib3's reply
     Whatever isn't exactly as expected of urllib3 and `http.client` (a recording, a later version) is left to `read1`.
     """
     inner = getattr(raw, "_fp", None)
-    if type(inner) is not HTTPResponse or type(inner.fp) is not io.BufferedReader or inner.will_close:
+    if type(inner) is not HTTPResponse or type(inner.fp) is not io.BufferedReader:
         return None, None
     if raw.headers.get("content-encoding", "identity").lower() != "identity":
+        return None, None
+    last_coding = raw.headers.get("transfer-encoding", "").rpartition(",")[2]
+    if not inner.chunked and last_coding.strip().lower() == "chunked":
+        return inner.fp, Dechunker()  # http.client knows the word only alone, and would wait for the connection's end
+    if inner.will_close:
         return None, None
     if inner.chunked:
         return (inner.fp, Dechunker()) if inner.chunk_left is None else (None, None)
