@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -250,6 +251,15 @@ def test_a_reader_that_goes_away_ends_it_quietly(server):
         error = running.stderr.read()
         assert running.wait(30) == 1
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [[], ["models"]])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_help_that_a_full_disk_refuses_ends_in_words(words):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(**{**command(*words, "--help"), "stdout": full}, check=False, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.parametrize("name", ["click", "rich"])

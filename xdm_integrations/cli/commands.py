@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import sys
 from typing import Any
 
@@ -25,8 +25,17 @@ from .screens import screen
 class _Commands(click.Group):
     """The one place where what may happen to every command becomes an exit code."""
 
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - click's
+        """Run all of it, `--help` too; a full disk ends it in words, and click knows what to do where a reader left."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.stdout = io.StringIO()  # or Python tries once more to write what is left, and complains
+            sys.exit(FAILED)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
-        """Run a command; Ctrl-C and a failing disk end it in words."""
+        """Run a command; Ctrl-C ends it in words."""
         if hasattr(sys.stdout, "reconfigure"):  # a screen that lacks a character shows another
             sys.stdout.reconfigure(errors="replace")
         try:
@@ -34,11 +43,6 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader went away; click knows what to do
-                raise
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(FAILED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
