@@ -355,6 +355,8 @@ def test_url_and_key_can_be_read_and_assigned_under_every_name(world, server, mo
     assert llm.xdm_api_base is llm.xdm_api_key is None
     monkeypatch.setenv("XDM_BASE_URL", "localhost:1")
     assert llm.base_url == "http://localhost:1/v1"
+    monkeypatch.setenv("XDM_BASE_URL", '" "')
+    assert llm.base_url == world.llm().base_url == "https://xuedingmao.online/v1"
 
 
 def test_a_setting_under_two_names_is_refused():

@@ -411,6 +411,8 @@ def test_the_environment_gives_key_and_url(
     monkeypatch.setenv("XDM_BASE_URL", server.url)
     world.call(XDM(), "complete", "hi")
     assert server.requests[0].headers["authorization"] == "Bearer from-env"
+    world.call(XDM(api_base="", api_key=""), "complete", "hi")  # as others' variables say it that aren't set
+    assert server.requests[1].headers["authorization"] == "Bearer from-env"
 
 
 def test_a_function_is_asked_for_the_key_before_each_call(world: World, server: ScriptedServer) -> None:

@@ -270,7 +270,8 @@ def test_the_environment_fills_in_what_is_not_given():
     config = Config.build(environment, api_key="x", base_url="localhost", model="m")
     assert (config.api_key, config.base_url, config.model) == ("x", "http://localhost/v1", "m")
     assert Config.build({}).api_key is None
-    assert Config.build({"XDM_BASE_URL": "", "XDM_API_KEY": ""}).base_url == ROOT
+    for blank in ("", " ", '""', "'' \n"):
+        assert Config.build({"XDM_BASE_URL": blank, "XDM_API_KEY": blank}) == Config.build({})
 
 
 def test_a_config_is_frozen_shows_no_secret_and_keeps_its_own_copies():

@@ -22,6 +22,7 @@ from xdm_integrations.core.protocol.config import (
     is_private_host,
     normalize_base_url,
     normalize_key,
+    url_in,
 )
 from xdm_integrations.transports.environment import proxy_for
 
@@ -106,7 +107,7 @@ def _show(out: Console, finding: Finding) -> None:
 
 
 def _examine(options: Options) -> Iterator[Finding]:
-    base_url = options.settings.get("base_url") or os.environ.get(URL_VARIABLE)
+    base_url = options.settings.get("base_url") or url_in(os.environ)
     key = _key(base_url or DEFAULT_BASE_URL)
     yield key
     if key.ok is False:

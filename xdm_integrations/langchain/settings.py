@@ -30,11 +30,11 @@ from xdm_integrations.core.protocol.checks import OPTIONS, SETTINGS, unknown_par
 from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     KEY_VARIABLE,
-    URL_VARIABLE,
     check_headers,
     normalize_base_url,
     normalize_key,
     normalize_timeout,
+    url_in,
 )
 from xdm_integrations.core.protocol.wire import ExtraBody, Limits, RequestHeaders, Timeout
 
@@ -310,14 +310,14 @@ def _check_connection(given: dict[str, Any]) -> None:
     allow_http = bool(given.get("allow_http"))
     if given.get("xdm_api_base"):
         given["xdm_api_base"] = normalize_base_url(given["xdm_api_base"], allow_http=allow_http)
-    elif os.environ.get(URL_VARIABLE):
+    elif url_in(os.environ):
         given["xdm_api_base"] = _default_base_url(allow_http=allow_http)
     if given.get("default_headers") is not None:
         given["default_headers"] = check_headers(given["default_headers"], "default_headers")
 
 
 def _default_base_url(*, allow_http: bool) -> str:
-    return normalize_base_url(os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL, allow_http=allow_http)
+    return normalize_base_url(url_in(os.environ) or DEFAULT_BASE_URL, allow_http=allow_http)
 
 
 def hashed(extra_body: Mapping[str, Any] | None) -> dict[str, str]:

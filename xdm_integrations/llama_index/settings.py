@@ -167,8 +167,8 @@ class GatewaySettings(Connected, BaseModel):
     @field_validator("api_base", mode="before")
     @classmethod
     def _check_base(cls, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str):
-            return value
+        if not isinstance(value, str) or not value:
+            return value or None
         try:
             return normalize_base_url(value, allow_http=bool(info.data.get("allow_http")))
         except ConfigurationError as error:

@@ -92,7 +92,7 @@ class Config:
         if model is not None and not model.strip():
             raise ConfigurationError("model: the name is empty; leave it out for the default model.")
         if base_url is None:
-            base_url = environment.get(URL_VARIABLE)
+            base_url = url_in(environment)
         allow_http = allow_http or environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
         return cls(
             base_url=normalize_base_url(base_url or DEFAULT_BASE_URL, allow_http=allow_http),
@@ -108,6 +108,12 @@ class Config:
             think_tags=think_tags,
             limits=limits or Limits(),
         )
+
+
+def url_in(environment: Mapping[str, str]) -> str | None:
+    """Return the base URL that the environment sets; None if it is blank, as a key is."""
+    url = environment.get(URL_VARIABLE, "")
+    return url if _unquoted(url) else None
 
 
 def require_key(base_url: str, headers: Mapping[str, str]) -> None:
