@@ -382,6 +382,23 @@ def test_a_signature_comes_back_after_the_message_was_stored(
     assert server.requests[1].json["messages"][1]["tool_calls"] == [call]
 
 
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+def test_what_a_server_adds_to_a_message_goes_back_after_it_was_stored(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str
+) -> None:
+    thoughts = {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}]}  # LiteLLM, of Claude
+    call = tool_call("add", {"a": 1})
+    begun = delta(tool_calls=[{"index": 0, **call}], **thoughts)
+    whole = http(answer(None, tool_calls=[call], finish="tool_calls", **thoughts))
+    server.script = [whole if method == "chat" else stream(begun, delta(finish="tool_calls"), DONE), http(answer("ok"))]
+    message = world.ask(chat, method).message
+    stored = ChatMessage.model_validate_json(message.model_dump_json())
+    result = ChatMessage("1", role="tool", additional_kwargs={"tool_call_id": "call_1"})
+    world.call(chat, "chat", [*ASKED, stored, result])
+    sent_back = {"role": "assistant", "content": None, "tool_calls": [call], **thoughts}
+    assert server.requests[1].json["messages"][1] == sent_back
+
+
 @pytest.mark.parametrize("method", STREAMS)
 @pytest.mark.parametrize(
     "events",

@@ -28,7 +28,7 @@ from xdm_integrations.core.chat.parts import image_in
 from xdm_integrations.core.chat.results import ChatChoice, Message
 
 from .completions import about, beside_answer, logprobs_of
-from .messages import AUDIO_ID, DETAILS, FIELD, INVALID_TOOL_CALLS, TOOL_CALLS
+from .messages import AUDIO_ID, DETAILS, FIELD, INVALID_TOOL_CALLS, MESSAGE_EXTRA, TOOL_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +73,8 @@ def _message(message: Message, *, one_call: bool) -> ChatMessage:
         kept["refusal"] = message.refusal
     if message.annotations:
         kept["annotations"] = list(message.annotations)
+    if message.extra:
+        kept[MESSAGE_EXTRA] = dict(message.extra)
     blocks: list[Any] = []
     if message.reasoning or message.reasoning_fields:
         blocks.append(_thinking(message))

@@ -38,6 +38,8 @@ TOOL_CALLS = "tool_calls"
 """Where LlamaIndex's readers look for calls, beside the blocks: wire form, with the server's own keys."""
 INVALID_TOOL_CALLS = "invalid_tool_calls"
 """Calls that can't be carried out."""
+MESSAGE_EXTRA = "message_extra"
+"""Fields of the message that LlamaIndex's has no place for."""
 AUDIO_ID = "reference_audio_id"
 """The id of a spoken answer, which is all that goes back of it."""
 FIELD = "field"
@@ -104,7 +106,9 @@ def _assistant(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     kept = message.additional_kwargs
     audio_id = kept.get(AUDIO_ID)
     blocks = [block for block in message.blocks if not (audio_id and isinstance(block, AudioBlock))]
-    extra = {"audio": {"id": audio_id}} if audio_id else {}
+    extra = dict(kept.get(MESSAGE_EXTRA) or {})
+    if audio_id:
+        extra["audio"] = {"id": audio_id}
     if kept.get("refusal"):
         extra["refusal"] = kept["refusal"]
     return assistant(
