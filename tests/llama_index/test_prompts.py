@@ -116,6 +116,16 @@ def test_what_is_not_text_is_a_clear_error(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+@pytest.mark.parametrize(("messages", "kind"), [(None, "NoneType"), (["hi"], "str")])
+def test_what_are_no_messages_is_refused_by_name(
+    world: World, server: ScriptedServer, llm: XDM, method: str, messages: Any, kind: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"messages: expected a list of LlamaIndex's ChatMessage, got {kind}"):
+        world.ask_messages(llm, method, messages)
+    assert server.requests == []
+
+
 def test_thoughts_of_another_model_are_left_out(world: World, server: ScriptedServer, llm: XDM) -> None:
     message = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="hm"), TextBlock(text="yes")])
     world.call(llm, "chat", [message])

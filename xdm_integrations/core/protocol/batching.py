@@ -88,7 +88,9 @@ def check_at_least_one(name: str, value: int) -> None:
 
 
 def check_callback(callback: Callable[[int, Any], None] | None) -> None:
-    """Refuse a coroutine function, which would never run: outcomes are handed on without waiting for anything."""
+    """Refuse what can't be called, and coroutine functions, which would never run: nothing waits for a callback."""
+    if callback is not None and not callable(callback):
+        raise ConfigurationError(f"on_result: expected a function, got {type(callback).__name__}.")
     if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None)):  # noqa: B004 - its kind is asked for, not whether it is there
         raise ConfigurationError(
             "on_result: a coroutine function isn't awaited; give a plain one, which may start a task or fill a queue."

@@ -24,6 +24,8 @@ from xdm_integrations.core.completions.results import Choice
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.jsontext import join_surrogates
 
+from .messages import check_types
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -48,8 +50,9 @@ def messages_to_prompt(messages: Sequence[ChatMessage]) -> str:
     There is no space at the end: models that were trained on tokens answer badly after one.
 
     Raises:
-        ConfigurationError: A message holds something that isn't text.
+        ConfigurationError: A message holds something that isn't text, or is none.
     """
+    check_types(messages)
     lines = [f"{message.role.value}: {_text_of(message, i)}".rstrip(" ") for i, message in enumerate(messages)]
     return "\n".join([*lines, f"{MessageRole.ASSISTANT.value}:"])
 

@@ -59,11 +59,7 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A message holds what can't be sent; the error names its number, counted from 1.
     """
-    several = isinstance(messages, (list, Sequence))  # an ABC alone is slow
-    others = [m for m in messages if not isinstance(m, ChatMessage)] if several else [messages]
-    if others:
-        shown = ", ".join(sorted({type(other).__name__ for other in others}))
-        raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
+    check_types(messages)
     answered = {message.additional_kwargs.get("tool_call_id") for message in messages if message.role == "tool"}
     wire: list[dict[str, Any]] = []
     for number, message in enumerate(messages, 1):
@@ -73,6 +69,19 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
             what = error.message if isinstance(error, ConfigurationError) else str(error)
             raise ConfigurationError(f"messages: message {number} ({message.role.value}): {what}") from None
     return wire
+
+
+def check_types(messages: Sequence[ChatMessage]) -> None:
+    """Refuse what aren't LlamaIndex's messages.
+
+    Raises:
+        ConfigurationError: They are something else; the error names it.
+    """
+    several = isinstance(messages, (list, Sequence))  # an ABC alone is slow
+    others = [m for m in messages if not isinstance(m, ChatMessage)] if several else [messages]
+    if others:
+        shown = ", ".join(sorted({type(other).__name__ for other in others}))
+        raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
 
 
 async def ato_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
