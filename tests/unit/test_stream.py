@@ -628,6 +628,23 @@ def test_a_stray_line_of_json_before_an_answer_is_ignored(line):
     whole(run(line + b"\n", chunk("a", "stop"))[0], "a")
 
 
+@pytest.mark.parametrize("before", [(), (chunk("a"),)], ids=["first", "later"])
+@pytest.mark.parametrize("error", [ERROR, [ERROR]], ids=["an object", "Gemini's list"])
+@pytest.mark.parametrize("junk", [b"", b"1f4\n"])
+def test_an_error_over_several_lines_is_no_stray_line_although_the_answer_seems_to_go_on(before, error, junk):
+    lines = json.dumps(error, indent=2).encode() + b"\n"
+    made, chunks = run(junk and junk + chunk(""), *before, lines, chunk("b"), chunk("", "stop"), DONE)
+    assert isinstance(made.failure, ModelUnavailableError)
+    assert texts(chunks) == ["a"] * len(before)
+    assert made.failure.text == "a" * len(before)
+
+
+@pytest.mark.parametrize("end", [(), (DONE,), (chunk(""), DONE)])
+def test_a_web_page_instead_of_an_answer_is_told_of_whatever_ends_the_stream(end):
+    made, _ = run(b"<html>\n<h1>Bad gateway</h1>\n</html>\n", *end)
+    assert "a web page" in made.failure.message
+
+
 def test_a_body_for_several_prompts():
     choices = [{"text": t, "index": i, "finish_reason": "stop"} for i, t in enumerate("ab")]
     made, chunks = run(json.dumps({"choices": choices}).encode(), expected=2)

@@ -116,6 +116,9 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._final: Answer | None = None
         self._done = False
         self._bare = bytearray()
+        """Lines outside any event since the last one."""
+        self._odd = b""
+        """The first of them that were neither an event nor an error: they count where nothing else comes."""
 
     @property
     def finished(self) -> bool:
@@ -150,9 +153,9 @@ class StreamDecoder(Generic[Chunk, Answer]):
                     self._take(kind, data, chunks)
                 else:
                     self._take_lines([line for line in data.split(b"\n") if _is_event(line)], chunks)
-            if not self.ended:
+            if self._bare and not self.ended:
                 self._take_bare(chunks)
-                self._end(chunks)
+            self._end(chunks)
         except XDMError as error:
             self._fail(error, chunks)
         return chunks
@@ -188,6 +191,10 @@ class StreamDecoder(Generic[Chunk, Answer]):
         if kind == BARE:
             self._keep_bare(data, chunks)
             return
+        if self._bare:
+            self._take_bare(chunks)
+            if self.ended:
+                return
         if data[:1] != b"{" and data.strip() == b"[DONE]":
             self._done = True
             self._end(chunks)
@@ -220,7 +227,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._fail(error, chunks)
 
     def _keep_bare(self, line: bytes, chunks: list[Chunk]) -> None:
-        """Take a line outside any event: JSON of one line at once, anything else at the end."""
+        """Take a line outside any event: JSON of one line at once, anything else when an event or the end comes."""
         if len(self._bare) + len(line) > self._limits.body:
             raise APIResponseError(f"The server sent a body of more than {self._limits.body:,} bytes.")
         if not self._bare and line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}":
@@ -235,17 +242,13 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._bare += b"\n"
 
     def _take_bare(self, chunks: list[Chunk]) -> None:
-        if not self._bare:
-            return
         body = bytes(self._bare)
         self._bare.clear()
-        try:
-            value = jsontext.loads(body)
-        except (ValueError, RecursionError):
-            if not self._answer.has_output:
-                self._fail(not_an_answer(200, self._headers, body, self._endpoint), chunks)
-            return
-        self._take_value(value, "", body, chunks)
+        value = jsontext.read(body)
+        if isinstance(value, dict) or error_in(value):
+            self._take_value(value, "", body, chunks)
+        else:
+            self._odd = self._odd or body
 
     def _take_value(self, value: Any, kind: str, data: bytes, chunks: list[Chunk]) -> None:  # noqa: ANN401 - JSON
         choices = value.get("choices") if isinstance(value, dict) else None
@@ -277,6 +280,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
                 f"`require_finish_reason=False`: then [DONE] is taken as the end."
                 + (_ONE_BY_ONE if 0 < answer.unfinished < answer.expected else "")
             )
+        elif self._odd:
+            error = not_an_answer(200, self._headers, self._odd, self._endpoint)
         else:
             error = APIResponseError(
                 f"The stream ended {how}without any text or finish_reason.", headers=self._headers, retry="backoff"
