@@ -81,7 +81,8 @@ def test_a_pack_of_one_keeps_its_counts():
 @pytest.mark.parametrize(
     "reply",
     [LIST_REFUSED, BAD, ok("merged"), refused(500, {"error": {"message": ""}}), refused(422, {"detail": "no"}),
-     refused(400, {"error": {"message": "maximum context length", "code": "context_length_exceeded"}})],
+     refused(400, {"error": {"message": "maximum context length", "code": "context_length_exceeded"}}),
+     refused(403, {"error": {"message": "Your input was flagged for the following reasons: violence", "code": 403}})],
 )  # fmt: skip
 def test_what_may_be_one_prompts_fault_is_asked_alone(reply):
     plan = plan_of(["x", "y"])

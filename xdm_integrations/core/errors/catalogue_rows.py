@@ -225,7 +225,8 @@ ROWS: tuple[Row, ...] = (
         "violation_fee.grok.csam "
         "sensitivecontentdetected inputtextsensitivecontentdetected outputtextsensitivecontentdetected",
         text=r"content management policy|inappropriate content|敏感内容|content exists risk|considered high risk|"
-        r"sensitive ?content|violates (?:our |the )?usage|PROHIBITED_CONTENT|违规内容",
+        r"sensitive ?content|violates (?:our |the )?usage|PROHIBITED_CONTENT|违规内容|"
+        r"\b(?:input|output|prompt) (?:was|has been) flagged|prompt injection",
         hint="The provider refuses the content: rephrase it."),
     # C: messages and tools.
     Row("C3 C4 C5", BadRequestError, "request",
