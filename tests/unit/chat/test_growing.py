@@ -100,6 +100,12 @@ def test_half_a_character_that_a_cut_leaves_alone_stands_in_what_came(name):
     assert message.text + message.reasoning == "a\ufffd"
 
 
+def test_half_a_character_in_a_refusal_is_never_handed_on():
+    so_far, chunks = ChatSoFar(1), []
+    so_far.add({"choices": [{"delta": {"refusal": f"N{HALVES[0]}o"}, "finish_reason": "stop"}]}, chunks)
+    assert chunks[0].refusal == so_far.result({}).choices[0].message.refusal == "N\ufffdo"
+
+
 def test_half_a_character_that_a_cut_leaves_alone_stands_in_the_arguments_that_came():
     entry = {"index": 0, "id": "c", "function": {"name": "f", "arguments": f'{{"a": "{HALVES[0]}'}}
     so_far, chunks = ChatSoFar(1), []

@@ -105,7 +105,7 @@ class ChoiceSoFar:
         if details:
             self._details = _joined_details(self._details, details)
         refusal = inner.get("refusal")
-        refusal = refusal if isinstance(refusal, str) else ""
+        refusal = join_surrogates(refusal) if isinstance(refusal, str) else ""
         if refusal:
             self._refusal.append(refusal)
         deltas = self._calls.add(calls_of(inner), each=each)
