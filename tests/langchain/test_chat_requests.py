@@ -341,6 +341,45 @@ BLOCKS = [
         {"type": "video_url", "video_url": {"url": "https://v.example/a"}},
     ),
     ("a plain text", {"type": "text-plain", "text": "t", "mime_type": "text/plain"}, {"type": "text", "text": "t"}),
+    ("a plain text by its id", {"type": "text-plain", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
+    (
+        "a plain text as base64",
+        {"type": "text-plain", "base64": "QUJD", "mime_type": "text/plain"},
+        {"type": "file", "file": {"filename": "document.txt", "file_data": "data:text/plain;base64,QUJD"}},
+    ),
+    (
+        "a document of Anthropic's",
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "QUJD"}},
+        PDF,
+    ),
+    (
+        "a document's id of Anthropic's",
+        {"type": "document", "source": {"type": "file", "file_id": "f1"}},
+        {"type": "file", "file": {"file_id": "f1"}},
+    ),
+    (
+        "a document's text of Anthropic's",
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "t"}},
+        {"type": "text", "text": "t"},
+    ),
+    (
+        "an image of version 0 with its detail",
+        {"type": "image", "source_type": "url", "url": PNG, "metadata": {"detail": "low"}},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+    ),
+    (
+        "a file of version 0 with its name in the metadata",
+        {
+            "type": "file",
+            "source_type": "base64",
+            "data": "QUJD",
+            "mime_type": "application/pdf",
+            "metadata": {"name": "a.pdf"},
+        },
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
+    ),
+    ("an image without a detail", {"type": "image_url", "image_url": {"url": PNG, "detail": None}}, IMAGE),
+    ("what b64encode returns", {"type": "image", "base64": b"QUJD", "mime_type": "image/png"}, IMAGE),
     (
         "a provider's own",
         {"type": "video_url", "video_url": {"url": "u"}},
@@ -361,6 +400,8 @@ def test_blocks_of_every_version_become_parts(world, server, block, part):
     "block",
     [
         {"type": "file", "url": "https://f.example/a.pdf"},
+        {"type": "document", "source": {"type": "url", "url": "https://f.example/a.pdf"}},
+        {"type": "text-plain", "url": "https://f.example/a.txt"},
         {"type": "audio", "url": "https://f.example/a.wav"},
         {"type": "image", "file_id": "f1"},
     ],

@@ -58,7 +58,7 @@ def part_of(block: Any, where: str) -> dict[str, Any] | None:  # noqa: ANN401 - 
     if kind == "text":
         return {"type": "text", **{name: block[name] for name in _OF_TEXT if block.get(name) is not None}}
     if kind == "text-plain" or block.get("source_type") == "text":
-        return text_part(str(block.get("text") or ""))
+        return text_part(block["text"]) if isinstance(block.get("text"), str) else _file(block, where)
     make = _MAKERS.get(kind)
     if make is None:
         return {name: value for name, value in block.items() if name not in ("id", "index")}  # a provider's own kind
@@ -73,8 +73,8 @@ def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigurationError(f"{where}: this image has no URL.")
     else:
         image = {"url": _url(block, where, "image/png")}
-    detail = image.get("detail") or _more(block, "detail")
-    return {"type": "image_url", "image_url": {**image, **({"detail": detail} if detail else {})}}
+    image["detail"] = image.get("detail") or _more(block, "detail")
+    return {"type": "image_url", "image_url": {name: value for name, value in image.items() if value is not None}}
 
 
 def _video(block: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -97,12 +97,21 @@ def _file(block: Mapping[str, Any], where: str) -> dict[str, Any]:
         if "file_data" in file and not file.get("filename"):
             file["filename"] = _file_name(str(file["file_data"]).partition(";")[0].removeprefix("data:"))
         return {"type": "file", "file": file}
-    file_id = block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None)
+    source = block.get("source")
+    source = source if isinstance(source, Mapping) else {}
+    if source.get("type") == "text":  # Anthropic's
+        return text_part(str(source.get("data") or ""))
+    file_id = block.get("file_id") or source.get("file_id")
+    if block.get("source_type") == "id":
+        file_id = block.get("id")
     if file_id:
         return {"type": "file", "file": {"file_id": file_id}}
     data, media_type = _bytes(block)
     if data is None:
-        raise ConfigurationError(f"{where}: a file goes as base64 or by its id; chat has no form for a file's URL.")
+        kind = block["type"]
+        raise ConfigurationError(
+            f"{where}: this {kind} has neither base64 nor a file's id; chat has no form for a URL."
+        )
     media_type = media_type or "application/pdf"
     name = block.get("filename") or _more(block, "filename") or _more(block, "name") or block.get("title")
     file = {"filename": name or _file_name(media_type), "file_data": f"data:{media_type};base64,{data}"}
@@ -124,17 +133,18 @@ def _bytes(block: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Return base64 and media type, of LangChain's blocks (both versions) or Anthropic's."""
     source = block.get("source")
     if isinstance(source, Mapping):
-        return source.get("data") if source.get("type") == "base64" else None, source.get("media_type")
-    data = block.get("base64") or (block.get("data") if block.get("source_type") == "base64" else None)
-    return data, block.get("mime_type")
+        data, media_type = source.get("data") if source.get("type") == "base64" else None, source.get("media_type")
+    else:
+        data = block.get("base64") or (block.get("data") if block.get("source_type") == "base64" else None)
+        media_type = block.get("mime_type")
+    return data.decode("ascii", "replace") if isinstance(data, bytes) else data, media_type
 
 
-def _more(block: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - of any type
-    """Return what a block holds under `name`, in itself or in its extras."""
-    for holder in (block, block.get("extras"), block.get("metadata")):
-        if isinstance(holder, Mapping) and holder.get(name):
-            return holder[name]
-    return None
+def _more(block: Any, name: str) -> Any:  # noqa: ANN401 - of any type
+    """Return what a block holds under `name`, in itself, in its extras or its metadata, or in the metadata of those."""
+    if not isinstance(block, Mapping):
+        return None
+    return block.get(name) or _more(block.get("extras"), name) or _more(block.get("metadata"), name)
 
 
 def _file_name(media_type: str) -> str:
