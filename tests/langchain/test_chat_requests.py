@@ -55,6 +55,7 @@ VALUES = {
 SENT = {**VALUES, "logit_bias": {"7": -100}}
 CALL = {"id": "c1", "name": "f", "args": {"x": "é"}, "type": "tool_call"}
 WIRE_CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"x": "é"}'}}
+SUMMARY = [{"type": "summary_text", "text": "hm"}]
 RESULT = ToolMessage("done", tool_call_id="c1")
 PNG = "data:image/png;base64,QUJD"
 
@@ -470,6 +471,16 @@ def test_results_of_tools_go_without_what_is_langchains_own(world, server):
             ),
             {"reasoning": "hm"},
         ),
+        (AIMessage([{"type": "reasoning", "summary": SUMMARY}], tool_calls=[CALL]), {"reasoning_content": "hm"}),
+        (
+            AIMessage([{"type": "reasoning_content", "reasoning_content": {"text": "hm"}}], tool_calls=[CALL]),
+            {"reasoning_content": "hm"},
+        ),
+        (
+            AIMessage("", tool_calls=[CALL], additional_kwargs={"reasoning": {"id": "r1", "summary": SUMMARY}}),
+            {"reasoning": "hm"},
+        ),
+        (AIMessage("", tool_calls=[CALL], additional_kwargs={"reasoning": {"id": "r1", "summary": []}}), {}),
         (AIMessage("a", additional_kwargs={"reasoning_content": "hm"}), {}),
     ],
 )
@@ -477,6 +488,12 @@ def test_reasoning_goes_back_beside_calls_and_only_there(world, server, ai, fiel
     rest = [RESULT] if ai.tool_calls else [HumanMessage("y")]
     message = sent(world, server, [HumanMessage("x"), ai, *rest])[1]
     assert {name: value for name, value in message.items() if "reasoning" in name} == field
+
+
+def test_a_refusal_that_is_a_block_goes_back(world, server):
+    refused = AIMessage([{"type": "refusal", "refusal": "I won't."}])
+    messages = sent(world, server, [HumanMessage("x"), refused, HumanMessage("y")])
+    assert messages[1] == {"role": "assistant", "content": "", "refusal": "I won't."}
 
 
 def test_an_answer_goes_back_as_it_came_with_what_only_the_server_understands(world, server):

@@ -41,6 +41,8 @@ NO_FIELD = "content"
 would refuse."""
 _SCHEMAS = ("function", "object", "custom")
 """Types of dictionaries that describe a function; any other is a provider's own kind of tool."""
+_WORDS_OF_BLOCKS = ("refusal", "reasoning", "thinking", "reasoning_content", "summary", "text")
+"""Where blocks hold the words of a refusal or a thought: OpenAI's in a list of parts, Bedrock's in a dictionary."""
 _WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
 
 
@@ -87,8 +89,9 @@ def _assistant(message: AIMessage) -> dict[str, Any]:
     """Return an answer as it goes back: its text, its calls and, beside them, its reasoning."""
     kwargs = message.additional_kwargs
     extra = dict(kwargs.get(MESSAGE_EXTRA) or {})
-    if kwargs.get("refusal"):
-        extra["refusal"] = kwargs["refusal"]
+    refusal = kwargs.get("refusal") or _words_of(message.content, "refusal")
+    if refusal:
+        extra["refusal"] = refusal
     audio = kwargs.get("audio")
     if isinstance(audio, Mapping) and audio.get("id"):
         extra["audio"] = {"id": audio["id"]}  # the API wants no more of it
@@ -129,25 +132,32 @@ def _calls(message: AIMessage) -> list[ToolCall]:
 def _reasoning(message: AIMessage) -> dict[str, Any]:
     """Return the reasoning by the field that it came in; out of blocks where another integration put it there."""
     kwargs = message.additional_kwargs
-    fields = {name: kwargs[name] for name in REASONING_KEYS if kwargs.get(name)}
+    given = {**kwargs, "reasoning": _text_in(kwargs.get("reasoning"))}  # a dictionary of OpenAI's older answers
+    fields = {name: given[name] for name in REASONING_KEYS if given.get(name)}
     name = message.response_metadata.get(REASONING_FIELD)
     if name == NO_FIELD:
         fields.pop("reasoning_content", None)
         return fields
     if name in REASONING_KEYS and "reasoning_content" in fields:
         fields[name] = fields.pop("reasoning_content")
-    if not fields and isinstance(message.content, list):
-        text = "".join(_thoughts(message.content))
+    if not fields:
+        text = _words_of(message.content, "reasoning", "thinking", "reasoning_content")
         return {name or "reasoning_content": text} if text else {}
     return fields
 
 
-def _thoughts(blocks: Sequence[Any]) -> Iterable[str]:
-    for block in blocks:
-        if isinstance(block, Mapping) and block.get("type") in ("reasoning", "thinking"):
-            text = block.get("reasoning") or block.get("thinking")
-            if isinstance(text, str):
-                yield text
+def _words_of(content: str | list[Any], *kinds: str) -> str:
+    """Return the text of the blocks of some kinds, in whatever form a provider writes them."""
+    blocks = [] if isinstance(content, str) else content
+    return "".join(_text_in(block) for block in blocks if isinstance(block, Mapping) and block.get("type") in kinds)
+
+
+def _text_in(value: Any) -> str:  # noqa: ANN401 - a block or a part of it
+    if isinstance(value, list):
+        return "".join(map(_text_in, value))
+    if isinstance(value, Mapping):
+        return "".join(_text_in(value.get(name)) for name in _WORDS_OF_BLOCKS)
+    return value if isinstance(value, str) else ""
 
 
 def wire_tool(
