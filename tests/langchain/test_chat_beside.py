@@ -152,6 +152,22 @@ def test_another_model_steps_in_where_one_is_not_available(world, server):
     assert world.invoke(first.bind(model="other"), "x").content == "hi"
 
 
+@pytest.mark.parametrize("what", ["tools", "an object"])
+def test_tools_and_objects_are_asked_of_a_model_and_of_those_that_step_in(world, server, what):
+    def script(seen):
+        busy = http({"error": {"message": "busy"}}, 503)
+        return busy if seen.json["model"] == "m" else http(answer('{"a": 1}'))
+
+    server.script = script
+    chain = world.chat(server, max_retries=0).with_fallbacks([world.chat(server, model="other")])
+    schema = {"title": "One", "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    chain = chain.bind_tools([schema]) if what == "tools" else chain.with_structured_output(schema)
+    got = world.invoke(chain, "x")
+    assert (got.content if what == "tools" else got) == ('{"a": 1}' if what == "tools" else {"a": 1})
+    field = "tools" if what == "tools" else "response_format"
+    assert [(seen.json["model"], field in seen.json) for seen in server.requests] == [("m", True), ("other", True)]
+
+
 def test_langchains_own_retries_work(world, server):
     busy = http({"error": {"message": "slow down"}}, 429)
     server.script = lambda seen: busy if len(server.requests) == 1 else talking("hi")(seen)

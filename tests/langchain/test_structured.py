@@ -187,3 +187,10 @@ def test_what_is_impossible_explains_itself(world, server):
         ConfigurationError, match="schema: 5 must be a pydantic class, a dataclass, a TypedDict or a JSON schema"
     ):
         llm.with_structured_output(5)
+
+
+def test_an_object_is_asked_of_the_models_that_step_in_too(world, server):
+    server.script = [http({"error": {"message": "busy"}}, 503), http(completion(ANSWER))]
+    chain = world.llm(server, max_retries=0).with_fallbacks([world.llm(server)]).with_structured_output(City)
+    assert world.invoke(chain, "Which city?") == City(name="Paris", people=2)
+    assert len({seen.json["prompt"] for seen in server.requests}) == 1

@@ -15,6 +15,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.runnables import Runnable
 from pydantic import PrivateAttr
 
 from xdm_integrations.core.chat.limit_name import LIMIT_NAMES, one_limit
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
-    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
     from xdm_integrations.client.streams import AsyncChatStream, ChatStream
@@ -326,6 +326,10 @@ class ChatXDM(ChatSettings, StreamSettings, GatewaySettings, BaseChatModel):
 
 for _method in (ChatXDM._generate, ChatXDM._agenerate):  # noqa: SLF001 - of this module
     _method.__signature__ = signature(_method)  # type: ignore[union-attr] # LangChain asks in each call, and it is slow
+
+# LangChain's fallbacks ask what these return, and resolve all annotations that they find.
+ChatXDM.bind_tools.__annotations__ = {"return": Runnable}
+ChatXDM.with_structured_output.__annotations__ = {"return": Runnable}
 
 
 def _of_the_endpoint(kwargs: Mapping[str, Any], stop: list[str] | None) -> Params:

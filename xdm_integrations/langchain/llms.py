@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.llms import BaseLLM, aget_prompts, aupdate_cache, get_prompts, update_cache
+from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import ensure_config
 
 from xdm_integrations.core.completions.parameters import PARAMETERS, check_parameters
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.outputs import GenerationChunk, LLMResult
     from langchain_core.prompt_values import PromptValue
-    from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.runnables import RunnableConfig
     from typing_extensions import Unpack
 
     from xdm_integrations.client import AsyncCompletionStream, Batch, CompletionStream
@@ -444,3 +445,7 @@ class XDMLLM(CompletionSettings, StreamSettings, GatewaySettings, BaseLLM):
         """See `_answers_itself`."""
         cls = type(self)
         return cls._stream is XDMLLM._stream and cls._astream is XDMLLM._astream
+
+
+# LangChain's fallbacks ask what this returns, and resolve all annotations that they find.
+XDMLLM.with_structured_output.__annotations__ = {"return": Runnable}
