@@ -156,7 +156,11 @@ def test_copies_of_chains_for_objects_give_objects(world, server, schema, copied
     server.script = talking('{"a": 1}')
     chain = copied(world.chat(server).with_structured_output(schema))
     world.keep(chain.first.bound)
-    assert world.invoke(chain, "x") == (schema(a=1) if isinstance(schema, type) else {"a": 1})
+    made = schema(a=1) if isinstance(schema, type) else {"a": 1}
+    assert world.invoke(chain, "x") == made
+    chain = copied(world.chat(server).with_structured_output(schema, include_raw=True))
+    world.keep(chain.first.steps__["raw"].bound)
+    assert world.invoke(chain, "x")["parsed"] == made
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")

@@ -17,7 +17,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser, JsonOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import RunnableAssign, RunnableLambda, RunnableMap
 
 from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.structured import AUTO_TOOL, JSON_OBJECT, JSON_SCHEMA, NAMED_TOOL
@@ -153,8 +153,10 @@ def structured_chat(
         return llm | parser
     raw: Runnable[Any, Any] = RunnableLambda(itemgetter("raw"))
     # No fallback of LangChain's: those take over only as long as nothing has been streamed.
-    outcome = RunnablePassthrough.assign(parsed=raw | _QuietParser(wanted=wanted), parsing_error=raw | parser.error_of)
-    return RunnableMap(raw=llm) | outcome
+    outcome = RunnableMap(parsed=raw | _QuietParser(wanted=wanted), parsing_error=raw | parser.error_of)
+    return RunnableMap(raw=llm) | RunnableAssign(
+        outcome
+    )  # `RunnablePassthrough.assign` makes one that can't be pickled
 
 
 class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
