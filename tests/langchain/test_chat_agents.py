@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from tests.scripted import DONE, stream
-from tests.wire.chat import chat_stream, delta, talking, tool_call, tool_delta
+from tests.scripted import DONE, http, stream
+from tests.wire.chat import answer, chat_stream, delta, talking, tool_call, tool_delta
 from xdm_integrations import StreamInterruptedError
 
 agents = pytest.importorskip("langchain.agents")
@@ -166,6 +166,21 @@ def test_an_agent_sums_up_a_long_talk(world, server):
     summaries = [seen for seen in server.requests if "summary" in json.dumps(seen.json).lower()]
     assert summaries
     assert len(ask(world, agent, "x", config)["messages"]) < 8
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_agent_asks_another_model_where_one_refuses(world, server, version, streaming):
+    middleware = pytest.importorskip("langchain.agents.middleware")
+    if not hasattr(middleware, "ModelRefusalMiddleware"):
+        pytest.skip("a middleware of newer versions")
+    refusal = chat_stream(delta(refusal="I "), delta(refusal="won't.")) if streaming else http(answer("", refusal="no"))
+    server.script = lambda seen: refusal if seen.json["model"] == "m" else talking("I will")(seen)
+    settings = {"output_version": version, "streaming": streaming}
+    steps_in = middleware.ModelFallbackMiddleware(world.chat(server, model="other", **settings))
+    handlers = [steps_in, middleware.ModelRefusalMiddleware()]
+    agent = agents.create_agent(world.chat(server, **settings), [add], middleware=handlers)
+    assert ask(world, agent)["messages"][-1].text == "I will"
 
 
 @pytest.mark.usefixtures("knows_its_run")

@@ -98,6 +98,16 @@ def test_a_refusal_is_kept_and_has_no_key_where_there_is_none(ask):
     assert ask("hi", refusal=None).additional_kwargs == {}
 
 
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_a_refusal_is_a_block_of_its_own(ask, version):
+    message = ask("", refusal="I won't.", reasoning_content="hm", settings={"output_version": version})
+    assert [without_index(block) for block in message.content_blocks] == [
+        {"type": "reasoning", "reasoning": "hm"},
+        {"type": "refusal", "refusal": "I won't."},
+    ]
+    assert message.text == ""
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_reasoning_is_a_block_of_its_own_whatever_field_it_came_in(ask, field):
     message = ask("hi", **{field: "hm"})

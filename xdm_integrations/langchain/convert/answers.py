@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.block_translators import register_translator
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.json import parse_partial_json
 
@@ -103,9 +104,11 @@ class Pieces:
         broken = list(self._broken(completion))
         if broken:
             yield self._deltas(broken)
-        images: list[Any] = [_image(part) for part in choice.message.images]
+        blocks: list[Any] = [_image(part) for part in choice.message.images]
+        if self._blocks and choice.message.refusal:
+            blocks.append(_refusal(choice.message.refusal))  # complete: in events, only text and thoughts are joined
         last = AIMessageChunk(
-            content=images or ([] if self._blocks else ""),
+            content=blocks or ([] if self._blocks else ""),
             additional_kwargs=_beside(choice.message),
             response_metadata={**_metadata(completion, choice, logprobs=False), **self._version()},
             usage_metadata=_usage(completion),
@@ -198,6 +201,21 @@ def _image(part: Any) -> dict[str, Any]:  # noqa: ANN401 - as the server sent it
     if comma and head.startswith("data:"):
         return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}
     return {"type": "image", "url": url}
+
+
+def _blocks(message: AIMessage) -> list[Any]:
+    """Return the standard blocks of an answer: those that LangChain finds by itself, and a refusal."""
+    refusal = message.additional_kwargs.get("refusal")
+    if not refusal:
+        raise NotImplementedError  # LangChain's way to leave it to itself
+    return [*message.model_copy(update={"response_metadata": {}}).content_blocks, _refusal(refusal)]
+
+
+def _refusal(text: str) -> dict[str, Any]:
+    return {"type": "refusal", "refusal": text}
+
+
+register_translator(PROVIDER, _blocks, _blocks)
 
 
 def _words(message: Message) -> dict[str, Any]:
