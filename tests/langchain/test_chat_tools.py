@@ -91,6 +91,13 @@ SHAPES: list[tuple[str, list[Any], list[Any]]] = [
     ("no id", frames(call(0, None, "f", '{"a"'), call(0, None, None, ": 1}")), [F]),
     ("a late id", frames(call(0, None, "f", '{"a"'), call(0, "1", None, ": 1}")), [F]),
     ("a late name", frames(call(0, "1", None, ""), call(0, None, "f", '{"a": 1}')), [F]),
+    (
+        "a name at the end",
+        frames(
+            call(0, "1", None, '{"a"'), call(0, None, None, ": 1}"), call(0, None, "f"), call(1, "2", "g", '{"b": 2}')
+        ),
+        [F, G],
+    ),
     ("function null", frames(call(0, "1", "f", '{"a": 1}'), {"index": 0, "function": None}), [F]),
     ("no arguments", frames(call(0, "1", "f", "")), [("f", {})]),
     ("arguments null, in pieces", frames(call(0, "1", "f", "nu"), call(0, None, None, "ll")), [("f", {})]),

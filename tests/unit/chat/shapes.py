@@ -1106,6 +1106,19 @@ STREAMS = [
         finish="tool_calls",
     ),
     Row(
+        "a name that comes after the arguments",
+        [
+            tools(0, "c1", args='{"city": '),
+            tools(0, args='"Paris"}'),
+            tools(0, name="get_weather"),
+            delta({}, fin="tool_calls"),
+            DONE,
+        ],
+        calls=[("get_weather", {"city": "Paris"})],
+        ids=["c1"],
+        finish="tool_calls",
+    ),
+    Row(
         "arguments as text, and once more as an object",
         [
             tools(0, "c1", "get_weather", '{"city": "Paris"}'),

@@ -187,7 +187,7 @@ class CallsSoFar:
             return None
         if new_id and latest.id:
             return None if name or latest.is_object() else latest
-        if not name or not latest.is_object():
+        if not name or not latest.is_object() or not (latest.name or piece):  # a name may come last
             return latest
         if latest.waiting:
             another = piece and name != latest.name  # a name in pieces brings no arguments between them
