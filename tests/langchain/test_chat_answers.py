@@ -127,7 +127,7 @@ def test_tags_around_a_thought_are_taken_for_reasoning_on_request(ask):
 
 
 def test_log_probabilities_have_the_form_of_chat(ask):
-    entry = {"token": "hi", "logprob": -0.5, "top_logprobs": [{"token": "ho", "logprob": -1.5}]}
+    entry = {"token": "hi", "logprob": -0.5, "bytes": [104, 105], "top_logprobs": [{"token": "ho", "logprob": -1.5}]}
     message = ask(logprobs={"content": [entry]}, settings={"logprobs": True})
     assert message.response_metadata["logprobs"] == {"content": [entry]}
 

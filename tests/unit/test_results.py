@@ -118,6 +118,18 @@ def test_chat_logprobs():
     assert Logprobs.parse(sent) == Logprobs(["a", "c"], [-0.1, None], [{"a": -0.1, "b": 0}, {}])
 
 
+def test_chat_logprobs_keep_what_else_is_said_of_a_token():
+    halves = [{"token": "\ufffd", "logprob": -1.0, "bytes": [number]} for number in (0xE6, 0xE7)]
+    sent = {"content": [{**halves[0], "id": 7, "top_logprobs": halves}]}
+    read = Logprobs.parse(sent)
+    assert read.as_chat() == sent
+    legacy = Logprobs(["b"], [-2.0], [{}])
+    assert (read + read).as_chat() == {"content": sent["content"] * 2}
+    assert [entry.keys() for entry in (read + legacy).as_chat()["content"]] == [
+        {"token", "logprob", "top_logprobs"}
+    ] * 2
+
+
 @pytest.mark.parametrize("number", [None, "-inf", True, [], {}])
 def test_a_candidate_without_a_log_probability_is_left_out_and_is_not_certain(number):
     legacy = {"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1, "b": number}]}

@@ -141,12 +141,15 @@ class Logprobs:
             them, without those that have no number (JSON has no minus infinity: some servers write null); {} where the
             server gave none.
         text_offset: Character offsets into the text; empty where the server gave none.
+        entries: The tokens in the shape of chat, with all that the server says of each (`bytes`); empty where they
+            came in the legacy shape.
     """
 
     tokens: list[str]
     token_logprobs: list[float | None]
     top_logprobs: list[dict[str, float]]
     text_offset: list[int] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def parse(cls, value: object) -> Logprobs | None:
@@ -162,18 +165,15 @@ class Logprobs:
                 [offset for offset in _listed(value.get("text_offset")) if isinstance(offset, int)],
             )
         if isinstance(value.get("content"), list):
-            items = [item for item in value["content"] if isinstance(item, dict)]
+            entries = _entries(value["content"])
+            for entry in entries:
+                tops = _entries(entry.get("top_logprobs"))
+                entry["top_logprobs"] = [top for top in tops if top["logprob"] is not None]
             return cls(
-                [_token(item.get("token")) for item in items],
-                [_number(item.get("logprob")) for item in items],
-                [
-                    {
-                        _token(top.get("token")): number
-                        for top in _listed(item.get("top_logprobs"))
-                        if isinstance(top, dict) and (number := _number(top.get("logprob"))) is not None
-                    }
-                    for item in items
-                ],
+                [entry["token"] for entry in entries],
+                [entry["logprob"] for entry in entries],
+                [{top["token"]: top["logprob"] for top in entry["top_logprobs"]} for entry in entries],
+                entries=entries,
             )
         return None
 
@@ -192,6 +192,8 @@ class Logprobs:
 
     def as_chat(self) -> dict[str, Any]:
         """Return the shape of chat, as a new dictionary."""
+        if len(self.entries) == len(self.tokens):
+            return {"content": list(self.entries)}
         return {
             "content": [
                 {
@@ -202,6 +204,15 @@ class Logprobs:
                 for token, logprob, top in zip(self.tokens, self.token_logprobs, self.top_logprobs, strict=True)
             ]
         }
+
+
+def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a token, or a candidate for its place, in the shape of chat."""
+    return {**item, "token": _token(item.get("token")), "logprob": _number(item.get("logprob"))}
+
+
+def _entries(items: object) -> list[dict[str, Any]]:
+    return [_entry(item) for item in _listed(items) if isinstance(item, dict)]
 
 
 def _candidates(value: object) -> dict[str, float]:
@@ -217,6 +228,7 @@ def join_logprobs(parts: Sequence[Logprobs]) -> Logprobs:
         [number for part in parts for number in part.token_logprobs],
         [top for part in parts for top in part.top_logprobs],
         [offset for part in parts for offset in part.text_offset],
+        [entry for part in parts for entry in part.entries],
     )
 
 
