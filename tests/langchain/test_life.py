@@ -31,7 +31,7 @@ from xdm_integrations import (
     Timeout,
     __version__,
 )
-from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.langchain import XDMLLM, ChatXDM, XDMEmbeddings
 
 
 def test_one_instance_over_many_event_loops(server, caplog):
@@ -407,6 +407,17 @@ def test_assigning_what_a_client_is_made_of_makes_a_new_one(world, server, name,
     assert world.invoke(llm, "x") == "<x>"
     assert (llm._made_async if world.is_async else llm._made_sync) is not old
     world.run(old.aclose()) if world.is_async else old.close()
+
+
+@pytest.mark.parametrize("cls", [XDMLLM, ChatXDM, XDMEmbeddings])
+def test_the_environment_can_allow_plain_http_to_a_public_host(cls, monkeypatch):
+    url = "http://gateway.example/v1"
+    with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
+        cls(base_url=url)
+    monkeypatch.setenv("XDM_ALLOW_HTTP", "1")
+    assert cls(base_url=url)._sync_client().config.base_url == url
+    monkeypatch.setenv("XDM_BASE_URL", url)
+    assert cls().base_url == url
 
 
 def test_traces_show_what_was_assigned(world, server, recorder):

@@ -452,3 +452,15 @@ def test_the_constructor_opens_nothing_and_reads_no_key(monkeypatch: pytest.Monk
     llm = XDM(api_base="http://127.0.0.1:9/v1")
     monkeypatch.setenv("XDM_API_KEY", "later")
     assert llm.api_key is None
+
+
+@pytest.mark.parametrize("cls", [XDM, XDMChat, XDMEmbedding])
+def test_the_environment_can_allow_plain_http_to_a_public_host(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://gateway.example/v1"
+    with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
+        cls(api_base=url)
+    monkeypatch.setenv("XDM_ALLOW_HTTP", "1")
+    llm = cls(api_base=url)
+    assert llm._sync_client().config.base_url == url
+    llm.api_base = "http://other.example/v1"
+    assert llm.api_base == "http://other.example/v1"

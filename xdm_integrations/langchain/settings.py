@@ -31,6 +31,7 @@ from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     KEY_VARIABLE,
     check_headers,
+    http_is_allowed,
     normalize_base_url,
     normalize_key,
     normalize_timeout,
@@ -177,7 +178,7 @@ class GatewaySettings(Connected, BaseModel):
     @property
     def base_url(self) -> str:
         """The root URL that requests go to. May be assigned; None for the default."""
-        return self.xdm_api_base or _default_base_url(allow_http=self.allow_http)
+        return self.xdm_api_base or _default_base_url(allow_http=http_is_allowed(self.allow_http, os.environ))
 
     @base_url.setter
     def base_url(self, url: str | None) -> None:
@@ -307,7 +308,7 @@ def _check_connection(given: dict[str, Any]) -> None:
     if timeout is not None:
         given["timeout"] = tuple(timeout) if isinstance(timeout, list) else timeout
         normalize_timeout(given["timeout"])
-    allow_http = bool(given.get("allow_http"))
+    allow_http = http_is_allowed(given.get("allow_http"), os.environ)
     if given.get("xdm_api_base"):
         given["xdm_api_base"] = normalize_base_url(given["xdm_api_base"], allow_http=allow_http)
     elif url_in(os.environ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -23,7 +24,13 @@ from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydanti
 from xdm_integrations.client.lazy_clients import Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
 from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
-from xdm_integrations.core.protocol.config import check_headers, normalize_base_url, normalize_key, normalize_timeout
+from xdm_integrations.core.protocol.config import (
+    check_headers,
+    http_is_allowed,
+    normalize_base_url,
+    normalize_key,
+    normalize_timeout,
+)
 from xdm_integrations.core.protocol.wire import ExtraBody, Limits, RequestHeaders
 
 USER_AGENT = f"xdm-integrations/{__version__} llama-index-core/{version('llama-index-core')}"
@@ -170,7 +177,7 @@ class GatewaySettings(Connected, BaseModel):
         if not isinstance(value, str) or not value:
             return value or None
         try:
-            return normalize_base_url(value, allow_http=bool(info.data.get("allow_http")))
+            return normalize_base_url(value, allow_http=http_is_allowed(info.data.get("allow_http"), os.environ))
         except ConfigurationError as error:
             raise ConfigurationError(error.message.replace("base_url", "api_base")) from None
 

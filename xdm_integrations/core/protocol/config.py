@@ -93,9 +93,10 @@ class Config:
             raise ConfigurationError("model: the name is empty; leave it out for the default model.")
         if base_url is None:
             base_url = url_in(environment)
-        allow_http = allow_http or environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
         return cls(
-            base_url=normalize_base_url(base_url or DEFAULT_BASE_URL, allow_http=allow_http),
+            base_url=normalize_base_url(
+                base_url or DEFAULT_BASE_URL, allow_http=http_is_allowed(allow_http, environment)
+            ),
             api_key=normalize_key(environment.get(KEY_VARIABLE) if api_key is None else api_key),
             model=DEFAULT_MODEL if model is None else model,
             max_tokens=max_tokens,
@@ -121,6 +122,11 @@ def require_key(base_url: str, headers: Mapping[str, str]) -> None:
     keyless = all(name.lower() != "authorization" for name in headers)
     if keyless and not is_private_host(urlsplit(base_url).hostname or ""):
         raise ConfigurationError(f"api_key: none given. Set the environment variable {KEY_VARIABLE} or pass `api_key`.")
+
+
+def http_is_allowed(setting: object, environment: Mapping[str, str]) -> bool:
+    """True if plain http to a public host is accepted, by the setting or by the environment."""
+    return bool(setting) or environment.get(HTTP_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
 
 
 def normalize_base_url(url: str, *, allow_http: bool = False) -> str:
