@@ -6,20 +6,23 @@ Flows, driven by both clients.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xdm_integrations.core.chat.batch import plan_chats
+from xdm_integrations.core.chat.messages import check_messages
 from xdm_integrations.core.chat.request import ask_chat, ask_structured
 from xdm_integrations.core.chat.structured import AUTO
+from xdm_integrations.core.errors.tree import ConfigurationError, XDMError
+from xdm_integrations.core.protocol.batching import Pack, PackResult, Plan, packs_of
+from xdm_integrations.core.protocol.call import check_writable
 
 from .objects import Wanted, schema_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from xdm_integrations.core.chat.results import ChatCompletion
-    from xdm_integrations.core.protocol.batching import Plan
     from xdm_integrations.core.protocol.call import ServerFacts, Setup
     from xdm_integrations.core.protocol.flow import Flow
 
@@ -52,8 +55,33 @@ def structured(  # noqa: PLR0913, PLR0917 - one argument per decision
 
 
 def chats(setup: Setup, conversations: Sequence[object], params: Mapping[str, Any]) -> Plan[ChatCompletion]:
-    """Check conversations, and plan a call for each."""
-    return plan_chats(conversations, lambda messages: chat(setup, messages, params))
+    """Check every conversation, and plan a request for each, which fails alone.
+
+    Raises:
+        ConfigurationError: One can't be sent; no byte was. The message names it by its number, from 0.
+    """
+    if isinstance(conversations, (str, bytes, bytearray)) or not isinstance(conversations, Sequence):
+        raise ConfigurationError(
+            f"conversations: expected a list of conversations, got {type(conversations).__name__}; "
+            "a single one is for `chat`."
+        )
+    for number, messages in enumerate(conversations):
+        try:
+            check_writable({"messages": check_messages(messages)})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"conversation {number}: {error.message}") from None
+
+    def flow(pack: Pack) -> Flow[PackResult]:
+        try:
+            completion = yield from chat(setup, conversations[pack.positions[0]], params)
+        except ConfigurationError:
+            raise  # the caller's mistake, the same for every conversation
+        except XDMError as error:
+            paid = error.partial.usage if error.partial is not None else error.usage
+            return PackResult([error], paid)
+        return PackResult([completion], completion.usage)
+
+    return Plan(packs_of(len(conversations), 1), flow)
 
 
 def note_choices(completion: ChatCompletion, facts: ServerFacts) -> None:
