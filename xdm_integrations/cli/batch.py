@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdm_integrations import ConfigurationError, XDMError
+from xdm_integrations import ConfigurationError, Usage, XDMError
 from xdm_integrations.core.chat.request import DEFAULT_MODEL as CHAT_MODEL
 from xdm_integrations.core.protocol.batching import Pack, PackResult
 from xdm_integrations.core.protocol.checks import OPTIONS
@@ -17,12 +18,11 @@ from xdm_integrations.core.protocol.config import DEFAULT_MODEL
 
 from .answers import Answers, PipedAnswers, check_output
 from .complete import sampling
-from .endpoints import CHAT, COMPLETIONS
-from .estimate import estimate
+from .endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from .inputs import FORMATS, BadLine, Input
 from .options import Options, client_options, given
 from .outcomes import Outcomes
-from .progress import APART_SECONDS, Price
+from .progress import APART_SECONDS, Price, cost
 from .prompts import Task, read_tasks
 from .text import encoding_option
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from xdm_integrations import Client
+
+_CHARACTERS, _OTHERS = 4.0, 1.5
+"""Characters per token: of ASCII text, and of other scripts. Rules of thumb: no tokenizer is at hand."""
 
 
 @click.command(short_help="Answer a file of prompts or requests.")
@@ -105,7 +108,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
             packs = _packs(read_tasks(source, asked, todo), batch_size)
             run.begin(len(todo))
             if dry_run:
-                run.report_plan(estimate(packs, client.config.max_tokens, price))
+                run.report_plan(_estimate(packs, client.config.max_tokens, price))
             else:
                 if piped:
                     click.echo("The answers go to standard output: a run that is interrupted begins anew.", err=True)
@@ -204,3 +207,39 @@ def _ask(client: Client, tasks: list[Task], pack: Pack) -> PackResult:
         return PackResult([error])
     again = [Pack([pack.positions[i] for i in one.positions], one.previous_error) for one in result.retry]
     return result._replace(retry=tuple(again))
+
+
+def _estimate(packs: Iterable[list[Task]], max_tokens: int | None, price: tuple[float, float] | None) -> dict[str, Any]:
+    """Estimate what the requests of these tasks would take and cost; nothing is sent.
+
+    Returns:
+        The requests, about how many tokens the prompts have, how many the answers have at most (`max_tokens` each,
+        where a task doesn't say; None: no limit is set), and what that costs at most.
+    """
+    requests, prompt_tokens, answers = 0, 0, 0
+    limited = True
+    for pack in packs:
+        requests += 1
+        for task in pack:
+            prompt_tokens += _tokens(task.content)
+            if task.endpoint is not EMBEDDINGS:
+                default = max_tokens if task.endpoint is COMPLETIONS else None
+                limit = task.params.get("max_tokens", task.params.get("max_completion_tokens", default))
+                limited = limited and limit is not None
+                answers += (limit or 0) * (task.params.get("n") or 1)
+    counts: dict[str, Any] = {
+        "requests": requests,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": answers if limited else None,
+    }
+    if price is not None:
+        counts["cost"] = round(cost(Usage(prompt_tokens, answers), price), 6) if limited else None
+    return counts
+
+
+def _tokens(content: object) -> int:
+    if isinstance(content, list) and content and isinstance(content[0], int):
+        return len(content)
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    ascii_count = len(text.encode("ascii", "ignore"))
+    return round(ascii_count / _CHARACTERS + (len(text) - ascii_count) / _OTHERS)

@@ -194,7 +194,7 @@ class Outcomes:
             notes.print(f"{self.left:,} left; run the same command again to go on.")
 
     def report_plan(self, plan: dict[str, Any]) -> None:
-        """Say what a run would do; `plan` is what `estimate` returns."""
+        """Say what a run would do; `plan` says what it would take."""
         if self._options.as_json:
             self._write({}, plan)
             return
