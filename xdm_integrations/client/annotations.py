@@ -53,11 +53,7 @@ def is_record(annotation: Any) -> bool:
 
 
 def schema_of(annotation: Any, where: str) -> dict[str, Any]:
-    """Return the JSON schema of an annotation.
-
-    Args:
-        annotation: A type, as `hints_of` returns it.
-        where: What it stands for, for an error's message.
+    """Return the JSON schema of an annotation, as `hints_of` returns it; errors call it `where`.
 
     Raises:
         ConfigurationError: It has no JSON schema that is known here.

@@ -93,12 +93,7 @@ _DEEPEST = 20  # levels that are looked through: what lies deeper is named by wh
 
 
 def misfit(value: object, error: Exception) -> tuple[list[Any], Exception]:
-    """Return the keys and numbers that lead to what can't be written as JSON in `value`, and the error that says why.
-
-    Args:
-        value: What `dumps` refused.
-        error: Its error.
-    """
+    """Return the keys and numbers that lead to what `dumps` refused in `value`, and the error that says why."""
     way: list[Any] = []
     while len(way) < _DEEPEST:
         listed = enumerate(value) if isinstance(value, (list, tuple)) else ()

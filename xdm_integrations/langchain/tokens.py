@@ -82,10 +82,7 @@ def count_messages(
 ) -> int:
     """Return how many tokens a request has, by the rule that OpenAI documents for its own models.
 
-    Args:
-        messages: In the API's form.
-        tools: In the API's form.
-        count: Returns the tokens of a text.
+    Messages and tools are in the API's form; `count` returns the tokens of a text.
     """
     total = _FRAME if messages else 0
     for message in messages:

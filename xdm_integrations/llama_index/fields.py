@@ -195,10 +195,7 @@ class ChatFields(BaseModel):
 def for_one_call(params: dict[str, Any], call: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a call without those that don't go together.
 
-    Args:
-        params: All of them, `layered`.
-        call: What the call itself was given: it wins.
-        more: `additional_kwargs`, which win over fields.
+    What the call itself was given wins, then `more` (`additional_kwargs`), then fields.
     """
     if params.keys() >= LIMIT_NAMES.keys():
         params = one_limit(params, call, more)

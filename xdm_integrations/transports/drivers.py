@@ -94,13 +94,7 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
     """Run a flow to its end by blocking calls, and return what it returns.
 
     Only what the transport raises goes into the flow, which may send again. An exception of a hook
-    ends the call.
-
-    Args:
-        flow: What to do.
-        transport: What carries its requests.
-        hooks: What is called around each request.
-        key: Returns the key, or None if there is none.
+    ends the call. `key` returns the key, or None if there is none.
     """
     attempt = 1
     try:

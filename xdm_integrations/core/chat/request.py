@@ -56,12 +56,7 @@ T = TypeVar("T")
 
 
 def ask_chat(setup: Setup, messages: object, params: Mapping[str, Any]) -> Flow[ChatCompletion]:
-    """Ask for the answer to a conversation.
-
-    Args:
-        setup: The client's.
-        messages: A string (one user message), or messages in the API's form.
-        params: See `ChatParams`.
+    """Ask for the answer to a conversation: a string (one user message), or messages in the API's form.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -111,14 +106,8 @@ def ask_structured(  # noqa: PLR0913 - one argument per decision
 ) -> Flow[ChatCompletion]:
     """Ask for an object; it is the answer's `parsed`, as a dictionary.
 
-    Args:
-        setup: The client's.
-        messages: See `ask_chat`.
-        params: See `ChatParams`.
-        schema: A JSON schema, or a function's dictionary.
-        method: One of `structured.METHODS`, used as it is; or `AUTO` or None: the best that the model is known to
-            take, and the next one where it refuses that or ignores it.
-        strict: See `structured.response_format`.
+    `schema` is a JSON schema, or a function's dictionary. A `method` of `structured.METHODS` is used as it is; with
+    `AUTO` or None it is the best that the model is known to take, and the next one where it refuses that or ignores it.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -199,15 +188,7 @@ def chat_flow(
     *,
     think_tags: bool = False,
 ) -> Flow[ChatCompletion]:
-    """Send a call, and return its answer.
-
-    Args:
-        call: The call.
-        setup: The client's.
-        deadline: When all of it must be over, by `runtime.monotonic`: this call may be one of several tries.
-        handled_by_caller: See `send_flow`.
-        think_tags: See `wants_think_tags`.
-    """
+    """Send a call, and return its answer; the deadline is that of all tries, of which this may be one."""
 
     def receive(reply: Reply) -> Flow[ChatCompletion]:
         yield from ()  # a flow like any other, with nothing left to wait for

@@ -124,9 +124,7 @@ def request_fields(method: str, form: Form, *, strict: bool | None = None) -> di
 def response_format(form: Form, *, strict: bool | None = None) -> dict[str, Any]:
     """Return a `response_format` of type `json_schema`.
 
-    Args:
-        form: What is asked for.
-        strict: Whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
+    `strict` says whether the provider is to enforce the schema; by default where that changes nothing of its meaning.
     """
     return {"type": "json_schema", "json_schema": _described(form, "schema", strict=strict)}
 

@@ -45,12 +45,6 @@ LARGE = 2**17
 def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batch_size: int) -> Flow[EmbeddingPlan]:
     """Check a call, and share its texts out into requests of at most `batch_size`.
 
-    Args:
-        setup: The client's.
-        texts: A text, texts, token ids or lists of them.
-        params: See `EmbeddingParams`.
-        batch_size: Texts per request, at most.
-
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
     """

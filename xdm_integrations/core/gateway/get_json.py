@@ -38,14 +38,7 @@ def get_json(  # noqa: PLR0913 - all that a request needs
 ) -> Flow[tuple[Any, Reply]]:
     """Ask `url` and return the JSON it answers with, and the reply that brought it.
 
-    Args:
-        url: The complete address.
-        headers: A client's headers; the one that describes a body stays behind.
-        runtime: See `send_flow`.
-        timeout: Limits of the request.
-        deadline: When the complete call must be over, by `runtime.monotonic`; or None.
-        policy: See `send_flow`.
-        handled_by_caller: See `send_flow`.
+    The header of a client's that describes a body stays behind. See `send_flow` for policy and `handled_by_caller`.
 
     Raises:
         APIResponseError: A 2xx that isn't JSON.

@@ -120,13 +120,8 @@ def suggest_models(error: ModelUnavailableError, call: Call, setup: Setup, deadl
 
     The list is asked for once in a client's life, unless `Client.models` has brought it: by one request without
     retries, for `PATIENCE` seconds and within the call's own limits. Calls that fail meanwhile wait for it. A model
-    that is on the list has nothing nearer than itself.
-
-    Args:
-        error: Whatever comes of looking the names up, it stays the call's error.
-        call: The call that failed.
-        setup: The client's.
-        deadline: The call's, by `runtime.monotonic`; None if it has none.
+    that is on the list has nothing nearer than itself. Whatever comes of looking the names up, the error stays the
+    call's.
     """
     facts, runtime = setup.facts, setup.runtime
     until = soon(deadline, runtime)

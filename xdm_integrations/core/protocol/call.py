@@ -156,16 +156,10 @@ def prepare(  # noqa: PLR0913 - all that a call is made of
     decided: Sequence[str],
     streaming: bool = False,
 ) -> Call:
-    """Check a call. Precedence: `extra_body`, the call, the client's default.
+    """Check a call, which was given `params`. Precedence: `extra_body`, the call, the client's default.
 
-    Args:
-        config: The client's settings.
-        headers: The client's headers, key included.
-        path: The endpoint, below the base URL.
-        params: What the call was given: the endpoint's parameters, and `OPTIONS`.
-        check: Returns the fields of the body for the endpoint's parameters, or refuses them.
-        decided: Fields of the body that the method called decides; `extra_body` must not hold them.
-        streaming: Whether the answer is to come as a stream.
+    `check` returns the fields of the body for the endpoint's parameters, or refuses them; those that are `decided` by
+    the method called must not be in `extra_body`.
 
     Raises:
         ConfigurationError: Something can't be sent; no byte was.
@@ -216,15 +210,8 @@ def layered(
     """Return the parameters of a client's call, from an adapter's settings and one of its calls.
 
     Precedence: the call, then `more`, then `fields`; and `extra_body` over all of them, the call's over the adapter's.
-    None means "not given", at each level.
-
-    Args:
-        parameters: The names of the endpoint's parameters.
-        fields: The adapter's own fields, by those names.
-        more: The adapter's further parameters (`model_kwargs`, `additional_kwargs`): what isn't one of the
-            endpoint's goes into the body as it is.
-        extra_body: The adapter's extra fields of the body.
-        call: What the call was given, `extra_body` among it perhaps.
+    None means "not given", at each level. Of `more` (`model_kwargs`, `additional_kwargs`), what isn't one of the
+    endpoint's `parameters` goes into the body as it is.
     """
     params = {name: value for name, value in fields.items() if value is not None}
     extra: dict[str, Any] = {}

@@ -81,13 +81,8 @@ def check_each(
 ) -> dict[str, Any]:
     """Return the fields of the body for the parameters that were given, each looked at by itself.
 
-    None means "not given" and is never sent; zero is a value.
-
-    Args:
-        given: The parameters by name.
-        parameters: The table of the endpoint.
-        checks: How a value of each kind is checked. Default: `CHECKS`.
-        options: What else a call takes, to be named by an error.
+    None means "not given" and is never sent; zero is a value. `options` are what else a call takes, to be named by an
+    error.
 
     Raises:
         ConfigurationError: A parameter is unknown (the message suggests the near name), of the wrong type or out of

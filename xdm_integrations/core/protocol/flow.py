@@ -41,12 +41,7 @@ def send_flow(
 ) -> Flow[T]:
     """Send `request`, give the first 2xx reply to `receive`, and return what that returns.
 
-    Args:
-        request: What to send, each time the same.
-        receive: A flow that reads the answer. If it raises, the attempt has failed.
-        policy: When to send again.
-        runtime: Luck and clocks.
-        handled_by_caller: Errors that the caller handles in another way; they aren't retried.
+    If `receive` raises, the attempt has failed. Errors for which `handled_by_caller` is true aren't retried.
 
     Raises:
         XDMError: The last attempt's error.

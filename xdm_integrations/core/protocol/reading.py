@@ -94,15 +94,8 @@ def stream_flow(  # noqa: PLR0913, PLR0917 - all that a stream is opened with
 ) -> Flow[Streaming[Chunk, Answer]]:
     """Open a stream, and read it up to its first chunk: until then everything can be retried.
 
-    A server that refuses `stream_options` is asked again without, at the price of the counts.
-
-    Args:
-        call: The call.
-        body: The complete body of its request.
-        so_far: Makes an accumulator, for each attempt a new one.
-        setup: The client's.
-        deadline: When the call must be over, by `runtime.monotonic`.
-        handled_by_caller: See `send_flow`.
+    Each attempt has a new accumulator, which `so_far` makes. A server that refuses `stream_options` is asked again
+    without, at the price of the counts.
     """
     facts, runtime = setup.facts, setup.runtime
 

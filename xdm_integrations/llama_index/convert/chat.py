@@ -47,12 +47,7 @@ Response = TypeVar("Response", ChatResponse, CompletionResponse)
 
 
 def chat_response(completion: ChatCompletion, *, one_call: bool = False) -> ChatResponse:
-    """Return a complete answer.
-
-    Args:
-        completion: The answer.
-        one_call: Leave all calls out but the first: no other one was wanted.
-    """
+    """Return a complete answer; with `one_call` without all calls but the first: no other one was wanted."""
     message = completion.choices[0].message if completion.choices else _NO_CHOICE.message
     return ChatResponse(message=_message(message, one_call=one_call), **_beside(completion))
 

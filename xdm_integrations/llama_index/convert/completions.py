@@ -97,14 +97,7 @@ def chat_response(completion: Completion, text: str | None = None, delta: str | 
 def beside_answer(
     completion: Answer, first: Choice | ChatChoice, choices: list[dict[str, Any]], kind: str
 ) -> dict[str, Any]:
-    """Return what a response holds beside its text or message.
-
-    Args:
-        completion: The complete answer.
-        first: Its first choice.
-        choices: All of them, in the API's form.
-        kind: What the API calls such an answer.
-    """
+    """Return what a response holds beside its text or message; `choices` are all of them, in the API's form."""
     usage = None if completion.usage is None else completion.usage.as_dict()
     return {
         "raw": {**completion.extra, **about(completion, kind), "choices": choices, "usage": usage},
