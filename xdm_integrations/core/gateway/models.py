@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xdm_integrations.core.errors.catalogue import error_in
 from xdm_integrations.core.errors.reply_text import error_excerpt, request_id_of
 from xdm_integrations.core.errors.tree import APIResponseError, XDMError
-from xdm_integrations.core.protocol.flow import deadline_of
+from xdm_integrations.core.protocol.flow import deadline_of, get_json, soon
 from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Key, Wait
-
-from .get_json import get_json, soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -27,11 +27,9 @@ from xdm_integrations.core.errors.tree import (
     NotFoundError,
     XDMError,
 )
-from xdm_integrations.core.protocol.flow import deadline_of
+from xdm_integrations.core.protocol.flow import deadline_of, get_json, soon
 from xdm_integrations.core.protocol.retry import RetryPolicy
 from xdm_integrations.core.protocol.wire import Key
-
-from .get_json import get_json, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable

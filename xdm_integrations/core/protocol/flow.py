@@ -1,7 +1,8 @@
 """Sending a request until it succeeds or must not be sent again: all retries, written once for sync and async.
 
 `send_flow` retries around the complete attempt: sending, and receiving up to the first chunk of the
-answer. What comes after that is never retried, because the flow has ended by then.
+answer. What comes after that is never retried, because the flow has ended by then. `get_json` is what the gateway's
+other questions (models, quota) are asked with.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from xdm_integrations.core.errors.catalogue import error_for
+from xdm_integrations.core import jsontext
+from xdm_integrations.core.errors.catalogue import error_for, not_an_answer
 from xdm_integrations.core.errors.endpoints import WORDS, endpoint_of
 from xdm_integrations.core.errors.tree import APITimeoutError, XDMError
 
-from .wire import Command, Reply, Send, Sleep
+from .wire import Command, Reply, Request, Send, Sleep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .retry import RetryPolicy, Runtime
-    from .wire import Request, Timeout
+    from .wire import Timeout
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Command, Any, T]
@@ -27,6 +31,8 @@ Flow: TypeAlias = Generator[Command, Any, T]
 Receive: TypeAlias = Callable[[Reply], Flow[T]]
 
 MAX_REDIRECTS = 3
+PATIENCE = 5.0
+"""Seconds that an answer may wait for what it can do without."""
 _OK = range(200, 300)
 _REDIRECTS = (307, 308)
 """Those that keep method and body."""
@@ -67,6 +73,37 @@ def send_flow(
         yield pause
 
 
+def get_json(  # noqa: PLR0913 - all that a request needs
+    url: str,
+    headers: Mapping[str, str],
+    runtime: Runtime,
+    *,
+    timeout: Timeout,
+    deadline: float | None,
+    policy: RetryPolicy,
+    handled_by_caller: Callable[[XDMError], bool] | None = None,
+) -> Flow[tuple[Any, Reply]]:
+    """Ask `url` and return the JSON it answers with, and the reply that brought it.
+
+    The header of a client's that describes a body stays behind. See `send_flow` for policy and `handled_by_caller`.
+
+    Raises:
+        APIResponseError: A 2xx that isn't JSON.
+        XDMError: The request failed.
+    """
+
+    def receive(reply: Reply) -> Flow[tuple[Any, Reply]]:
+        yield from ()  # a flow like any other, with nothing left to wait for
+        payload = jsontext.read(reply.body)
+        if payload is None:
+            raise not_an_answer(reply.status, reply.headers, reply.body)
+        return payload, reply
+
+    bare = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+    request = Request(url, bare, method="GET", timeout=timeout, deadline=deadline)
+    return (yield from send_flow(request, receive, policy, runtime, handled_by_caller))
+
+
 def _refusal(request: Request, reply: Reply, runtime: Runtime) -> XDMError:
     """Return the error that a reply stands for; it names the proxy that it came through."""
     error = error_for(reply.status, reply.headers, reply.body, endpoint_of(request.url), now=runtime.time())
@@ -104,6 +141,12 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def deadline_of(timeout: Timeout, runtime: Runtime) -> float | None:
     """Return the moment at which a call that begins now must be over, by `runtime.monotonic`; None if there is none."""
     return None if timeout.total is None else runtime.monotonic() + timeout.total
+
+
+def soon(deadline: float | None, runtime: Runtime) -> float:
+    """Return when `PATIENCE` is over, or the call's own deadline if that is earlier."""
+    patience = runtime.monotonic() + PATIENCE
+    return patience if deadline is None else min(patience, deadline)
 
 
 def _past_deadline(request: Request, runtime: Runtime, seconds: float) -> bool:
