@@ -79,7 +79,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one argument per option
     dry_run: bool,  # noqa: FBT001 - click's
     encoding: str | None,
     options: Options,
-    **params: Any,  # noqa: ANN401 - click's
+    **params: Any,
 ) -> None:
     """Answer every line of PROMPTS; `-` is standard input.
 

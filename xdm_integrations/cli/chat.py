@@ -62,7 +62,7 @@ def chat(
     images: tuple[str, ...],
     encoding: str | None,
     options: Options,
-    **params: Any,  # noqa: ANN401 - click's
+    **params: Any,
 ) -> None:
     """Talk with a model; /help lists what can be typed besides questions.
 

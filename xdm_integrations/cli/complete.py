@@ -41,7 +41,7 @@ def complete(
     stream: bool,  # noqa: FBT001 - click's
     encoding: str | None,
     options: Options,
-    **params: Any,  # noqa: ANN401 - click's
+    **params: Any,
 ) -> None:
     """Write the answer to PROMPT; `-` reads the prompt from standard input."""
     if prompt == "-":

@@ -54,7 +54,7 @@ def _names_settings(init: Init) -> Init:
     known = list(inspect.signature(init).parameters)[1:]
 
     @wraps(init)
-    def checked(self: Settings, *api_key: KeySource, **settings: Any) -> None:  # noqa: ANN401 - any setting
+    def checked(self: Settings, *api_key: KeySource, **settings: Any) -> None:
         for name in settings:
             if name not in known:
                 raise _unknown_setting(name, known)

@@ -5,8 +5,6 @@ streams, fails a complete batch with one prompt and takes `max_concurrency` for 
 methods that it does so in are overridden here; everything else is inherited.
 """
 
-# ruff: noqa: ANN401 - LangChain's own signatures take `**kwargs: Any`
-
 from __future__ import annotations
 
 from contextlib import aclosing

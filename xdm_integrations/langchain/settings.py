@@ -141,7 +141,7 @@ class GatewaySettings(Connected, BaseModel):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+        def __init__(self, **settings: Any) -> None:
             """Check the settings, or raise `ConfigurationError`, which names the wrong one. Opens nothing."""
             try:
                 super().__init__(**self._checked(settings))

@@ -1,6 +1,6 @@
 """`XDMChat`: the gateway's chat as a LlamaIndex LLM."""
 
-# ruff: noqa: ANN401, ARG002, FBT001, FBT002 # LlamaIndex's own signatures
+# ruff: noqa: ARG002, FBT001, FBT002 # LlamaIndex's own signatures
 
 from __future__ import annotations
 

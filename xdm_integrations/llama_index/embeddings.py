@@ -67,7 +67,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+        def __init__(self, **settings: Any) -> None:
             if "model" in settings:  # as OpenAIEmbedding calls it
                 if "model_name" in settings:
                     raise ConfigurationError("model: given twice, as `model` and as `model_name`.")
@@ -109,7 +109,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         self,
         texts: list[str],
         show_progress: bool = False,  # noqa: FBT001, FBT002 - LlamaIndex's signature
-        **_: Any,  # noqa: ANN401 - LlamaIndex's signature
+        **_: Any,
     ) -> list[Embedding]:
         """Return the vectors of texts, one for each, in their order, several requests at once.
 
@@ -139,7 +139,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         self,
         texts: list[str],
         show_progress: bool = False,  # noqa: FBT001, FBT002 - LlamaIndex's signature
-        **_: Any,  # noqa: ANN401 - LlamaIndex's signature
+        **_: Any,
     ) -> list[Embedding]:
         """See `get_text_embedding_batch`."""
         with EmbeddingCall(self, texts, show_progress=show_progress) as call:

@@ -28,7 +28,7 @@ LLMS = Registry("llama_index.core.llms.loading", "RECOGNIZED_LLMS")
 EMBEDDINGS = Registry("llama_index.core.embeddings.loading", "RECOGNIZED_EMBEDDINGS")
 
 
-def register(registry: Registry, *classes: Any) -> None:  # noqa: ANN401 - classes of models
+def register(registry: Registry, *classes: Any) -> None:
     """Enter classes into one of LlamaIndex's registries: now if it is loaded, else as soon as it is."""
     entries = {cls.class_name(): cls for cls in classes}
     loaded = sys.modules.get(registry.module)

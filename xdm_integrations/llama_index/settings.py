@@ -124,7 +124,7 @@ class GatewaySettings(Connected, BaseModel):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+        def __init__(self, **settings: Any) -> None:
             fields = type(self).model_fields
             for name in settings:
                 if name not in fields:

@@ -202,7 +202,7 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
         flow.close()
 
 
-def outcome_of(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - what the function takes
+def outcome_of(function: Callable[..., T], *about: Any) -> T:
     """Return what a function of the user's returns."""
     try:
         return function(*about)
@@ -210,14 +210,14 @@ def outcome_of(function: Callable[..., T], *about: Any) -> T:  # noqa: ANN401 - 
         raise RuntimeError("a hook, or the function for the key, raised StopIteration") from error
 
 
-def _call(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+def _call(hook: Callable[..., Any], *about: Any) -> None:
     outcome = outcome_of(hook, *about)
     if inspect.iscoroutine(outcome):
         outcome.close()
         raise ConfigurationError("hooks: a coroutine function can't be a hook of a blocking client.")
 
 
-async def _call_async(hook: Callable[..., Any], *about: Any) -> None:  # noqa: ANN401 - what the hook takes
+async def _call_async(hook: Callable[..., Any], *about: Any) -> None:
     outcome = hook(*about)  # a StopIteration can't leave a coroutine
     if isinstance(outcome, Awaitable):
         await outcome

@@ -60,7 +60,7 @@ def assistant(
     return message
 
 
-def tool_result(call: ToolCall | str, content: str | Sequence[Mapping[str, Any]], **extra: Any) -> dict[str, Any]:  # noqa: ANN401 - other fields of the message
+def tool_result(call: ToolCall | str, content: str | Sequence[Mapping[str, Any]], **extra: Any) -> dict[str, Any]:
     """Return the message with a tool's result.
 
     Args:

@@ -142,7 +142,7 @@ class LoopSessions:
             self._by_loop.popitem()[1].close_from_outside()
 
 
-def _connector(socks: Proxy | None, **settings: Any) -> aiohttp.BaseConnector:  # noqa: ANN401 - aiohttp's
+def _connector(socks: Proxy | None, **settings: Any) -> aiohttp.BaseConnector:
     if socks is None:
         return Connector(**settings)
     if find_spec("aiohttp_socks") is None:

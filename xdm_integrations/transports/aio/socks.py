@@ -16,7 +16,7 @@ _DEFAULT_PORT = 1080
 class SocksConnector(Connector, ProxyConnector):
     """aiohttp-socks's connector, with our rule for idle connections."""
 
-    def __init__(self, proxy: str, **settings: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, proxy: str, **settings: Any) -> None:
         parts = urlsplit(proxy)
         super().__init__(
             host=parts.hostname or "",
