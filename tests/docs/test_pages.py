@@ -99,6 +99,17 @@ def test_contributors_are_told_of_every_folder_of_tests() -> None:
     assert sorted(named) == sorted({path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")})
 
 
+def test_the_reading_list_is_as_long_as_it_says() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## An hour")[2].partition("\n## ")[0]
+    (said,) = re.findall(r"some ([\d,]+) lines", text)
+    folder, lines = "", 0
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        folder = name.rpartition("/")[0] or folder  # the first of a line names it for the next ones
+        path = ROOT / "xdm_integrations" / folder / name.rpartition("/")[2]
+        lines += len(path.read_text("utf-8").splitlines())
+    assert abs(lines - int(said.replace(",", ""))) < 200, lines
+
+
 README = ROOT / "README.md"
 
 
