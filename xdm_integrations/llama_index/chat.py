@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
@@ -26,10 +26,10 @@ from .fields import ChatFields, StreamFields, for_one_call
 from .objects import ChatObjectCall
 from .predictions import Predictions
 from .settings import GatewaySettings
-from .streams import Item, aitems, astreamed, items, streamed
+from .streams import Item, Shape, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from llama_index.core.base.llms.types import (
         ChatResponseAsyncGen,
@@ -45,23 +45,13 @@ if TYPE_CHECKING:
     from xdm_integrations.core.chat.parameters import ChatParams
 
 
-@dataclass(frozen=True)
-class _Shape(Generic[Item]):
-    """How an answer is shown: as a completion or as a message."""
-
-    events: Callable[..., Any]
-    response: Callable[..., Item]
-    piece: Callable[[convert.AnswerSoFar], Callable[..., Item]]
-    last: Callable[[convert.AnswerSoFar], Callable[..., Item]]
-
-
-COMPLETION = _Shape(
+COMPLETION = Shape(
     completion_events,
     convert.completion_response,
-    lambda so_far: so_far.completion_piece,
-    lambda so_far: so_far.last_completion,
+    convert.AnswerSoFar.completion_piece,
+    convert.AnswerSoFar.last_completion,
 )
-CHAT = _Shape(chat_events, convert.chat_response, lambda so_far: so_far.chat_piece, lambda so_far: so_far.last_chat)
+CHAT = Shape(chat_events, convert.chat_response, convert.AnswerSoFar.chat_piece, convert.AnswerSoFar.last_chat)
 
 
 class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCallingLLM):
@@ -262,15 +252,13 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         params = for_one_call(params_of(self, call), call, self.additional_kwargs)
         return params if think_tags is None else {**params, THINK_TAGS: think_tags}
 
-    def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+    def _answer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
         sent, params = _sent(asked), self._params(kwargs)
         return Instrumented(shape.events, self, asked, kwargs).run(
             lambda: shape.response(self._sync_client().chat(sent, **params), one_call=_one_call(params))
         )
 
-    async def _aanswer(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
-    ) -> Item:
+    async def _aanswer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
         sent, params = await _asent(asked), self._params(kwargs)
 
         async def work() -> Item:
@@ -279,25 +267,25 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         return await Instrumented(shape.events, self, asked, kwargs).arun(work)
 
     def _stream(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+        self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Generator[Item, None, None]:
         sent, params = _sent(asked), self._params(kwargs)
 
         def shown(stream: ChatStream) -> Generator[Item, None, None]:
             so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
-            return items(stream, shape.piece(so_far), shape.last(so_far))
+            return items(stream, partial(shape.piece, so_far), partial(shape.last, so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
         return streamed(call, lambda: self._sync_client().stream_chat(sent, **params), shown)
 
     async def _astream(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+        self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
         sent, params = await _asent(asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
             so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
-            return aitems(stream, shape.piece(so_far), shape.last(so_far))
+            return aitems(stream, partial(shape.piece, so_far), partial(shape.last, so_far))
 
         call = Instrumented(shape.events, self, asked, kwargs)
         return await astreamed(call, lambda: self._async_client().stream_chat(sent, **params), shown)

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, LLMMetadata
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
@@ -24,10 +23,10 @@ from .llm_batches import Turns, progress, responses, summary
 from .objects import TextObjectCall
 from .predictions import Predictions
 from .settings import GatewaySettings
-from .streams import Item, aitems, astreamed, items, streamed
+from .streams import Item, Shape, aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from llama_index.core.base.llms.types import (
@@ -45,17 +44,10 @@ if TYPE_CHECKING:
     from xdm_integrations.core.errors.tree import XDMError
 
 
-@dataclass(frozen=True)
-class _Shape(Generic[Item]):
-    """How an answer is shown: as a completion or as a message."""
-
-    events: Callable[..., Any]
-    response: Callable[..., Item]
-    piece: Callable[..., Item]
-
-
-COMPLETION = _Shape(completion_events, convert.completion_response, convert.completion_piece)
-CHAT = _Shape(chat_events, convert.chat_response, convert.chat_piece)
+COMPLETION = Shape(
+    completion_events, convert.completion_response, convert.completion_piece, convert.completion_response
+)
+CHAT = Shape(chat_events, convert.chat_response, convert.chat_piece, convert.chat_response)
 
 
 class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLLM):
@@ -298,16 +290,14 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
     # What the methods share. Events see the prompt as it is sent, so it is made before they begin; that of a chat is
     # made between them, since they see the messages.
 
-    def _answer(self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+    def _answer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
         def work() -> Item:
             client = self._made_sync or self._sync_client()
             return shape.response(client.complete(self._sent(asked), **params_of(self, kwargs)))
 
         return Instrumented(shape.events, self, asked, kwargs).run(work)
 
-    async def _aanswer(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
-    ) -> Item:
+    async def _aanswer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
         async def work() -> Item:
             client = self._made_async or self._async_client()
             return shape.response(await client.complete(self._sent(asked), **params_of(self, kwargs)))
@@ -315,21 +305,21 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
         return await Instrumented(shape.events, self, asked, kwargs).arun(work)
 
     def _stream(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+        self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Generator[Item, None, None]:
         return streamed(
             Instrumented(shape.events, self, asked, kwargs),
             lambda: self._sync_client().stream(self._sent(asked), **params_of(self, kwargs)),
-            lambda stream: items(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
+            lambda stream: items(stream, partial(shape.piece, convert.about(stream.completion)), shape.last),
         )
 
     async def _astream(
-        self, shape: _Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
+        self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
         return await astreamed(
             Instrumented(shape.events, self, asked, kwargs),
             lambda: self._async_client().stream(self._sent(asked), **params_of(self, kwargs)),
-            lambda stream: aitems(stream, partial(shape.piece, convert.about(stream.completion)), shape.response),
+            lambda stream: aitems(stream, partial(shape.piece, convert.about(stream.completion)), shape.last),
         )
 
     def _sent(self, asked: str | Sequence[ChatMessage]) -> str:

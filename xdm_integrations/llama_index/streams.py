@@ -9,7 +9,8 @@ exceptions (`LlamaDebugHandler` does) would keep the connection too. So the oute
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
@@ -23,11 +24,26 @@ if TYPE_CHECKING:
     from .calls import Instrumented
 
 Item = TypeVar("Item", CompletionResponse, ChatResponse)
-
-
 C = TypeVar("C", bound=Piece)
 S = TypeVar("S", bound="Stream[Any, Any]")
 A = TypeVar("A", bound="AsyncStream[Any, Any]")
+
+
+@dataclass(frozen=True)
+class Shape(Generic[Item]):
+    """How an answer is shown: as a completion or as a message.
+
+    Attributes:
+        events: LlamaIndex's decorator for it.
+        response: Makes it of a complete answer.
+        piece: Makes an item of a stream before the last, of what is known of the answer, its text so far and a chunk.
+        last: Makes the last item of a stream, of the complete answer, its text and the delta.
+    """
+
+    events: Callable[..., Any]
+    response: Callable[..., Item]
+    piece: Callable[..., Item]
+    last: Callable[..., Item]
 
 
 def streamed(
