@@ -112,7 +112,8 @@ class Tool(NamedTuple):
                 required.append(parameter.name)
         told: dict[str, Any] = {"name": name, **({"description": summary} if summary else {})}
         told["parameters"] = _with_definitions({"type": "object", "properties": properties, "required": required})
-        return cls(name, function, {key: hints.get(key, Any) for key in properties}, required, _wire(told))
+        wire = {"type": "function", "function": told}
+        return cls(name, function, {key: hints.get(key, Any) for key in properties}, required, wire)
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call as the function's annotations want them.
@@ -316,10 +317,6 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
         return list(inspect.signature(function).parameters.values())
     except ValueError:
         raise ConfigurationError(f"tools: {name} has no signature; wrap it into a function of your own.") from None
-
-
-def _wire(function: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "function", "function": function}
 
 
 def _with_definitions(schema: dict[str, Any]) -> dict[str, Any]:

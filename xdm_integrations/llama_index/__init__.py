@@ -22,9 +22,9 @@ except ModuleNotFoundError as error:
 from .chat import XDMChat
 from .embeddings import XDMEmbedding
 from .llms import XDM
-from .registry import EMBEDDINGS, LLMS, register
+from .registry import register
 
-register(LLMS, XDM, XDMChat)
-register(EMBEDDINGS, XDMEmbedding)
+register("llama_index.core.llms.loading", "RECOGNIZED_LLMS", XDM, XDMChat)
+register("llama_index.core.embeddings.loading", "RECOGNIZED_EMBEDDINGS", XDMEmbedding)
 
 __all__ = ["XDM", "XDMChat", "XDMEmbedding"]

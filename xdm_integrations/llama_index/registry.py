@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,33 +17,21 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class Registry(NamedTuple):
-    """A module of LlamaIndex, and the table in it of classes by name."""
-
-    module: str
-    table: str
-
-
-LLMS = Registry("llama_index.core.llms.loading", "RECOGNIZED_LLMS")
-EMBEDDINGS = Registry("llama_index.core.embeddings.loading", "RECOGNIZED_EMBEDDINGS")
-
-
-def register(registry: Registry, *classes: Any) -> None:
-    """Enter classes into one of LlamaIndex's registries: now if it is loaded, else as soon as it is."""
+def register(module: str, table: str, *classes: Any) -> None:
+    """Enter classes into a table of a module of LlamaIndex's: now if it is loaded, else as soon as it is."""
     entries = {cls.class_name(): cls for cls in classes}
-    loaded = sys.modules.get(registry.module)
+    loaded = sys.modules.get(module)
     if loaded is not None:
-        getattr(loaded, registry.table).update(entries)
+        getattr(loaded, table).update(entries)
     else:
-        sys.meta_path.insert(0, _OnLoad(registry, entries))
+        sys.meta_path.insert(0, _OnLoad(module, table, entries))
 
 
 class _OnLoad(MetaPathFinder):
-    """Finds the registry as everybody else does, and enters classes after it has been loaded."""
+    """Finds the module as everybody else does, and enters classes after it has been loaded."""
 
-    def __init__(self, registry: Registry, entries: dict[str, Any]) -> None:
-        self._registry = registry
-        self._entries = entries
+    def __init__(self, module: str, table: str, entries: dict[str, Any]) -> None:
+        self._module, self._table, self._entries = module, table, entries
 
     def find_spec(
         self,
@@ -51,7 +39,7 @@ class _OnLoad(MetaPathFinder):
         path: Sequence[str] | None,  # noqa: ARG002 - the protocol's signature
         target: ModuleType | None = None,  # noqa: ARG002 - the protocol's signature
     ) -> ModuleSpec | None:
-        if fullname != self._registry.module:
+        if fullname != self._module:
             return None
         sys.meta_path.remove(self)  # once, and not in the search that follows
         spec = find_spec(fullname)
@@ -60,7 +48,7 @@ class _OnLoad(MetaPathFinder):
 
             def load_and_enter(module: ModuleType) -> None:
                 load(module)
-                getattr(module, self._registry.table).update(self._entries)
+                getattr(module, self._table).update(self._entries)
 
             spec.loader.exec_module = load_and_enter  # type: ignore[method-assign] # of this one loader
         return spec

@@ -96,7 +96,7 @@ def chunk(piece: CompletionChunk) -> GenerationChunk:
     """Return a piece of a stream that isn't the last."""
     if piece.logprobs is None:
         return GenerationChunk(text=piece.text)
-    return GenerationChunk(text=piece.text, generation_info={"logprobs": _logprobs(piece.logprobs)})
+    return GenerationChunk(text=piece.text, generation_info={"logprobs": piece.logprobs.as_dict()})
 
 
 def last_chunk(piece: CompletionChunk | None, completion: Completion) -> GenerationChunk:
@@ -105,21 +105,17 @@ def last_chunk(piece: CompletionChunk | None, completion: Completion) -> Generat
     return GenerationChunk(text=piece.text if piece is not None else "", generation_info=info)
 
 
-def streamed(completion: Completion) -> GenerationChunk:
-    """Return a complete answer that was streamed: what its pieces add up to."""
-    return GenerationChunk(text=completion.text, generation_info=_info(completion, completion.logprobs))
-
-
 def streamed_result(completion: Completion) -> LLMResult:
-    """Return the result of a stream that has ended."""
-    return LLMResult(generations=[[streamed(completion)]], llm_output=llm_output(completion, completion.usage))
+    """Return the result of a stream that has ended: what its pieces add up to."""
+    made = GenerationChunk(text=completion.text, generation_info=_info(completion, completion.logprobs))
+    return LLMResult(generations=[[made]], llm_output=llm_output(completion, completion.usage))
 
 
 def partial_result(completion: Completion | None) -> LLMResult:
     """Return what had arrived when it failed."""
     if completion is None or not any(choice.text for choice in completion.choices):
         return LLMResult(generations=[])
-    return LLMResult(generations=[[streamed(completion)]], llm_output=llm_output(completion, completion.usage))
+    return streamed_result(completion)
 
 
 def usage_metadata(usage: Usage) -> dict[str, Any]:
@@ -151,7 +147,7 @@ def _info(completion: Completion, logprobs: Logprobs | None) -> dict[str, Any]:
     added = added_to(completion, completion.choices[0]) if completion.choices else {}
     info = {**added, "finish_reason": completion.finish_reason, **about(completion), **served(completion)}
     if logprobs is not None:
-        info["logprobs"] = _logprobs(logprobs)
+        info["logprobs"] = logprobs.as_dict()
     if completion.usage is not None:
         info["usage_metadata"] = usage_metadata(completion.usage)
     if len(completion.choices) > 1:
