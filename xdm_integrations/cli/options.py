@@ -62,7 +62,7 @@ class Options:
     def tell(self, error: XDMError) -> None:
         """Say what went wrong on standard error."""
         if self.as_json:
-            click.echo(as_json({"error": error_as_dict(error)}, sys.stderr), err=True)
+            self.write({"error": error_as_dict(error)}, err=True)
         else:
             self.notes.print(f"[bold red]{type(error).__name__}[/]: {fitted(error.message, self.notes)}")
 

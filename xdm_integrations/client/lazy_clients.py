@@ -12,6 +12,17 @@ from .blocking import Client
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+SAME_NAMES = (
+    "allow_http",
+    "default_headers",
+    "limits",
+    "max_retries",
+    "require_finish_reason",
+    "stream_usage",
+    "think_tags",
+    "timeout",
+)
+"""What adapters call as the clients do, of the fields that clients are made of; not every class has all."""
 _CLIENT_LOCK = ProcessLock()
 """Held while a client is made, so that an adapter's threads share one."""
 

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from xdm_integrations._version import __version__
-from xdm_integrations.client.lazy_clients import Connected
+from xdm_integrations.client.lazy_clients import SAME_NAMES, Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
 from xdm_integrations.core.protocol.call import layered
 from xdm_integrations.core.protocol.checks import OPTIONS, SETTINGS, unknown_parameter
@@ -56,15 +56,8 @@ _ALIASES = {"api_key": "xdm_api_key", "base_url": "xdm_api_base", "model_name": 
 _CLIENT_ARGUMENTS = {
     "xdm_api_key": "api_key",
     "xdm_api_base": "base_url",
-    "timeout": "timeout",
-    "max_retries": "max_retries",
-    "default_headers": "default_headers",
-    "stream_usage": "stream_usage",
-    "require_finish_reason": "require_finish_reason",
-    "think_tags": "think_tags",
-    "limits": "limits",
-    "allow_http": "allow_http",
     "rate_limiter": "rate_limiter",
+    **{name: name for name in SAME_NAMES},
 }
 """The fields that clients are made of, where a class has them, and what the clients call them."""
 _USER_AGENT = f"xdm-integrations/{__version__} langchain-core/{core_version}"

@@ -21,7 +21,7 @@ from llama_index.core.bridge.pydantic import (
 
 from xdm_integrations._version import __version__
 from xdm_integrations.client import AsyncClient, Client  # noqa: TC001 - Pydantic reads it
-from xdm_integrations.client.lazy_clients import Connected
+from xdm_integrations.client.lazy_clients import SAME_NAMES, Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
 from xdm_integrations.core.protocol.checks import OPTIONS, Parameter, unknown_parameter
 from xdm_integrations.core.protocol.config import (
@@ -45,18 +45,7 @@ _NAMES_ELSEWHERE = {
     "model_name": "model",
     "request_timeout": "timeout",
 }
-_NAMES_OF_CLIENT = {
-    "allow_http": "allow_http",
-    "api_base": "base_url",
-    "api_key": "api_key",
-    "default_headers": "default_headers",
-    "limits": "limits",
-    "max_retries": "max_retries",
-    "require_finish_reason": "require_finish_reason",
-    "stream_usage": "stream_usage",
-    "think_tags": "think_tags",
-    "timeout": "timeout",
-}
+_NAMES_OF_CLIENT = {"api_base": "base_url", "api_key": "api_key", **{name: name for name in SAME_NAMES}}
 """The fields that clients are made of, and what the clients call them."""
 
 

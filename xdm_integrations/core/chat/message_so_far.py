@@ -34,12 +34,10 @@ _FILTERED = "content_filter"
 
 
 class ChatSoFar:
-    """Choices that grow.
+    """Choices that grow; see `SoFar`.
 
     Attributes:
-        expected: How many choices were asked for, `n`. If it is 1, every choice is choice 0: relays
-            number the blocks of Claude's answers there.
-        unfinished: How many of them have had no finish_reason yet.
+        expected: `n`. If it is 1, every choice is choice 0: relays number the blocks of Claude's answers there.
         may_go_on: True if the last finish_reason came in the event in which a call of a tool begins: New API's Gemini
             channel sends each call in one event with one, the next call may take the model a minute, and another one
             comes at the end. A finish_reason with the last piece of a call's arguments (vLLM, SGLang) is the end, and

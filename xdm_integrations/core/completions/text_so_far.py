@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 
 class TextSoFar:
-    """Choices that grow. It is asked once per token, so it does nothing that nobody needs.
-
-    Attributes:
-        expected: How many choices were asked for, `len(prompts) * n`.
-        unfinished: How many of them have had no finish_reason yet.
-        may_go_on: See `SoFar`; never here.
-    """
+    """`len(prompts) * n` choices that grow; see `SoFar`. Asked once per token, so it does nothing that nobody needs."""
 
     def __init__(self, prompts: int, n: int, echoed: Sequence[OnePrompt] = ()) -> None:
         self.expected = expected = prompts * n
