@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from xdm_integrations.core.errors.tree import XDMError
 
@@ -86,7 +86,7 @@ def secret_of(headers: Mapping[str, str]) -> str | None:
 
 
 class Body(Protocol):
-    """The open body of a streaming reply."""
+    """The open body of a streaming reply. Read from an event loop, `read` and `drain` are coroutines."""
 
     def read(self, within: float | None = None) -> bytes:
         """Return the bytes that have arrived, waiting for at least one; b"" at the end.
@@ -98,23 +98,7 @@ class Body(Protocol):
         """After the last event: read the rest within a bound, to reuse the connection."""
 
     def close(self) -> None:
-        """Give the connection up. Never blocks, may be called twice."""
-
-
-class AsyncBody(Protocol):
-    """The same, read from an event loop."""
-
-    def read(self, within: float | None = None) -> Awaitable[bytes]:
-        """See `Body.read`."""
-
-    def drain(self) -> Awaitable[None]:
-        """See `Body.drain`."""
-
-    def close(self) -> None:
-        """See `Body.close`. Not a coroutine, so that a finalizer can call it."""
-
-
-AnyBody: TypeAlias = "Body | AsyncBody"
+        """Give the connection up. Never blocks, may be called twice; never a coroutine: a finalizer can call it."""
 
 
 class Reply(NamedTuple):
@@ -125,7 +109,7 @@ class Reply(NamedTuple):
     """Names in lower case; repeated headers joined with ", "."""
     body: bytes = b""
     stream: Any = None
-    """An open `Body` or `AsyncBody`, for a 2xx reply to a streaming request; else None."""
+    """An open `Body`, for a 2xx reply to a streaming request; else None."""
     way: str = ""
     """Of an error: a sentence about the proxy that it came through, without its password; "" if there is none."""
 

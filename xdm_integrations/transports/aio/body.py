@@ -50,7 +50,7 @@ class OpenBody:
         _take_over_waiting(response)
 
     async def read(self, within: float | None = None) -> bytes:
-        """See `AsyncBody.read`."""
+        """See `Body.read`."""
         limit = None
         try:
             seconds = self._request.timeout.read
@@ -112,7 +112,7 @@ class OpenBody:
         return blocks[0][:limit] if len(blocks) == 1 else b"".join(blocks)[:limit]
 
     async def drain(self) -> None:
-        """See `AsyncBody.drain`."""
+        """See `Body.drain`."""
         if self._content.at_eof() and self._content.exception() is None:  # as mostly: the end came with the last event
             self._response.release()
             return
@@ -130,7 +130,7 @@ class OpenBody:
         self.close()
 
     def close(self) -> None:
-        """See `AsyncBody.close`."""
+        """See `Body.close`."""
         if self._process != os.getpid():
             _leave_to_parent(self._response)
             return
