@@ -95,6 +95,7 @@ def stream(row: Row, end: str = "\n") -> bytes:
 
 
 COMPLETE = [
+    Row("content of one part that is in no list", [delta({"content": {"type": "text", "text": "alpha"}})], text="alpha"),
     Row(
         "content-parts-thinking (P mistral)",
         [
@@ -1441,6 +1442,15 @@ STREAMS = [
         calls=[("f", {"x": 1}), ("g", {"y": 2})],
         ids=["a", "b"],
         finish="tool_calls",
+    ),
+    *(
+        Row(
+            f"one id for calls with the arguments {arguments}",
+            [tools(0, "a", "f", arguments), tools(1, "a", "g", arguments), delta({}, fin="tool_calls"), DONE],
+            calls=[("f", json.loads(arguments)), ("g", json.loads(arguments))],
+            finish="tool_calls",
+        )
+        for arguments in ("{}", '{"x": 1}')
     ),
     Row(
         "neither ids nor numbers",

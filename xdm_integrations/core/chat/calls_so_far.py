@@ -180,8 +180,9 @@ class CallsSoFar:
         if not self._calls:
             return None
         if known := self._by_id.get(new_id):
-            another = name and piece.startswith("{") and not known.waiting and known.is_object()
-            return None if another and not known.repeats(piece) else known
+            if not (name and piece.startswith("{") and known.is_object()):
+                return known
+            return known if name == known.name and (known.waiting or known.repeats(piece)) else None
         latest = self._calls[-1] if index is None else self._by_index.get(index)
         if latest is None:
             return None

@@ -31,9 +31,9 @@ def begins_a_call(inner: dict[str, Any]) -> bool:
 def content_of(inner: dict[str, Any]) -> tuple[str, str, list[Any]]:
     """Return text, reasoning (Mistral's place for it) and images of a message or a delta."""
     content = inner.get("content")
-    text, thoughts, images = _parts(content) if isinstance(content, list) else (content, "", [])
+    text, thoughts, images = (content, "", []) if isinstance(content, str) else _parts(listed(content))
     outside = listed(inner.get("images")) or listed(inner.get("image"))
-    return text if isinstance(text, str) else "", thoughts, outside + images
+    return text, thoughts, outside + images
 
 
 def calls_of(inner: dict[str, Any]) -> list[Any]:
