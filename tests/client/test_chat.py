@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scripted import CLOSE, HANG, RESET, http, stream
+from tests.scripted import CLOSE, DONE, HANG, RESET, http, stream
 from xdm_integrations import APIResponseError, ChatChunk, ConfigurationError, StreamInterruptedError, XDMError
 from xdm_integrations.client import attachments
 
@@ -54,6 +54,18 @@ def test_neighbours_of_one_role_go_out_as_one_message_and_those_handed_in_stay(s
         surface.call(client, "chat", messages)
     assert server.requests[0].json["messages"] == [{"role": "user", "content": 'Say "a".\n\nNow.'}]
     assert [message["content"] for message in messages] == ['Say "a".', "Now."]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_stream_in_answer_to_a_plain_call_needs_a_finish_reason_as_any_does(surface, server, wanted):
+    server.script = [stream(event("hi"), DONE)]
+    client = surface.client(base_url=server.url, require_finish_reason=wanted)
+    if wanted:
+        with pytest.raises(StreamInterruptedError, match="require_finish_reason=False"):
+            surface.call(client, "chat", "x")
+    else:
+        assert surface.call(client, "chat", "x").text == "hi"
+    assert len(server.requests) == 1
 
 
 def test_a_stream_delivers_pieces_and_then_the_complete_answer(surface, server):

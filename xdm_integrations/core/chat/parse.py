@@ -28,7 +28,9 @@ _PLAIN_CHOICE = ("index", "finish_reason", "message")
 _PLAIN_MESSAGE = ("role", "content")
 
 
-def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False) -> ChatCompletion:
+def parse_chat(
+    reply: Reply, n: int, limits: Limits, *, think_tags: bool = False, require_finish_reason: bool = True
+) -> ChatCompletion:
     """Return the answer that a 2xx reply holds.
 
     If one choice was asked for, all that came are joined: relays send one for each block of Claude's
@@ -43,7 +45,8 @@ def parse_chat(reply: Reply, n: int, limits: Limits, *, think_tags: bool = False
     status, headers, body, *_ = reply
     value = jsontext.read(body)
     if value is None and _is_stream(body):  # New API answers with a stream where its upstream did
-        return _parse_stream(reply, n, limits, think_tags=think_tags)
+        answer = ChatSoFar(n, think_tags=think_tags)
+        return _parse_stream(reply, answer, limits, require_finish_reason=require_finish_reason)
     choices = value.get("choices") if isinstance(value, dict) else None
     if not choices or not isinstance(choices, list) or value.get("error"):
         raise error_for(status, headers, body, "chat")
@@ -100,9 +103,9 @@ def _plain_answer(value: dict[str, Any], choice: Any, headers: Mapping[str, str]
     return ChatCompletion(choices=(made,), **answer_fields(value, headers, Usage.parse(value.get("usage"))))
 
 
-def _parse_stream(reply: Reply, n: int, limits: Limits, *, think_tags: bool) -> ChatCompletion:
+def _parse_stream(reply: Reply, answer: ChatSoFar, limits: Limits, *, require_finish_reason: bool) -> ChatCompletion:
     decoder: StreamDecoder[ChatChunk, ChatCompletion] = StreamDecoder(
-        ChatSoFar(n, think_tags=think_tags), reply.headers, limits, endpoint="chat"
+        answer, reply.headers, limits, endpoint="chat", require_finish_reason=require_finish_reason
     )
     decoder.feed(reply.body)
     decoder.close()

@@ -192,7 +192,8 @@ def chat_flow(
 
     def receive(reply: Reply) -> Flow[ChatCompletion]:
         yield from ()  # a flow like any other, with nothing left to wait for
-        return parse_chat(reply, call.n, call.limits, think_tags=think_tags)
+        required = call.require_finish_reason
+        return parse_chat(reply, call.n, call.limits, think_tags=think_tags, require_finish_reason=required)
 
     def send(body: dict[str, Any]) -> Flow[ChatCompletion]:
         return send_flow(call.request(body, deadline), receive, call.policy, setup.runtime, handled_by_caller)
