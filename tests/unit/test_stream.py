@@ -645,6 +645,14 @@ def test_a_web_page_instead_of_an_answer_is_told_of_whatever_ends_the_stream(end
     assert "a web page" in made.failure.message
 
 
+@pytest.mark.parametrize("end", [(), (DONE,)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_server_says_without_an_answer_is_told(whole, end):
+    said = json.dumps({"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}})
+    made, _ = run(said.encode() + b"\n" if whole else event(json.loads(said)), *end)  # MiniMax's own form
+    assert "insufficient balance" in made.failure.message
+
+
 def test_a_body_for_several_prompts():
     choices = [{"text": t, "index": i, "finish_reason": "stop"} for i, t in enumerate("ab")]
     made, chunks = run(json.dumps({"choices": choices}).encode(), expected=2)

@@ -118,7 +118,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._bare = bytearray()
         """Lines outside any event since the last one."""
         self._odd = b""
-        """The first of them that were neither an event nor an error: they count where nothing else comes."""
+        """The first of them, or of the events, that were neither part of an answer nor an error: told of if none comes."""
 
     @property
     def finished(self) -> bool:
@@ -260,6 +260,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
             if not isinstance(value, dict):
                 self._fail(not_an_answer(200, self._headers, data, self._endpoint), chunks)
                 return
+            if not isinstance(choices, list):
+                self._odd = self._odd or data
         self._answer.add(value, chunks)
 
     def _end(self, chunks: list[Chunk]) -> None:
