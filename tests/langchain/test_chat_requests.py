@@ -129,6 +129,13 @@ def test_a_misspelt_name_is_refused_before_anything_is_sent(world, server):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("name", ["think_tags", "streaming", "max_concurrency", "stream_usage", "cache"])
+def test_a_setting_is_none_of_calls_and_says_where_it_belongs(world, server, name):
+    with pytest.raises(ConfigurationError, match=f"^{name}: unknown parameter. It is a setting of all calls"):
+        world.invoke(world.chat(server), "x", **{name: True})
+    assert server.requests == []
+
+
 def test_extra_body_of_the_call_goes_over_that_of_the_constructor(world, server):
     chat = world.chat(server, extra_body={"a": 1, "b": 1})
     world.invoke(chat, "x", extra_body={"b": 2})

@@ -206,16 +206,24 @@ def test_tools_of_every_form_are_described(world, server, given, name):
     assert "tool_choice" not in server.requests[0].json
 
 
-def test_tools_of_a_providers_own_kind_are_passed_on(world, server):
+@pytest.mark.parametrize(
+    "own", [{"type": "web_search", "web_search": {"enable": True}}, {"type": "custom", "custom": {"name": "sql"}}]
+)
+def test_tools_of_a_providers_own_kind_are_passed_on(world, server, own):
     server.script = talking("hi")
-    own = {"type": "web_search", "web_search": {"enable": True}}
     world.invoke(world.chat(server).bind_tools([own, add]), "x")
     assert server.requests[0].json["tools"][0] == own
 
 
-def test_what_can_not_be_described_is_refused(world, server):
+class Nameless:
+    def __call__(self, a):
+        return a
+
+
+@pytest.mark.parametrize("thing", [{"a": 1}, "add", 5, None, Nameless()])
+def test_what_can_not_be_described_is_refused(world, server, thing):
     with pytest.raises(ConfigurationError, match="can't be described"):
-        world.chat(server).bind_tools([{"a": 1}])
+        world.chat(server).bind_tools([thing])
 
 
 NAMED = {"type": "function", "function": {"name": "add"}}

@@ -234,6 +234,7 @@ def test_extra_body_wins_over_parameters_and_is_never_shown(
         ({"stream": True}, "stream: .*stream_complete.*stream_chat"),
         ({"on_retry": print}, "on_retry: unknown parameter"),
         ({"max_retries": 5}, "max_retries: unknown parameter. It is a setting"),
+        ({"context_window": 5}, "context_window: unknown parameter. It is a setting"),
         ({"stop_on_error": True}, "stop_on_error: unknown parameter"),
         ({"options": {"num_ctx": 1}, "timeout": 5}, "options: unknown parameter"),
         ({"extra_headers": "x"}, "extra_headers: expected a mapping"),

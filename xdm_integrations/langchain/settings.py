@@ -26,7 +26,7 @@ from xdm_integrations._version import __version__
 from xdm_integrations.client.lazy_clients import SAME_NAMES, Connected
 from xdm_integrations.core.errors.tree import ConfigurationError, settings_error
 from xdm_integrations.core.protocol.call import layered
-from xdm_integrations.core.protocol.checks import OPTIONS, SETTINGS, unknown_parameter
+from xdm_integrations.core.protocol.checks import OF_ALL_CALLS, OPTIONS, SETTINGS, unknown_parameter
 from xdm_integrations.core.protocol.config import (
     DEFAULT_BASE_URL,
     KEY_VARIABLE,
@@ -238,7 +238,8 @@ class GatewaySettings(Connected, BaseModel):
                     "let `invoke`, `batch` and `generate` stream behind the scenes."
                 )
             if name not in self.PARAMETERS and name not in OPTIONS:
-                raise unknown_parameter(name, (*self.PARAMETERS, *OPTIONS), SETTINGS)
+                settings = dict.fromkeys((*SETTINGS, *type(self).model_fields), OF_ALL_CALLS)
+                raise unknown_parameter(name, (*self.PARAMETERS, *OPTIONS), settings)
         return self._layered(kwargs)
 
     def _layered(self, kwargs: Mapping[str, Any]) -> Params:

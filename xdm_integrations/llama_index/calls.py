@@ -22,7 +22,7 @@ from llama_index_instrumentation.span_handlers import NullSpanHandler
 
 from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.call import layered
-from xdm_integrations.core.protocol.checks import OPTIONS, SETTINGS, unknown_parameter
+from xdm_integrations.core.protocol.checks import OF_ALL_CALLS, OPTIONS, SETTINGS, unknown_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -120,7 +120,8 @@ def params_of(settings: Any, given: Mapping[str, Any]) -> dict[str, Any]:  # noq
         elif value is not None and name not in settings.PARAMETERS and name not in OPTIONS:
             if name in settings.MISPLACED:
                 raise ConfigurationError(f"{name}: {settings.MISPLACED[name]}")
-            raise unknown_parameter(name, [*settings.PARAMETERS, *OPTIONS], SETTINGS)
+            others = dict.fromkeys((*SETTINGS, *type(settings).model_fields), OF_ALL_CALLS)
+            raise unknown_parameter(name, [*settings.PARAMETERS, *OPTIONS], others)
     values = settings.__dict__
     fields = {name: values[name] for name in settings.PARAMETERS if name in values}
     return layered(settings.PARAMETERS, fields, settings.additional_kwargs, settings.extra_body, call)

@@ -43,13 +43,14 @@ OPTIONS = ("extra_body", "extra_headers", "timeout")
 _CHAT = "It belongs to chat: call `chat` or `stream_chat`."
 _TEXTS = "It belongs to text completions: call `complete` or `stream`."
 _MANY = "It belongs to the methods that take many at once: `complete_batch`, `chat_batch` and `embed`."
+OF_ALL_CALLS = "It is a setting of all calls: pass it where the client or the LLM is made."
 SETTINGS = dict.fromkeys(
     (
         "api_key", "xdm_api_key", "base_url", "api_base", "xdm_api_base", "max_retries", "default_headers",
         "stream_usage", "require_finish_reason", "limits", "allow_http", "rate_limiter", "on_request", "on_response",
         "model_kwargs", "additional_kwargs",
     ),
-    "It is a setting of all calls: pass it where the client or the LLM is made.",
+    OF_ALL_CALLS,
 )  # fmt: skip
 """What to do about names of settings in a call; a key, above all, mustn't end in `extra_body`."""
 METHODS = {

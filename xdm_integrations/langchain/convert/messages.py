@@ -40,7 +40,7 @@ NO_FIELD = "content"
 """That name where it came in no field of its own (Mistral's parts, `<think>` tags): it goes back in none, which Mistral
 would refuse."""
 _SCHEMAS = ("function", "object", "custom")
-"""Types of dictionaries that describe a function; any other is a provider's own kind of tool."""
+"""Types of dictionaries that describe a function ("custom" is Anthropic's); others are a provider's own kind of tool."""
 _WORDS_OF_BLOCKS = ("refusal", "reasoning", "thinking", "reasoning_content", "summary", "text")
 """Where blocks hold the words of a refusal or a thought: OpenAI's in a list of parts, Bedrock's in a dictionary."""
 _WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
@@ -168,13 +168,17 @@ def wire_tool(
     Raises:
         ConfigurationError: It can't be described.
     """
-    if isinstance(tool, Mapping) and tool.get("type", "object") not in _SCHEMAS and "input_schema" not in tool:
+    if isinstance(tool, Mapping) and "input_schema" not in tool and _own_kind(tool):
         return dict(tool)
     try:
         made: dict[str, Any] = convert_to_openai_tool(tool, strict=strict)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"tools: {tool!r} can't be described to the model ({error}).") from None
     return made
+
+
+def _own_kind(tool: Mapping[str, Any]) -> bool:
+    return tool.get("type", "object") not in _SCHEMAS or isinstance(tool.get("custom"), Mapping)
 
 
 def tool_choice_of(choice: object, tools: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a text or a dictionary
