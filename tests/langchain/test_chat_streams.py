@@ -8,10 +8,12 @@ import gzip
 import json
 
 import pytest
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
 
 from tests.langchain.test_chat_answers import COUNTED, USAGE, summed
 from tests.scripted import CLOSE, DONE, HANG, RESET, http, stream
+from tests.unit.chat.shapes import STREAMS
+from tests.unit.chat.shapes import stream as recorded
 from tests.wire.chat import HEAD, answer, chat_stream, counts, delta, talking, tool_call, tool_delta
 from xdm_integrations import (
     APIResponseError,
@@ -56,6 +58,33 @@ def test_pieces_come_as_they_are_and_add_up_to_the_complete_answer(world, server
     assert chunks[-1].chunk_position == "last"
     assert [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata] == [COUNTED]
     assert all(isinstance(chunk, AIMessageChunk) for chunk in chunks)
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize("row", STREAMS, ids=[row.name for row in STREAMS])
+def test_every_shape_of_a_stream_adds_up_to_its_meaning_and_goes_back(world, server, row, version):
+    server.script = [http(recorded(row), headers={"Content-Type": "text/event-stream"}), http(answer("thanks"))]
+    chat = world.chat(server, output_version=version, max_retries=0)
+    if row.error:
+        with pytest.raises(XDMError):
+            world.stream(chat, "x")
+        return
+    total = summed(world.stream(chat, "x"))
+    assert (total.text, total.response_metadata["finish_reason"]) == (row.text, row.finish)
+    assert total.additional_kwargs.get("reasoning_content", "") == row.reasoning
+    assert [(call["name"], call["args"]) for call in total.tool_calls] == row.calls
+    assert [call["name"] or "" for call in total.invalid_tool_calls] == [name for name, _ in row.invalid]
+    blocks = total.content_blocks
+    assert "".join(block["text"] for block in blocks if block["type"] == "text") == row.text
+    assert "".join(block["reasoning"] for block in blocks if block["type"] == "reasoning") == row.reasoning
+    assert [block["id"] for block in blocks if block["type"] == "tool_call"] == [
+        call["id"] for call in total.tool_calls
+    ]
+    calls = [call["id"] for call in (*total.tool_calls, *total.invalid_tool_calls) if call["name"]]
+    results = [ToolMessage("done", tool_call_id=call_id) for call_id in calls]
+    assert world.invoke(chat, [HumanMessage("x"), total, *(results or [HumanMessage("y")])]).text == "thanks"
+    back = server.requests[-1].json["messages"][1]
+    assert [call["id"] for call in back.get("tool_calls", ())] == calls
 
 
 def test_counts_are_asked_for_unless_that_is_unwanted(world, server):

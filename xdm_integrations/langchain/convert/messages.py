@@ -40,7 +40,7 @@ NO_FIELD = "content"
 """That name where it came in no field of its own (Mistral's parts, `<think>` tags): it goes back in none, which Mistral
 would refuse."""
 _SCHEMAS = ("function", "object", "custom")
-"""Types of dictionaries that describe a function ("custom" is Anthropic's); others are a provider's own kind of tool."""
+"""Types of dictionaries that describe a function ("custom" is Anthropic's); others are a provider's own kinds."""
 _WORDS_OF_BLOCKS = ("refusal", "reasoning", "thinking", "reasoning_content", "summary", "text")
 """Where blocks hold the words of a refusal or a thought: OpenAI's in a list of parts, Bedrock's in a dictionary."""
 _WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
