@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import warnings
 
 import pytest
+from langchain_core.load import dumps, loads
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -14,6 +16,8 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    messages_from_dict,
+    messages_to_dict,
 )
 from langchain_core.prompts import ChatPromptTemplate
 from pydantic import SecretStr
@@ -513,6 +517,32 @@ def test_an_answer_goes_back_as_it_came_with_what_only_the_server_understands(wo
         world.invoke(chat, [HumanMessage("x"), with_calls, RESULT])
         back = server.requests[-1].json["messages"][1]
         assert back == {"role": "assistant", "content": None, "tool_calls": [call], "reasoning": "hm", "note": "n"}
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda message: loads(dumps(message), allowed_objects=[AIMessage, AIMessageChunk]),
+        lambda message: pickle.loads(pickle.dumps(message)),  # noqa: S301 - just made here
+        lambda message: messages_from_dict(messages_to_dict([message]))[0],
+    ],
+    ids=["as LangChain's JSON", "pickled", "as dictionaries"],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_was_kept_elsewhere_goes_back_as_it_came(world, server, kept, version, streamed):
+    call = {**WIRE_CALL, "extra_content": {"signature": "s"}}
+    half = {"id": "c2", "type": "function", "function": {"name": "g", "arguments": '{"x": '}}
+    fields = {"tool_calls": [call, half], "reasoning": "hm", "note": "n"}
+    event = delta("t", **{**fields, "tool_calls": [{**one, "index": at} for at, one in enumerate([call, half])]})
+    server.script = [chat_stream(event) if streamed else http(answer("t", **fields)), http(answer("done"))]
+    chat = world.chat(server, output_version=version)
+    got = kept(sum_of(world.stream(chat, "x")) if streamed else world.invoke(chat, "x"))
+    world.invoke(chat, [HumanMessage("x"), got, RESULT, ToolMessage("no", tool_call_id="c2")])
+    half["function"]["arguments"] = "{}"
+    back = {"role": "assistant", "content": "t", "tool_calls": [call, half], "reasoning": "hm", "note": "n"}
+    assert server.requests[1].json["messages"][1] == back
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
