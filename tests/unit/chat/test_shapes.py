@@ -8,7 +8,7 @@ import pytest
 
 from xdm_integrations.core.chat.message_so_far import ChatSoFar
 from xdm_integrations.core.chat.parse import parse_chat
-from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.decoder import StreamDecoder
 from xdm_integrations.core.protocol.wire import Limits, Reply
 
@@ -135,8 +135,15 @@ def test_heartbeats_in_front_of_a_complete_answer_are_skipped(before):
     check(parse_chat(reply(before + body(row)), 1, Limits()), row)
 
 
+@pytest.mark.parametrize("blanks", [b"", b"\n\n", b" \r\n"])
+def test_heartbeats_without_an_answer_are_an_empty_body(blanks):
+    with pytest.raises(APIResponseError, match="empty body"):
+        parse_chat(reply(blanks), 1, Limits())
+
+
 @pytest.mark.parametrize(
-    "before", [b"retry: 3000\n\n", b"retry: 3000\r\r", b"id: 1\n", b"event: message\n", b": PING\n\n"]
+    "before",
+    [b"retry: 3000\n\n", b"retry: 3000\r\r", b"id: 1\n", b"event: message\n", b": PING\n\n", b"\n\n" * 9999],
 )
 def test_a_stream_in_answer_to_a_plain_request_may_begin_with_any_field(before):
     row = STREAMS[0]

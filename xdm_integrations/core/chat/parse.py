@@ -44,7 +44,7 @@ def parse_chat(
     """
     status, headers, body, *_ = reply
     value = jsontext.read(body)
-    if value is None and _is_stream(body):  # New API answers with a stream where its upstream did
+    if value is None and body.strip():  # New API answers with a stream where its upstream did
         answer = ChatSoFar(n, think_tags=think_tags)
         return _parse_stream(reply, answer, limits, require_finish_reason=require_finish_reason)
     choices = value.get("choices") if isinstance(value, dict) else None
@@ -112,11 +112,6 @@ def _parse_stream(reply: Reply, answer: ChatSoFar, limits: Limits, *, require_fi
     if decoder.failure is not None:
         raise decoder.failure
     return decoder.result()
-
-
-def _is_stream(body: bytes) -> bool:
-    start = body[:4096].lstrip(b"\xef\xbb\xbf\r\n\t ")
-    return start.startswith((b"data:", b"event:", b":", b"id:", b"retry:")) or b"\ndata:" in start
 
 
 def _numbered(choices: list[Any], n: int) -> list[Any]:
