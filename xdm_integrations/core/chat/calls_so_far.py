@@ -113,7 +113,7 @@ class CallsSoFar:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def add(self, entries: Sequence[Any], *, each: bool = False) -> list[ToolCallDelta]:
+    def add(self, entries: Sequence[Any], *, each: bool) -> list[ToolCallDelta]:
         """Take the entries of one event, and return the pieces that are ready.
 
         Args:

@@ -103,7 +103,7 @@ def image_in(part: object) -> tuple[bytes, str] | str | None:
     head, _, data = url.partition(",")
     if not head.startswith("data:"):
         return url
-    if not head.endswith(";base64") or not data:
+    if not head.endswith(";base64"):
         return None
     try:
         image = b64decode(data)  # which skips what is no base64, and may leave nothing
