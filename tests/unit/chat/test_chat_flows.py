@@ -99,6 +99,15 @@ def test_a_limit_under_the_wrong_name_is_sent_once_more_and_the_name_is_remember
     assert bodies(commands)[0]["max_tokens"] == 9
 
 
+def test_a_server_may_want_the_older_name_of_the_limit_and_is_asked_once_where_none_was_sent():
+    refusal = no("Unknown parameter: 'max_completion_tokens'. Use 'max_tokens' instead.")
+    _, commands = play(ask_chat(setup(), "x", {"max_completion_tokens": 9}), [refusal, ok()])
+    assert [body.get("max_tokens") for body in bodies(commands)] == [None, 9]
+    with pytest.raises(XDMError, match="instead") as caught:
+        play(ask_chat(setup(), "x", {}), [refusal])
+    assert len(caught.value.commands) == 1
+
+
 @pytest.mark.parametrize("status", [404, 422, 500, 503])
 def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(status):
     answer, commands = play(ask_chat(setup(), "x", {"max_tokens": 9}), [no(WRONG_NAME, status), ok()])

@@ -9,6 +9,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 from xdm_integrations.core.protocol.checks import OPTIONS
 
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+UNTYPED = {"type": "function", "function": {"name": "now", "parameters": {"properties": {}}}}
 
 
 def test_the_table_and_the_typed_dictionary_have_the_same_names():
@@ -29,6 +30,7 @@ def test_the_table_and_the_typed_dictionary_have_the_same_names():
         ("logit_bias", {5: 1}, {"5": 1}),
         ("tools", [TOOL], [TOOL]),
         ("tools", [{"function": {"name": "now"}}], [{"type": "function", "function": {"name": "now"}}]),
+        ("tools", [UNTYPED], [UNTYPED]),
         ("tools", [{"type": "web_search"}], [{"type": "web_search"}]),
         ("tools", [], None),
         ("tool_choice", "none", "none"),
@@ -73,6 +75,11 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
 def test_a_mistake_is_named_before_any_byte_is_sent(given, words):
     with pytest.raises(ConfigurationError, match=words):
         check_parameters(given)
+
+
+def test_a_tool_may_be_chosen_that_stands_beside_tools_of_a_providers_own_kind():
+    chosen = {"tools": [{"type": "web_search"}, TOOL], "tool_choice": {"type": "function", "function": {"name": "now"}}}
+    assert check_parameters(chosen) == chosen
 
 
 def test_a_voice_may_be_given_where_a_spoken_answer_is_asked_for():

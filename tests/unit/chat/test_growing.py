@@ -199,6 +199,41 @@ def test_arguments_that_come_once_more_with_their_id_begin_no_call():
     assert call.parsed() == {"city": "Bern"}
 
 
+def test_a_piece_in_braces_is_no_repeat_of_arguments_that_are_no_object_yet():
+    first = {"index": 0, "id": "c", "function": {"name": "run", "arguments": '{"code": "for (;;) '}}
+    others = [{"index": 0, "function": {"arguments": piece}} for piece in ("{go}", '"}')]
+    (call,) = grown(*({"tool_calls": [entry]} for entry in (first, *others))).tool_calls
+    assert call.parsed() == {"code": "for (;;) {go}"}
+
+
+def test_a_call_without_arguments_is_delivered_as_soon_as_the_next_one_begins():
+    so_far, chunks = ChatSoFar(1), []
+    for number, name in enumerate(["now", "here"]):
+        entry = {"index": number, "function": {"name": name}}
+        so_far.add({"choices": [{"delta": {"tool_calls": [entry]}}]}, chunks)
+    assert [(piece.index, piece.name, piece.arguments) for chunk in chunks for piece in chunk.tool_calls] == [
+        (0, "now", "")
+    ]
+
+
+def test_a_call_without_arguments_that_comes_after_the_finish_reason_was_cut():
+    so_far = ChatSoFar(1)
+    for number, (name, finish) in enumerate([("now", "tool_calls"), ("here", None)]):
+        call = {"index": number, "id": name, "function": {"name": name}}
+        so_far.add({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish}]}, [])
+    so_far.end([])
+    answer = so_far.result({})
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("now", "{}")]
+    assert [(call.name, call.arguments) for call in answer.invalid_tool_calls] == [("here", "")]
+
+
+def test_arguments_that_have_not_come_yet_are_none():
+    so_far = ChatSoFar(1)
+    so_far.add({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "now"}}]}}]}, [])
+    answer = so_far.result({})
+    assert [(call.name, call.arguments) for call in answer.invalid_tool_calls] == [("now", "")]
+
+
 def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():
     answer = grown({"content": "a", "mood": None, "tone": "calm"})
     assert answer.choices[0].message.extra == {"tone": "calm"}
@@ -256,6 +291,7 @@ def test_what_is_no_call_among_the_calls_and_no_choice_among_the_choices_is_skip
     so_far.add({"choices": [None, {"index": 0, "delta": "x", "message": "y", "finish_reason": None}]}, [])
     so_far.add({"choices": [{"delta": {"tool_calls": [None, call]}, "finish_reason": "tool_calls"}]}, [])
     assert [one.parsed() for one in so_far.result({}).tool_calls] == [{"a": 1}]
+    assert [one.parsed() for one in grown({"tool_calls": [call]}, {"tool_calls": [None]}).tool_calls] == [{"a": 1}]
 
 
 def test_a_null_in_a_later_piece_of_a_recording_takes_nothing_back():
@@ -426,15 +462,16 @@ def test_a_new_id_behind_a_complete_call_leaves_that_call_as_it_is():
 
 
 def test_the_same_call_in_another_answer_has_another_id():
-    def made(answer_id, *, ended=False):
+    def made(answer_id, arguments="{}", *, ended=False):
         so_far = ChatSoFar(1)
-        call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
+        call = {"index": 0, "function": {"name": "f", "arguments": arguments}}
         so_far.add({"id": answer_id, "choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}, [])
         if ended:
             so_far.end([])
         return so_far.result({}).tool_calls[0].id
 
     assert made("a") == made("a", ended=True) != made("b", ended=True) == made("b")
+    assert made(None) == made(None, "") != made(None, '{"x": 1}')  # where answers have no id, arguments tell them apart
 
 
 def test_a_call_without_arguments_is_complete_where_done_is_the_end():
@@ -498,3 +535,10 @@ def test_an_answer_that_was_cut_by_a_filter_or_is_empty_is_one(content, finish):
     answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
     assert (answer.text, answer.finish_reason) == (content, finish)
     assert (answer.choices[0].message.extra, answer.choices[0].extra) == ({"prefix": False}, {"stop_reason": 7})
+
+
+@pytest.mark.parametrize(("message", "choice"), [({"prefix": False}, {}), ({}, {"stop_reason": 7}), ({}, {})])
+def test_what_a_server_adds_to_a_plain_answer_is_kept(message, choice):
+    body = {"choices": [{"index": 0, "message": {"content": "a", **message}, "finish_reason": "stop", **choice}]}
+    (read,) = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits()).choices
+    assert (read.message.text, read.message.extra, read.extra) == ("a", message or None, choice)

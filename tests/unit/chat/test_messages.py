@@ -21,6 +21,10 @@ def test_a_string_is_one_message_of_the_user():
     assert check_messages("Hello") == [{"role": "user", "content": "Hello"}] == [user("Hello")]
 
 
+def test_any_sequence_of_messages_is_a_conversation():
+    assert check_messages((user("a"), user("b"))) == [user("a"), user("b")]
+
+
 def test_constructors_make_messages_in_the_apis_form():
     assert system("Be kind.") == {"role": "system", "content": "Be kind."}
     assert assistant("Hi", extra={"name": "ann"}) == {"role": "assistant", "content": "Hi", "name": "ann"}
@@ -112,6 +116,7 @@ def test_a_turn_with_tools_is_built_by_constructors():
         ("", None),
         (7, "got int"),
         (b"x", "got bytes"),
+        (bytearray(b"x"), "got bytearray"),
         (["x"], "message 1 is a str"),
         ([user("x"), {"content": "y"}], "message 2 has no role"),
         ([user("x"), {"role": "user"}], r"message 2 \(user\) has no content"),
@@ -130,7 +135,17 @@ def test_a_turn_with_tools_is_built_by_constructors():
             [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[1]"}}]}],
             "arguments",
         ),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": {1}}}}],
+                }
+            ],
+            "arguments",
+        ),
         ([user("x"), {"role": "tool", "content": "y"}], r"message 2 \(tool\) has no tool_call_id"),
+        ([user("x"), {"role": "tool", "tool_call_id": 7, "content": "y"}], r"message 2 \(tool\) has no tool_call_id"),
         ([user("x"), tool_result("b", "y")], r"message 2 \(tool\) answers the call 'b'"),
     ],
 )
@@ -193,14 +208,19 @@ def test_arguments_are_parsed_or_an_error_shows_them():
         (b"II*\x00....", "image/tiff"),
         (b"MM\x00*....", "image/tiff"),
         (b"RIFF0000WEBPVP8 ", "image/webp"),
-        (b"0000ftypavif", "image/avif"),
-        (b"0000ftypheic", "image/heic"),
-        (b"0000ftypheix", "image/heic"),
-        (b"0000ftypmif1", "image/heif"),
+        (b"0000ftypavif....", "image/avif"),
+        (b"0000ftypheic....", "image/heic"),
+        (b"0000ftypheix....", "image/heic"),
+        (b"0000ftypmif1....", "image/heif"),
     ],
 )
 def test_the_media_type_of_an_image_is_found_from_its_bytes(data, kind):
     assert parts.image_part(data)["image_url"]["url"].startswith(f"data:{kind};base64,")
+
+
+def test_how_closely_a_model_looks_may_be_said():
+    assert parts.image_part(PNG, detail="low")["image_url"]["detail"] == "low"
+    assert "detail" not in parts.image_part(PNG)["image_url"]
 
 
 def data_url(size):
@@ -279,6 +299,7 @@ def test_attachments_that_cannot_be_sent_are_refused(make, words):
         (b"fLaC", "flac"),
         (b"OggS", "ogg"),
         (b"0000ftypM4A ", "m4a"),
+        (b"RIFF0000WAVEfmt ", "wav"),
     ],
 )
 def test_the_format_of_a_recording_is_found_from_its_bytes(data, form):
@@ -342,9 +363,14 @@ def test_what_has_more_than_a_role_and_a_content_stays_a_message_of_its_own(mess
 )
 def test_a_stored_call_is_sent_with_its_arguments_as_text_whatever_they_were_stored_as(arguments, sent):
     stored = {"id": "c", "type": "function", "index": 0, "function": {"name": "f", "arguments": arguments}, "kept": 1}
+    assert ToolCall.from_wire(stored).extra == {"kept": 1}
     assert ToolCall.from_wire(stored).to_wire() == {
         "id": "c",
         "type": "function",
         "function": {"name": "f", "arguments": sent},
         "kept": 1,
     }
+
+
+def test_a_stored_call_may_lack_anything():
+    assert ToolCall.from_wire({}) == ToolCall("", "", "{}")

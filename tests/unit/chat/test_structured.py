@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -148,10 +149,18 @@ def test_a_call_of_the_tool_is_the_answer():
     ],
 )
 def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(completion, error):
+    completion = replace(completion, headers={"x-oneapi-request-id": "r1"}, request_id="r1")
     with pytest.raises(error) as caught:
         object_of(completion, form_of(SCHEMA))
     assert caught.value.partial is completion
+    assert (caught.value.headers, caught.value.request_id) == (completion.headers, "r1")
     assert error is not ContentFilterError or caught.value.status_code == 200
+
+
+def test_an_answer_without_the_object_is_shown():
+    for completion in (answer("Ann is 5."), answer(invalid_tool_calls=(ToolCall("a", "Person", "Ann is 5."),))):
+        with pytest.raises(NotTheSchemaError, match=r"'Person': 'Ann is 5\.'"):
+            object_of(completion, form_of(SCHEMA))
 
 
 @pytest.mark.parametrize(
@@ -253,6 +262,7 @@ def test_the_schema_goes_into_the_first_system_message():
     joined = with_prompt([{"role": "system", "content": "Be kind."}, user], form)
     assert len(joined) == 2
     assert joined[0]["content"].startswith("Be kind.\n\n")
+    assert "城市" in with_prompt([user], form_of({**SCHEMA, "description": "城市"}))[0]["content"]
 
 
 def refusal(status, message):

@@ -75,3 +75,10 @@ def test_text_is_delivered_as_it_comes_once_it_is_known_to_be_text(pieces):
     for piece in pieces:
         so_far.add({"choices": [{"delta": {"content": piece}}]}, chunks)
     assert [chunk.text for chunk in chunks if chunk.text] == ["a", "b", "c"]
+
+
+def test_a_thought_is_delivered_as_it_comes():
+    so_far, chunks = ChatSoFar(1, think_tags=True), []
+    for piece in ["<think>", "a", "b", " c", "</think>", "d"]:
+        so_far.add({"choices": [{"delta": {"content": piece}}]}, chunks)
+    assert [chunk.reasoning for chunk in chunks if chunk.reasoning] == ["a", "b", " c"]
