@@ -122,7 +122,8 @@ def test_what_is_no_vector_is_an_error_in_its_place(bad):
     assert (second.status_code, second.scope, second.retry) == (200, "request", "never")
 
 
-def test_a_bad_vector_is_named_and_the_others_are_not_asked_for_again():
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_bad_vector_is_named_and_the_others_are_not_asked_for_again(place):
     def respond(body):
         value = answer(body)
         for item, text in zip(value["data"], inputs_of(body), strict=True):
@@ -130,9 +131,11 @@ def test_a_bad_vector_is_named_and_the_others_are_not_asked_for_again():
         return ok(value)
 
     worked = Worked(respond)
-    with pytest.raises(APIResponseError, match=r"^input 2: ") as caught:
-        worked.embed(["a", "b", "nan", "c"])
-    assert caught.value.position == 2
+    texts = list("abc")
+    texts.insert(place, "nan")
+    with pytest.raises(APIResponseError, match=f"^input {place}: ") as caught:
+        worked.embed(texts)
+    assert caught.value.position == place
     assert worked.sizes == [4]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.embeddings.working_off import Worked, error, healthy, ok
 from tests.vectors import answer, inputs_of, vector_of
+from xdm_integrations.core.embeddings.parse import WrongVectorsError
 from xdm_integrations.core.embeddings.refusals import name_input
 from xdm_integrations.core.errors.tree import (
     APIResponseError,
@@ -130,6 +131,14 @@ def test_one_text_whose_answer_holds_nothing_is_asked_for_again():
     worked = Worked(lambda body: replies.pop() if replies else healthy(body))
     assert worked.embed(["a"]).vectors == [vector_of("a")]
     assert worked.sizes == [1, 1]
+
+
+def test_one_text_that_has_two_vectors_is_an_error_and_not_asked_for_again():
+    replies = [ok({"data": answer({"input": "a"})["data"] * 2})]
+    worked = Worked(lambda body: replies.pop())
+    with pytest.raises(WrongVectorsError, match="2 vectors"):
+        worked.embed(["a"])
+    assert worked.sizes == [1]
 
 
 @pytest.mark.parametrize("name", ["model", "dimensions", "user"])
@@ -353,12 +362,12 @@ def test_an_empty_text_goes_out_as_it_is():
 def test_vectors_that_cannot_be_paired_are_asked_for_one_by_one_and_that_is_remembered(respond):
     usage = {"prompt_tokens": 5, "total_tokens": 5}
     worked = Worked(lambda body: healthy(body) if len(inputs_of(body)) == 1 else ok({**respond(body), "usage": usage}))
-    result = worked.embed(list("abc"))
-    assert result.vectors == [vector_of(text) for text in "abc"]
-    assert worked.sizes == [3, 1, 1, 1]
-    assert result.usage.prompt_tokens == 5 + 3 * 3  # the answer that couldn't be used is paid for all the same
+    result = worked.embed(list("abcde"))
+    assert result.vectors == [vector_of(text) for text in "abcde"]
+    assert worked.sizes == [5, 1, 1, 1, 1, 1]
+    assert result.usage.prompt_tokens == 5 + 5 * 3  # the answer that couldn't be used is paid for all the same
     worked.requests.clear()
-    worked.embed(list("de"))
+    worked.embed(list("fg"))
     assert worked.sizes == [1, 1]
 
 
