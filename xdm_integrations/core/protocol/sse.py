@@ -110,8 +110,7 @@ class SSEDecoder:
                 if data or self._more:
                     joined = data[0] if len(data) == 1 and not self._more else self._joined()
                     if len(joined) > limit:
-                        self._fail("event", limit)
-                        break
+                        break  # and refused below
                     if joined and not joined.isspace():
                         events.append((self._kind, joined))
                     data.clear()
