@@ -232,6 +232,7 @@ def test_messages_are_whole_sentences_and_cut_long_values(given, message):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_none_is_not_given(name):
     assert check_parameters({name: None}) == {}
+    assert check_parameters({name: None, "model": "m"}) == {"model": "m"}
 
 
 def test_what_says_nothing_is_not_sent():

@@ -228,6 +228,17 @@ def test_an_explicit_method_is_used_as_it_is():
         )
 
 
+@pytest.mark.parametrize("method", ["json_object", "prompt"])
+@pytest.mark.parametrize("ask", [ask_structured, stream_structured])
+def test_a_method_by_which_a_server_is_shown_no_schema_shows_it_to_the_model(ask, method):
+    with pytest.raises(BadRequestError) as caught:
+        play(ask(setup(), "x", {}, SCHEMA, method=method), [no("no")])
+    (body,) = bodies(caught.value.commands)
+    shown, asked = body["messages"]
+    assert json.dumps(SCHEMA) in shown["content"]
+    assert asked == {"role": "user", "content": "x"}
+
+
 def test_a_refusal_or_a_cut_answer_ends_the_search():
     for reply in (ok(None, refusal="No."), ok('{"x": ', "length")):
         with pytest.raises(XDMError) as caught:

@@ -243,6 +243,8 @@ def test_an_error_beside_a_piece_of_the_text_ends_the_stream():
     with pytest.raises(XDMError, match="gone away") as caught:
         grown({"content": "a"}, {"content": "b"}, error={"code": 502, "message": "The provider has gone away"})
     assert caught.value.partial is None or not caught.value.partial.finish_reason
+    with pytest.raises(XDMError, match="Shorten the messages"):
+        grown({"content": "a"}, error={"message": "prompt is too long: 9 > 8"})
 
 
 @pytest.mark.parametrize("index", [2, -1, "x", 1.5])
@@ -362,6 +364,7 @@ def test_an_answer_of_which_anything_came_is_never_asked_for_again(delta, more):
     assert isinstance(decoder.failure, StreamInterruptedError)
     assert decoder.failure.retry == "never"
     assert decoder.failure.partial is not None
+    assert "without a finish_reason for the answer: it was cut off" in decoder.failure.message
 
 
 def test_a_role_alone_is_nothing_of_an_answer():
@@ -538,7 +541,11 @@ def test_an_answer_that_was_cut_by_a_filter_or_is_empty_is_one(content, finish):
 
 
 @pytest.mark.parametrize(("message", "choice"), [({"prefix": False}, {}), ({}, {"stop_reason": 7}), ({}, {})])
-def test_what_a_server_adds_to_a_plain_answer_is_kept(message, choice):
-    body = {"choices": [{"index": 0, "message": {"content": "a", **message}, "finish_reason": "stop", **choice}]}
-    (read,) = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits()).choices
-    assert (read.message.text, read.message.extra, read.extra) == ("a", message or None, choice)
+def test_what_a_server_adds_to_a_plain_answer_is_kept_unless_it_is_null(message, choice):
+    nothing = {"mood": None}
+    plain = {**choice, **nothing, "message": {"content": "a", **message, **nothing}, "finish_reason": "stop"}
+    body = {"choices": [plain], "cost": 0, **nothing}
+    answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
+    (read,) = answer.choices
+    assert (answer.text, answer.extra) == ("a", {"cost": 0})
+    assert (read.message.extra, read.extra) == (message or None, choice)

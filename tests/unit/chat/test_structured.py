@@ -96,15 +96,22 @@ def test_references_unions_and_enums_are_looked_at():
         "$defs": {"P": SCHEMA},
         "type": "object",
         "properties": {
+            "count": {"allOf": [{"type": "integer"}, {"enum": [1, 2, "two"]}]},
             "who": {"anyOf": [{"$ref": "#/$defs/P"}, {"type": "null"}]},
             "kind": {"enum": ["a", "b"]},
             "all": {"type": "array", "items": {"$ref": "#/$defs/P"}},
         },
         "required": ["who", "kind"],
     }
-    good = {"who": ANN, "kind": "a", "all": [ANN]}
+    good = {"count": 2, "who": ANN, "kind": "a", "all": [ANN]}
     assert object_in(json.dumps(good), schema) == good
-    for bad in ({**good, "kind": "c"}, {**good, "who": {"name": 1}}, {**good, "all": [{}]}):
+    for bad in (
+        {**good, "count": "two"},
+        {**good, "count": 3},
+        {**good, "kind": "c"},
+        {**good, "who": {"name": 1}},
+        {**good, "all": [{}]},
+    ):
         assert object_in(json.dumps(bad), schema) is None
 
 
@@ -123,6 +130,8 @@ def test_another_object_is_none_where_every_key_may_be_missing():
     assert object_in('{"mood": "calm"}', schema) is None
     assert object_in("{}", schema) == {}
     assert object_in('{"kind": "cat", "mood": "calm"}', schema) == {"kind": "cat", "mood": "calm"}
+    needs_another = {**schema, "required": ["mood"]}
+    assert object_in('{"mood": "calm"}', needs_another) == {"mood": "calm"}
 
 
 def test_reading_takes_linear_time_whatever_the_text():
