@@ -25,6 +25,7 @@ from xdm_integrations.core.protocol.results import Logprobs, Usage, total_usage
         ({"prompt_tokens": 0, "completion_tokens": "0", "total_tokens": 0}, Usage()),
         ({"prompt_tokens": "?", "completion_tokens": 2, "total_tokens": 3}, Usage(1, 2, 3)),
         ({"prompt_tokens": 1, "completion_tokens": "n/a", "total_tokens": 3}, Usage(1, 2, 3)),
+        ({"prompt_tokens": 3, "completion_tokens": "n/a", "total_tokens": 3}, Usage(3, 0, 3)),
         ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": "n/a"}, Usage(1, 2, 3)),
         ({"total_tokens": 7}, Usage(0, 0, 7)),
         ({"prompt_tokens": -1, "completion_tokens": float("inf"), "total_tokens": float("nan")}, None),

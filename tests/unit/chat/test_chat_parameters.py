@@ -21,6 +21,8 @@ def test_the_table_and_the_typed_dictionary_have_the_same_names():
     ("name", "value", "sent"),
     [
         ("temperature", 0, 0),
+        ("max_tokens", 1, 1),
+        ("max_completion_tokens", 1, 1),
         ("stop", "x", "x"),
         ("stop", ["x"], "x"),
         ("stop", ("x", "y"), ["x", "y"]),
@@ -47,6 +49,8 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
     ("given", "words"),
     [
         ({"temprature": 1}, "Did you mean 'temperature'"),
+        ({"timout": 1}, "Did you mean 'timeout'"),
+        ({"max_completion_tokens": 0}, "at least 1"),
         ({"temperature": 3}, "from 0 to 2"),
         ({"max_tokens": 0}, "at least 1"),
         ({"n": 0}, "from 1 to 128"),
