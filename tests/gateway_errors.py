@@ -637,7 +637,7 @@ _said("C15 ark", 400, "refused", ContentFilterError, type="BadRequest", code="In
 _add("C16", 400, "new_api_error", "prompt_blocked", "request blocked by Gemini API: PROHIBITED_CONTENT",
      ContentFilterError, "never", "request", endpoint="chat")
 _said("C16 xai", 403, "Content violates usage guidelines.", ContentFilterError, code="violation_fee.grok.csam")
-for _text in ("Your input was flagged for the following reasons: violence",  # OpenRouter, no matter of the key
+for _text in ("Your input was flagged for the following reasons: violence",  # OpenRouter's: no matter of the key
     "Your chosen model requires moderation and your input was flagged",
     "Request blocked: prompt injection patterns detected"):
     _said(f"C16 {_text[:20]}", 403, _text, ContentFilterError, type=None, code="403")

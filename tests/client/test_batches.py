@@ -494,7 +494,7 @@ class Saver:
 
 @pytest.mark.parametrize("callback", [Saver(), Saver().__call__, partial(Saver().__call__), [], "print"])
 @pytest.mark.parametrize("method", ["complete_batch", "chat_batch", "embed"])
-def test_a_callback_that_cannot_be_called_or_would_have_to_be_awaited_is_refused_before_a_byte_is_sent(
+def test_a_callback_that_cannot_be_called_or_must_be_awaited_is_refused_before_a_byte_is_sent(
     surface, server, method, callback
 ):
     with pytest.raises(ConfigurationError, match="on_result"):

@@ -95,7 +95,7 @@ def stream(row: Row, end: str = "\n") -> bytes:
 
 
 COMPLETE = [
-    Row("content of one part that is in no list", [delta({"content": {"type": "text", "text": "alpha"}})], text="alpha"),
+    Row("content of one part in no list", [delta({"content": {"type": "text", "text": "alpha"}})], text="alpha"),
     Row(
         "content-parts-thinking (P mistral)",
         [

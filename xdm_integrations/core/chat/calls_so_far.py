@@ -180,9 +180,9 @@ class CallsSoFar:
         if not self._calls:
             return None
         if known := self._by_id.get(new_id):
-            if not (name and piece.startswith("{") and known.is_object()):
-                return known
-            return known if name == known.name and (known.waiting or known.repeats(piece)) else None
+            another = name and piece.startswith("{") and known.is_object()
+            again = name == known.name and (known.waiting or known.repeats(piece))
+            return None if another and not again else known
         latest = self._calls[-1] if index is None else self._by_index.get(index)
         if latest is None:
             return None

@@ -118,7 +118,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._bare = bytearray()
         """Lines outside any event since the last one."""
         self._odd = b""
-        """The first of them, or of the events, that were neither part of an answer nor an error: told of if none comes."""
+        """The first of them, or of the events, that were no part of an answer and no error: told of if none comes."""
 
     @property
     def finished(self) -> bool:
