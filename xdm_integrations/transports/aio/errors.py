@@ -1,4 +1,4 @@
-"""Which failure an exception of aiohttp or the socket is; `requests_errors` is its twin."""
+"""Which failure an exception of aiohttp or the socket is; `blocking.errors` is its twin."""
 
 from __future__ import annotations
 

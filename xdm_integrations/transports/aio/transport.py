@@ -2,7 +2,7 @@
 
 What it does differently from aiohttp's defaults, and why (`tests/transports` proves each):
 
-- One session per running loop, closed with it; see `loop_sessions`.
+- One session per running loop, closed with it; see `sessions`.
 - No cookies, no netrc, no redirects; the proxy is looked up once.
 - The time for the headers is limited as a whole; aiohttp's limit starts anew at every byte.
 """
