@@ -86,9 +86,11 @@ def test_a_tool_may_be_chosen_that_stands_beside_tools_of_a_providers_own_kind()
     assert check_parameters(chosen) == chosen
 
 
-def test_a_voice_may_be_given_where_a_spoken_answer_is_asked_for():
-    spoken = {"audio": {"voice": "x"}, "modalities": ["text", "audio"]}
-    assert check_parameters(spoken) == spoken
+@pytest.mark.parametrize(
+    "given", [{"audio": {"voice": "x"}, "modalities": ["text", "audio"]}, {"logprobs": True, "top_logprobs": 2}]
+)
+def test_what_needs_another_parameter_may_be_given_beside_it(given):
+    assert check_parameters(given) == given
 
 
 def test_a_stream_with_tools_has_one_answer():

@@ -234,6 +234,14 @@ def test_arguments_that_have_not_come_yet_are_none():
     assert [(call.name, call.arguments) for call in answer.invalid_tool_calls] == [("now", "")]
 
 
+@pytest.mark.parametrize("named", [{}, {"id": "c"}])
+def test_a_name_that_comes_once_more_behind_complete_arguments_begins_no_call(named):
+    functions = [{"name": "look", "arguments": '{"city": "Bern"}'}, {"name": "look", "arguments": ""}]
+    answer = grown(*({"tool_calls": [{"index": 0, **named, "function": function}]} for function in functions))
+    assert [(call.name, call.parsed()) for call in answer.tool_calls] == [("look", {"city": "Bern"})]
+    assert answer.invalid_tool_calls == ()
+
+
 def test_unknown_fields_of_a_message_are_kept_where_they_hold_something():
     answer = grown({"content": "a", "mood": None, "tone": "calm"})
     assert answer.choices[0].message.extra == {"tone": "calm"}
@@ -313,6 +321,7 @@ def test_images_and_citations_of_an_answer_are_its_own():
     answer = grown({"content": content, "annotations": [source]})
     assert (answer.text, answer.images, answer.annotations) == ("See this", (picture, inline), (source,))
     assert grown({"content": "a", "images": {}, "image": "none", "annotations": "none"}).images == ()
+    assert grown({"content": "a", "image": picture}).images == (picture,)
 
 
 def test_a_choice_in_the_shape_of_a_text_completion_is_read_too():

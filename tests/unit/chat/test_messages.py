@@ -47,7 +47,7 @@ def test_constructors_make_messages_in_the_apis_form():
             {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning": "hm"},
         ),
         (
-            {"role": "assistant", "tool_calls": [{**CALL, "index": 0, "extra_content": {"s": 1}}]},
+            {"role": "assistant", "tool_calls": [{**CALL, "index": 0, "kept": None, "extra_content": {"s": 1}}]},
             {"role": "assistant", "content": None, "tool_calls": [{**CALL, "extra_content": {"s": 1}}]},
         ),
         (

@@ -27,7 +27,7 @@ from xdm_integrations.core.chat.tool_calls import ToolCall
 from xdm_integrations.core.errors.catalogue import error_for
 from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError, ContentFilterError
 from xdm_integrations.core.protocol.call import ServerFacts
-from xdm_integrations.core.protocol.json_answers import object_in, objects_in
+from xdm_integrations.core.protocol.json_answers import object_in, objects_for, objects_in
 
 SCHEMA = {
     "title": "Person",
@@ -132,6 +132,13 @@ def test_another_object_is_none_where_every_key_may_be_missing():
     assert object_in('{"kind": "cat", "mood": "calm"}', schema) == {"kind": "cat", "mood": "calm"}
     needs_another = {**schema, "required": ["mood"]}
     assert object_in('{"mood": "calm"}', needs_another) == {"mood": "calm"}
+
+
+def test_objects_that_almost_fit_are_the_last_ones_with_a_key_of_the_schema_where_none_fits():
+    text = '{"name": "Ann"} {"mood": "calm"} {"name": "Bob", "mood": "calm"}'
+    assert objects_for(text, SCHEMA) == [{"name": "Bob", "mood": "calm"}, {"name": "Ann"}]
+    assert objects_for(f"{text} {TEXT}", SCHEMA) == [ANN]
+    assert objects_for('{"mood": "calm"}', SCHEMA) == []
 
 
 def test_reading_takes_linear_time_whatever_the_text():
@@ -252,6 +259,8 @@ def test_each_method_asks_in_its_own_way():
     assert fields["auto_tool"]["tool_choice"] == "auto"
     assert fields["json_object"] == {"response_format": {"type": "json_object"}}
     assert fields["prompt"] == {}
+    strict = request_fields("named_tool", form, strict=True)["tools"][0]["function"]
+    assert (strict["strict"], strict["parameters"]["additionalProperties"]) == (True, False)
 
 
 def test_the_schema_of_a_recursive_class_has_an_object_at_its_top():

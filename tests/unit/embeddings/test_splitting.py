@@ -134,10 +134,11 @@ def test_one_text_whose_answer_holds_nothing_is_asked_for_again():
 
 
 def test_one_text_that_has_two_vectors_is_an_error_and_not_asked_for_again():
-    replies = [ok({"data": answer({"input": "a"})["data"] * 2})]
+    replies = [ok({"data": answer({"input": "a"})["data"] * 2}, **{"x-oneapi-request-id": "r1"})]
     worked = Worked(lambda body: replies.pop())
-    with pytest.raises(WrongVectorsError, match="2 vectors"):
+    with pytest.raises(WrongVectorsError, match="2 vectors") as caught:
         worked.embed(["a"])
+    assert (caught.value.status_code, caught.value.request_id) == (200, "r1")
     assert worked.sizes == [1]
 
 

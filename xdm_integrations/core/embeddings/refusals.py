@@ -59,7 +59,7 @@ def count_limit(error: XDMError, count: int) -> int | None:
 
 def is_about_size(error: XDMError) -> bool:
     """True if the request was too large in tokens or bytes, whatever the number of its texts."""
-    if not isinstance(error, (BadRequestError, ServerError)):
+    if not isinstance(error, BadRequestError):
         return False
     too_large = error.status_code == 413  # noqa: PLR2004 - HTTP's own
     return too_large or isinstance(error, ContextLengthExceededError) or bool(re.search(_SIZE, _words(error)))
