@@ -241,6 +241,14 @@ def test_a_method_by_which_a_server_is_shown_no_schema_shows_it_to_the_model(ask
     assert asked == {"role": "user", "content": "x"}
 
 
+@pytest.mark.parametrize("ask", [ask_structured, stream_structured])
+def test_a_schema_is_enforced_where_that_was_asked_for(ask):
+    with pytest.raises(BadRequestError) as caught:
+        play(ask(setup(), "x", {}, SCHEMA, method="named_tool", strict=True), [no("no")])
+    (body,) = bodies(caught.value.commands)
+    assert body["tools"][0]["function"]["strict"] is True
+
+
 def test_a_refusal_or_a_cut_answer_ends_the_search():
     for reply in (ok(None, refusal="No."), ok('{"x": ', "length")):
         with pytest.raises(XDMError) as caught:

@@ -483,6 +483,7 @@ def test_the_same_call_in_another_answer_has_another_id():
         return so_far.result({}).tool_calls[0].id
 
     assert made("a") == made("a", ended=True) != made("b", ended=True) == made("b")
+    assert made("\ud83d") == made("\ud83d", ended=True)
     assert made(None) == made(None, "") != made(None, '{"x": 1}')  # where answers have no id, arguments tell them apart
 
 
@@ -547,6 +548,13 @@ def test_an_answer_that_was_cut_by_a_filter_or_is_empty_is_one(content, finish):
     answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())
     assert (answer.text, answer.finish_reason) == (content, finish)
     assert (answer.choices[0].message.extra, answer.choices[0].extra) == ({"prefix": False}, {"stop_reason": 7})
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_answer_may_be_empty(n):
+    body = {"choices": [{"index": i, "message": {"content": ""}, "finish_reason": "stop"} for i in range(n)]}
+    answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), n, Limits())
+    assert [choice.message.text for choice in answer.choices] == [""] * n
 
 
 @pytest.mark.parametrize(("message", "choice"), [({"prefix": False}, {}), ({}, {"stop_reason": 7}), ({}, {})])

@@ -174,6 +174,11 @@ def test_an_answer_goes_back_as_it_came_and_its_broken_calls_as_empty_ones():
     assert "reasoning" not in Message("x", "hm", reasoning_fields={"reasoning": "hm"}).to_wire()
 
 
+def test_a_call_without_a_name_or_an_id_does_not_go_back():
+    calls = (ToolCall("", "g", "{}"), ToolCall("b", "", "{}"))
+    assert Message("x", invalid_tool_calls=calls).to_wire() == {"role": "assistant", "content": "x"}
+
+
 def test_a_refusal_goes_back_as_one():
     wire = Message(refusal="I won't.").to_wire()
     assert wire == {"role": "assistant", "content": "", "refusal": "I won't."}

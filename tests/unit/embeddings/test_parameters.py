@@ -96,6 +96,13 @@ def test_the_four_forms_of_texts(texts, expected):
     assert split_texts("input", texts) == expected
 
 
+def test_what_embed_takes_no_vector_of_is_named():
+    worked = Worked(healthy)
+    with pytest.raises(ConfigurationError, match=r"^input: .*NoneType"):
+        worked.embed(None)
+    assert worked.requests == []
+
+
 def test_texts_are_plain_strings_whatever_class_they_had():
     class Marked(str):
         __slots__ = ()

@@ -41,7 +41,7 @@ def test_numpy_shares_the_memory_of_the_array():
 def test_no_texts_have_no_vectors():
     nothing = Embeddings()
     assert (len(nothing), nothing.vectors, nothing.dimensions, list(nothing.array)) == (0, [], 0, [])
-    assert nothing.usage is None
+    assert (nothing.usage, nothing.model) == (None, "")
 
 
 def test_they_are_values():

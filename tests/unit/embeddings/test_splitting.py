@@ -385,9 +385,12 @@ def test_the_memory_is_the_models_own():
 
 
 def test_vectors_of_other_lengths_in_other_requests_are_refused():
-    worked = Worked(lambda body: healthy({**body, "dimensions": 4 if "a" in body["input"] else 8}))
-    with pytest.raises(APIResponseError, match="4 numbers in one answer and of 8 in another"):
-        worked.embed(["a", "b"], batch_size=1)
+    def respond(body):
+        return ok(answer({**body, "dimensions": 4 if "a" in body["input"] else 8}), **{"x-oneapi-request-id": "r1"})
+
+    with pytest.raises(APIResponseError, match="4 numbers in one answer and of 8 in another") as caught:
+        Worked(respond).embed(["a", "b"], batch_size=1)
+    assert caught.value.request_id == "r1"
 
 
 def test_lists_of_token_ids_go_through_like_texts():
