@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import threading
+import traceback
 
 import pytest
 
@@ -227,6 +228,13 @@ def test_a_broken_stream_raises_with_the_text_so_far_and_then_is_over(surface, s
     assert caught.value.partial == reader.stream.completion
     assert reader.rest() == []
     assert len(server.requests) == 1
+
+
+def test_what_broke_a_stream_is_shown_without_the_readers_own_turns(surface, server):
+    server.script = [stream(*BREAKS["closed"])]
+    with pytest.raises(StreamInterruptedError) as caught:
+        Reader(surface, surface.client(base_url=server.url)).rest()
+    assert "IndexError" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_pieces_in_the_same_packet_as_an_error_come_first(surface, server):

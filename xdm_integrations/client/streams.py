@@ -126,8 +126,9 @@ class Stream(_Stream[Chunk, A]):
             try:
                 return self._chunks.popleft()
             except IndexError:
-                if not self.next_chunks():
-                    raise StopIteration from None
+                pass  # read on outside, so that it is no part of what an error there shows
+            if not self.next_chunks():
+                raise StopIteration
 
     def next_chunks(self) -> deque[Chunk]:
         """Return what has come and wasn't taken yet, to be taken from its left; empty at the end of the stream.
@@ -185,8 +186,9 @@ class AsyncStream(_Stream[Chunk, A]):
             try:
                 return self._chunks.popleft()
             except IndexError:
-                if not await self.next_chunks():
-                    raise StopAsyncIteration from None
+                pass
+            if not await self.next_chunks():
+                raise StopAsyncIteration
 
     async def next_chunks(self) -> deque[Chunk]:
         """See `Stream.next_chunks`."""
