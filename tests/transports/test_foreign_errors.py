@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import socket
 import traceback
 
 import aiohttp
@@ -13,7 +14,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from tests.scripted import CLOSE, HANG, RESET, http
 from tests.transports.conftest import TransportWorld, ask, head
-from xdm_integrations.core.errors.tree import XDMError
+from xdm_integrations.core.errors.tree import APIConnectionError, XDMError
 
 LONG = b"x" * 200_000
 STRANGE = {
@@ -90,6 +91,17 @@ def check_no_key(error: BaseException) -> None:
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     shown += repr(vars(copied)) + repr(vars(copy.deepcopy(error)))
     assert "the-key" not in shown
+
+
+def test_a_refused_connection_is_shown_without_what_the_libraries_wrap_around_it(world):
+    """A traceback of six exceptions hides the one that says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(APIConnectionError) as caught:
+        world.send(ask(url))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("Traceback (most recent call last)") <= 3
+    assert "ConnectionRefusedError" in shown
 
 
 @pytest.mark.parametrize(

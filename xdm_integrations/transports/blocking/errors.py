@@ -27,15 +27,17 @@ def raise_translated(error: Exception, request: Request, deadline: HeaderDeadlin
     """Raise our own error for one of requests, urllib3 or the socket."""
     failures.without_locals(error)
     failures.without_secrets(error, request)  # first, since what they say is cut to a length
-    own = _translate(error, request, deadline)
-    try:
-        raise own from own.__cause__ or (None if own is error else error)
-    finally:
-        del own, error  # this frame is in their tracebacks: a cycle, which would outlive the call
-
-
-def _translate(error: Exception, request: Request, deadline: HeaderDeadline | None) -> XDMError:  # noqa: PLR0911 - a table
     reason = _reason(error)
+    own = _translate(error, reason, request, deadline)
+    try:  # what wraps the reason says the same again, at the length of a screen each
+        raise own from own.__cause__ or (None if own is reason else reason)
+    finally:
+        del own, reason, error  # this frame is in their tracebacks: a cycle, which would outlive the call
+
+
+def _translate(  # noqa: PLR0911 - a table
+    error: Exception, reason: BaseException, request: Request, deadline: HeaderDeadline | None
+) -> XDMError:
     if isinstance(reason, XDMError):  # from `environment`
         return reason
     if deadline is not None and deadline.expired:
