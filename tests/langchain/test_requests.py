@@ -11,7 +11,7 @@ from tests.scripted import http
 from xdm_integrations import ConfigurationError, Timeout
 from xdm_integrations.core.completions.parameters import PARAMETERS
 from xdm_integrations.core.protocol.config import normalize_timeout
-from xdm_integrations.langchain import XDMLLM
+from xdm_integrations.langchain import XDMLLM, ChatXDM, XDMEmbeddings
 
 EVERY = {
     "best_of": 3,
@@ -99,6 +99,14 @@ def test_precedence_is_call_then_bind_then_model_kwargs_then_field(world, server
 def test_a_misspelt_parameter_of_the_constructor_names_its_neighbour():
     with pytest.raises(ConfigurationError, match=r"temprature: unknown parameter\. Did you mean 'temperature'\?"):
         XDMLLM(temprature=1)
+
+
+@pytest.mark.parametrize("made", [XDMLLM, ChatXDM, XDMEmbeddings])
+def test_a_setting_without_its_name_is_an_error_that_asks_for_the_name(made):
+    """And doesn't show it: it may be the key."""
+    with pytest.raises(ConfigurationError, match=rf"{made.__name__} takes its settings by name") as caught:
+        made("sk-unnamed")
+    assert "unnamed" not in str(caught.value)
 
 
 def test_a_misspelt_parameter_of_the_call_names_its_neighbour(world, server):

@@ -84,6 +84,14 @@ def test_an_unknown_argument_is_an_error_with_the_near_name(name: str, near: str
         XDM(**{name: 1})
 
 
+@pytest.mark.parametrize("made", [XDM, XDMChat, XDMEmbedding])
+def test_a_setting_without_its_name_is_an_error_that_asks_for_the_name(made: type) -> None:
+    """And doesn't show it: it may be the key."""
+    with pytest.raises(ConfigurationError, match=rf"{made.__name__} takes its settings by name") as caught:
+        made("sk-unnamed")
+    assert "unnamed" not in str(caught.value)
+
+
 def test_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
     world: World, server: ScriptedServer, llm: XDM
 ) -> None:

@@ -134,8 +134,10 @@ class GatewaySettings(Connected, BaseModel):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:
+        def __init__(self, *unnamed: Any, **settings: Any) -> None:
             """Check the settings, or raise `ConfigurationError`, which names the wrong one. Opens nothing."""
+            if unnamed:
+                raise ConfigurationError(f"{type(self).__name__} takes its settings by name, such as `model=...`.")
             try:
                 super().__init__(**self._checked(settings))
             except ValidationError as error:

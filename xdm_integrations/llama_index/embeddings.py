@@ -67,12 +67,12 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:
+        def __init__(self, *unnamed: Any, **settings: Any) -> None:
             if "model" in settings:  # as OpenAIEmbedding calls it
                 if "model_name" in settings:
                     raise ConfigurationError("model: given twice, as `model` and as `model_name`.")
                 settings["model_name"] = settings.pop("model")
-            super().__init__(**settings)
+            super().__init__(*unnamed, **settings)
 
     @classmethod
     def class_name(cls) -> str:

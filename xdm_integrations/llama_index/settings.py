@@ -113,7 +113,9 @@ class GatewaySettings(Connected, BaseModel):
 
     if not TYPE_CHECKING:  # type checkers read the constructor from the fields
 
-        def __init__(self, **settings: Any) -> None:
+        def __init__(self, *unnamed: Any, **settings: Any) -> None:
+            if unnamed:
+                raise ConfigurationError(f"{type(self).__name__} takes its settings by name, such as `model=...`.")
             fields = type(self).model_fields
             for name in settings:
                 if name not in fields:
@@ -124,7 +126,7 @@ class GatewaySettings(Connected, BaseModel):
             except ValidationError as error:
                 raise settings_error(error) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
+    def __setattr__(self, name: str, value: Any) -> None:
         field = type(self).model_fields.get(name)
         if field is not None and value is None and name not in self.NONE_IS_A_VALUE:
             value = field.get_default(call_default_factory=True)
