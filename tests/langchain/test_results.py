@@ -42,7 +42,7 @@ def test_a_null_text_is_an_empty_text(world, server):
     assert world.invoke(world.llm(server), "hi") == ""
 
 
-def test_an_error_in_a_200_is_the_same_typed_error_in_both_worlds(world, server):
+def test_an_error_in_a_200_is_the_same_typed_error_sync_and_async(world, server):
     server.script = [http(QUOTA)]
     with pytest.raises(InsufficientQuotaError, match="用户额度不足"):
         world.invoke(world.llm(server, max_retries=0), "hi")

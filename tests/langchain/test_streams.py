@@ -181,7 +181,7 @@ def test_the_pieces_add_up_to_what_the_run_ends_with(world, server, recorder):
         ([CLOSE], StreamInterruptedError),
     ],
 )
-def test_to_45_what_breaks_a_stream_is_a_typed_error_with_the_text_so_far(world, server, recorder, case, listening):
+def test_what_breaks_a_stream_is_a_typed_error_with_the_text_so_far(world, server, recorder, case, listening):
     end, expected = case
     server.script = [stream(chunk("par"), chunk("tial"), *end, end=CLOSE not in end and RESET not in end)]
     llm = world.llm(server)
