@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
+import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,23 @@ def test_the_python_of_a_page_runs(
     printed = json.loads(ran.stdout)
     for number, expected in outputs.items():
         assert agrees(printed[number], expected), f"{name(page)}:{given[number][1]} printed {printed[number]!r}"
+
+
+def imported(block: str) -> set[str]:
+    tree = compile(block, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    # LangChain's store in memory imports numpy when it compares vectors, and doesn't ask for it.
+    return modules | ({"numpy"} if "InMemoryVectorStore" in block else set())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_says_what_else_to_install(page: Path) -> None:
+    brought = {*sys.stdlib_module_names, "xdm_integrations", "langchain_core", "llama_index", "pydantic"}
+    for block in blocks(page):
+        if block.language == "python" and not block.mark.startswith("not run"):
+            for module in {module.partition(".")[0] for module in imported(block.code)} - brought:
+                assert f"pip install {module}" in page.read_text("utf-8"), block.line
 
 
 def agrees(printed: str, expected: str) -> bool:
