@@ -126,7 +126,7 @@ class GatewaySettings(Connected, BaseModel):
             except ValidationError as error:
                 raise settings_error(error) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of whatever type the field has
         field = type(self).model_fields.get(name)
         if field is not None and value is None and name not in self.NONE_IS_A_VALUE:
             value = field.get_default(call_default_factory=True)
