@@ -137,6 +137,18 @@ CHATS = {
             "extra_body": {"top_k": 20},
         },
     ),
+    "newer_parameters": Chat(
+        "Hello",
+        {
+            "audio": {"voice": "alloy", "format": "wav"},
+            "modalities": ["text", "audio"],
+            "prediction": {"type": "content", "content": HELLO},
+            "reasoning_effort": "low",
+            "verbosity": "low",
+            "web_search_options": {"search_context_size": "low"},
+        },
+        says=HELLO,
+    ),
     "bad_request": Chat("Hello", {"n": 100}, raises=BadRequestError),
     "context_overflow": Chat("one, two, three, " * 1200, raises=ContextLengthExceededError),
     "wrong_key": Chat("Hello", key="wrong", raises=AuthenticationError),
@@ -161,5 +173,6 @@ EMBEDDED: dict[str, tuple[Any, dict[str, Any], int]] = {
 def chat_cassettes() -> set[str]:
     """Return the names of the cassettes that `test_chat` plays."""
     names = {f"{prefix}chat_{name}" for name in CHATS for prefix in ("", "stream_")}
-    names |= {"chat_structured"} | {f"embed_{name}" for name in (*EMBEDDED, "wrong_key", "not_found")}
+    names |= {"chat_structured", "stream_structured"}
+    names |= {f"embed_{name}" for name in (*EMBEDDED, "wrong_key", "not_found", "bad_request")}
     return {f"client/{name}" for name in names}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.replay.chat_cases import CHATS, EMBEDDED, Chat
+from tests.replay.chat_cases import CHATS, EMBEDDED, PERSON, Chat
 from tests.replay.recorded import Told, bodies, json_of, replies
 from tests.replay.vectors import told_vectors
 from tests.replay.ways import positions
-from xdm_integrations import APIStatusError, AuthenticationError, NotFoundError
+from xdm_integrations import APIStatusError, AuthenticationError, BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +127,17 @@ def test_a_class_is_asked_for_and_made(cassette: str, recorded_from: Any, surfac
         assert [body["response_format"]["type"] for body in bodies(vcr)] == ["json_schema"]
 
 
+@pytest.mark.parametrize("cassette", ["client/stream_structured"])
+def test_an_object_comes_in_pieces(cassette: str, recorded_from: Any, surface: Any, vcr: Any) -> None:
+    client = surface.client(**recorded_from.settings() | {"model": recorded_from.chat_model})
+    asked = ("Describe Ada as JSON", PERSON)
+    chunks, completion = surface.streamed(client, "stream_structured", *asked, temperature=0, max_tokens=60)
+    assert "".join(chunk.text for chunk in chunks) == completion.text == replies(vcr)[-1].text
+    if recorded_from.name == "engine":
+        assert json.loads(completion.text) == {"name": "Ada", "age": 36}
+        assert [body["response_format"]["type"] for body in bodies(vcr)] == ["json_schema"]
+
+
 @pytest.mark.parametrize(("texts", "params", "count", "cassette"), VECTORS)
 def test_embeddings_are_those_of_the_server(  # noqa: PLR0913, PLR0917 - fixtures and parameters
     texts: Any, params: Any, count: int, cassette: str, recorded_from: Any, surface: Any, vcr: Any, at_once: int
@@ -148,16 +159,17 @@ def test_embeddings_are_those_of_the_server(  # noqa: PLR0913, PLR0917 - fixture
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "cassette"),
+    ("settings", "texts", "error", "cassette"),
     [
-        pytest.param({"key": "wrong"}, AuthenticationError, "client/embed_wrong_key", id="wrong_key"),
-        pytest.param({"path": "/v1/nowhere"}, NotFoundError, "client/embed_not_found", id="not_found"),
+        pytest.param({"key": "wrong"}, ["tea"], AuthenticationError, "client/embed_wrong_key", id="wrong_key"),
+        pytest.param({"path": "/v1/nowhere"}, ["tea"], NotFoundError, "client/embed_not_found", id="not_found"),
+        pytest.param({}, [[1, 2, 3]], BadRequestError, "client/embed_bad_request", id="bad_request"),
     ],
 )
 def test_refused_embeddings_raise(  # noqa: PLR0913, PLR0917 - fixtures and parameters
-    settings: Any, error: Any, cassette: str, recorded_from: Any, surface: Any, vcr: Any
+    settings: Any, texts: Any, error: Any, cassette: str, recorded_from: Any, surface: Any, vcr: Any
 ) -> None:
     client = surface.client(**recorded_from.settings(vectors=True, **settings))
     with pytest.raises(error) as caught:
-        surface.embed(client, ["tea"])
+        surface.embed(client, texts)
     assert caught.value.status_code == vcr.responses[0]["status"]["code"]
