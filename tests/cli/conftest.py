@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,22 @@ def command(*args, **environment):
         "text": True,
         "encoding": "utf-8",
     }
+
+
+def interrupted(running, how=signal.SIGINT):
+    """Interrupt a command until it ends, and return what it wrote.
+
+    Python doesn't notice a signal that comes after its last look for one and before it begins to wait, a moment
+    which a test hits on a busy machine.
+    """
+    for _ in range(5):
+        running.send_signal(how)
+        try:
+            return running.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            continue
+    running.kill()
+    raise AssertionError("the command goes on")
 
 
 @pytest.fixture

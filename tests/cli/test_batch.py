@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import command
+from tests.cli.conftest import command, interrupted
 from tests.scripted import completion, echoing, http
 from xdm_integrations.cli.prompts import Task
 
@@ -490,8 +490,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(server, files, process, how
     arguments = ("batch", prompts, "-o", answers, "--batch-size", 1, "-c", 4, "--price", "1,1")
     with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
         assert server.wait_until(lambda: len(server.requests) >= 34, 60)  # 30 are answered, 4 wait
-        running.send_signal(how)
-        _, error = running.communicate(timeout=30)
+        _, error = interrupted(running, how)
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
     assert running.returncode == codes[how]
     assert "Traceback" not in error
@@ -514,8 +513,7 @@ def test_an_interrupted_run_writes_its_counts_beside_the_answers_and_not_among_t
     with subprocess.Popen(**command(*arguments, XDM_BASE_URL=server.url)) as running:
         first = running.stdout.readline()
         assert server.wait_until(lambda: len(server.requests) == 4, 60)
-        running.send_signal(signal.SIGINT)
-        out, error = running.communicate(timeout=30)
+        out, error = interrupted(running)
     go_on.set()
     assert running.returncode == 130
     assert (json.loads(first)["text"], out) == ("<p0>", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import command
+from tests.cli.conftest import command, interrupted
 from tests.scripted import RESET, chunk, completion, http, stream
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
@@ -202,8 +201,7 @@ def test_ctrl_c_ends_each_command_with_130(server, args):
     server.script = lambda seen: [go_on]
     with subprocess.Popen(**command(*args, XDM_BASE_URL=server.url)) as running:
         assert server.wait_until(lambda: server.requests, 20)
-        running.send_signal(signal.SIGINT)
-        _, error = running.communicate(timeout=30)
+        _, error = interrupted(running)
         go_on.set()
     assert running.returncode == 130
     assert error == "Interrupted.\n"
@@ -214,8 +212,7 @@ def test_ctrl_c_in_a_stream_keeps_what_came(server):
     server.script = [stream(chunk("Once upon\n"), go_on)]
     with subprocess.Popen(**command("complete", "x", "-s", XDM_BASE_URL=server.url)) as running:
         assert running.stdout.readline() == "Once upon\n"
-        running.send_signal(signal.SIGINT)
-        _, error = running.communicate(timeout=30)
+        _, error = interrupted(running)
         go_on.set()
     assert (running.returncode, error) == (130, "Interrupted.\n")
 

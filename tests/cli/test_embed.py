@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import command
+from tests.cli.conftest import command, interrupted
 from tests.scripted import HANG, http
 from tests.vectors import answer, embedding, inputs_of, vector_of
 
@@ -161,8 +160,8 @@ def test_an_interrupted_run_keeps_what_came_and_the_next_one_asks_for_the_rest(r
         **command("embed", texts, "-o", vectors, "--batch-size", 10, XDM_BASE_URL=server.url)
     ) as process:
         assert server.wait_until(lambda: vectors.exists() and len(vectors.read_bytes().splitlines()) == 30, 60)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        interrupted(process)
+    assert process.returncode == 130
     server.script = embedding
     server.requests.clear()
     assert run("embed", texts, "-o", vectors).exit_code == 0
