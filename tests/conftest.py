@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_engine import running_chat_engine, running_engine, what_is_missing
 
+from tests.overheard import Overheard
 from tests.programs import FRAMEWORKS, Programs
 from tests.scripted import ScriptedServer, echoing
 from tests.worlds import KINDS, ClientWorld, worlds
@@ -70,6 +71,29 @@ def server() -> Iterator[ScriptedServer]:
     """A healthy scripted server; set `server.script` to make it do otherwise."""
     with ScriptedServer(echoing) as running:
         yield running
+
+
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> list[Overheard]:
+    """The bodies of the streams that are opened from here on, in their order."""
+    from xdm_integrations.transports.aio.transport import AiohttpTransport
+    from xdm_integrations.transports.blocking.transport import RequestsTransport
+
+    opened: list[Overheard] = []
+    send, asend = RequestsTransport.send, AiohttpTransport.send
+
+    def overheard(reply: Any) -> Any:
+        if reply.stream is None:
+            return reply
+        opened.append(Overheard(reply.stream))
+        return reply._replace(stream=opened[-1])
+
+    async def send_async(transport: Any, request: Any) -> Any:
+        return overheard(await asend(transport, request))
+
+    monkeypatch.setattr(RequestsTransport, "send", lambda transport, request: overheard(send(transport, request)))
+    monkeypatch.setattr(AiohttpTransport, "send", send_async)
+    return opened
 
 
 @pytest.fixture(params=KINDS)

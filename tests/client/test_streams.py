@@ -292,17 +292,17 @@ def test_streams_side_by_side_keep_apart(surface, server):
         reader.close()
 
 
-def test_an_interrupt_while_reading_closes_the_connection(server, monkeypatch):
+def interrupted(error=KeyboardInterrupt):
+    raise error
+
+
+def test_an_interrupt_while_reading_closes_the_connection(server, bodies):
     server.script = [held(chunk("a"))]
     with Client(base_url=server.url) as client:
         stream = client.stream("x")
         next(stream)
-
-        def interrupted(within=None):
-            raise KeyboardInterrupt
-
-        body = stream._body
-        stream._body = type("Body", (), {"read": staticmethod(interrupted), "close": staticmethod(body.close)})()
+        (body,) = bodies
+        body.on_read = interrupted
         with pytest.raises(KeyboardInterrupt):
             next(stream)
         assert gone(server)
@@ -310,28 +310,12 @@ def test_an_interrupt_while_reading_closes_the_connection(server, monkeypatch):
             next(stream)
 
 
-class Draining:
-    """The body of a stream whose drain is interrupted."""
-
-    def __init__(self, body, error):
-        self._body, self._error, self.closed = body, error, False
-
-    def read(self, within=None):
-        return self._body.read(within)
-
-    def drain(self):
-        raise self._error
-
-    def close(self):
-        self.closed = True
-        self._body.close()
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
-def test_an_interrupt_after_the_end_closes_the_connection_too(surface, server, error):
+def test_an_interrupt_after_the_end_closes_the_connection_too(surface, server, bodies, error):
     server.script = [held(chunk("a", finish="stop"), DONE)]
     reader = Reader(surface, surface.client(base_url=server.url))
-    body = reader.stream._body = Draining(reader.stream._body, error())
+    (body,) = bodies
+    body.on_drain = lambda: interrupted(error)
     with pytest.raises(error):
         reader.rest()
     assert body.closed
@@ -340,27 +324,15 @@ def test_an_interrupt_after_the_end_closes_the_connection_too(surface, server, e
     assert gone(server)
 
 
-class Announcing:
-    """A body that says when it is about to be read."""
-
-    def __init__(self, body):
-        self._body, self.reading = body, threading.Event()
-
-    def read(self, within=None):
-        self.reading.set()
-        return self._body.read(within)
-
-    def close(self):
-        self._body.close()
-
-
-def test_closing_from_another_thread_ends_the_reading_with_the_text_so_far(server):
+def test_closing_from_another_thread_ends_the_reading_with_the_text_so_far(server, bodies):
     server.script = [held(chunk("so far"))]
     raised = []
     with Client(base_url=server.url) as client:
         stream = client.stream("x")
         assert next(stream).text == "so far"
-        body = stream._body = Announcing(stream._body)
+        reading = threading.Event()
+        (body,) = bodies
+        body.on_read = reading.set
 
         def read():
             try:
@@ -370,7 +342,7 @@ def test_closing_from_another_thread_ends_the_reading_with_the_text_so_far(serve
 
         reader = threading.Thread(target=read)
         reader.start()
-        assert body.reading.wait(10)
+        assert reading.wait(10)
         stream.close()
         reader.join(10)
     assert [error.text for error in raised] == ["so far"]

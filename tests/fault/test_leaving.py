@@ -218,28 +218,15 @@ def test_a_call_that_is_cancelled_closes_too(server):
     asyncio.run(main())
 
 
-class Announcing:
-    """The body of a stream, which tells when it is about to be read."""
-
-    def __init__(self, body, tell):
-        self._body, self._tell = body, tell
-
-    def read(self, within=None):
-        self._tell()
-        return self._body.read(within)
-
-    def close(self):
-        self._body.close()
-
-
-def test_a_stop_button_in_another_thread(endless):
+def test_a_stop_button_in_another_thread(endless, bodies):
     """`close` wakes the thread that reads, and that one learns that the answer isn't whole."""
     client = Client(base_url=endless.url)
     stream = client.stream("x")
     read: list[str] = []
     errors: list[BaseException] = []
     waits_for_more = threading.Event()
-    stream._body = Announcing(stream._body, lambda: len(read) == 2 and waits_for_more.set())
+    (body,) = bodies
+    body.on_read = lambda: len(read) == 2 and waits_for_more.set()
 
     def reader():
         try:
