@@ -402,20 +402,24 @@ def test_assigning_what_isnt_the_connections_keeps_them_and_the_facts_about_the_
 def test_assigning_what_a_client_is_made_of_makes_a_new_one(world, server, name, value):
     llm = world.llm(server)
     world.invoke(llm, "x")
-    old = llm._made_async if world.is_async else llm._made_sync
     setattr(llm, name, value)
     assert world.invoke(llm, "x") == "<x>"
-    assert (llm._made_async if world.is_async else llm._made_sync) is not old
-    world.run(old.aclose()) if world.is_async else old.close()
+    assert server.connections == 2, "each client has its own"
 
 
 @pytest.mark.parametrize("cls", [XDMLLM, ChatXDM, XDMEmbeddings])
-def test_the_environment_can_allow_plain_http_to_a_public_host(cls, monkeypatch):
+def test_the_environment_can_allow_plain_http_to_a_public_host(cls, server, monkeypatch):
     url = "http://gateway.example/v1"
     with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
         cls(base_url=url)
     monkeypatch.setenv("XDM_ALLOW_HTTP", "1")
-    assert cls(base_url=url)._sync_client().config.base_url == url
+    monkeypatch.setenv("XDM_API_KEY", "k")
+    monkeypatch.setenv("HTTP_PROXY", server.origin)
+    server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
+    model = cls(base_url=url)
+    with pytest.raises(AuthenticationError):
+        (model.embed_query if cls is XDMEmbeddings else model.invoke)("x")
+    assert server.requests[0].path.startswith(url)
     monkeypatch.setenv("XDM_BASE_URL", url)
     assert cls().base_url == url
 

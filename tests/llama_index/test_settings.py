@@ -15,7 +15,8 @@ from llama_index.core.rate_limiter import TokenBucketRateLimiter
 from pydantic import SecretStr
 
 from tests.llama_index.conftest import METHODS, Recorder, World
-from xdm_integrations import APIResponseError, ConfigurationError
+from tests.scripted import http
+from xdm_integrations import APIResponseError, AuthenticationError, ConfigurationError
 from xdm_integrations.core.completions.parameters import PARAMETERS
 from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.llama_index import XDM, XDMChat, XDMEmbedding
@@ -464,12 +465,19 @@ def test_the_constructor_opens_nothing_and_reads_no_key(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("cls", [XDM, XDMChat, XDMEmbedding])
-def test_the_environment_can_allow_plain_http_to_a_public_host(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_allow_plain_http_to_a_public_host(
+    cls: Any, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = "http://gateway.example/v1"
     with pytest.raises(ConfigurationError, match="XDM_ALLOW_HTTP=1"):
         cls(api_base=url)
     monkeypatch.setenv("XDM_ALLOW_HTTP", "1")
+    monkeypatch.setenv("XDM_API_KEY", "k")
     llm = cls(api_base=url)
-    assert llm._sync_client().config.base_url == url
+    monkeypatch.setenv("HTTP_PROXY", server.origin)
+    server.script = [http({"error": {"message": "Invalid token", "type": "new_api_error"}}, 401)]
+    with pytest.raises(AuthenticationError):
+        (llm.get_text_embedding if cls is XDMEmbedding else llm.complete)("x")
+    assert server.requests[0].path.startswith(url)
     llm.api_base = "http://other.example/v1"
     assert llm.api_base == "http://other.example/v1"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from tests.ports import where_nobody_listens
 from tests.scripted import CLOSE, DONE, RESET, chunk, completion, http, stream, tokens
@@ -222,17 +222,19 @@ asyncio.run(main())
     assert server.connections == 1
 
 
-def test_a_route_that_another_thread_forgets_is_found_again(server):
+def test_a_route_that_another_thread_forgets_is_found_again(server, monkeypatch):
     """The routes are cleared when they are many, maybe between the two questions about one request."""
-    from xdm_integrations.transports.blocking.connections import Adapter
+    from xdm_integrations.transports.blocking.connections import ROUTES, Adapter
 
-    class Forgetful(Adapter):
-        def get_connection_with_tls_context(self, *args, **kwargs):
-            pool = super().get_connection_with_tls_context(*args, **kwargs)
-            self._routes.clear()
-            return pool
+    find = Adapter.get_connection_with_tls_context
 
+    def find_and_forget(adapter, request, *args, **kwargs):
+        pool = find(adapter, request, *args, **kwargs)
+        for number in range(ROUTES):  # what another thread asks for meanwhile
+            find(adapter, requests.Request("POST", f"{server.url}/{number}").prepare())
+        return pool
+
+    monkeypatch.setattr(Adapter, "get_connection_with_tls_context", find_and_forget)
     transport = RequestsTransport(Limits())
-    transport._adapter, transport._owner = Forgetful(), os.getpid()
     assert transport.send(ask(server)).status == 200
     transport.close()

@@ -95,14 +95,16 @@ del client
 loop.close()
 """,
     "a client that the collector finds after its session": """
+import aiohttp
 gc.disable()
 loop = asyncio.new_event_loop()
 client = AsyncClient(base_url=url)
 loop.run_until_complete(call(client))
-(mine,) = client._transport._sessions._by_loop.values()
-early = [mine.session, mine.session.connector]
+theirs = aiohttp.ClientSession, aiohttp.BaseConnector
+early = [found for found in gc.get_objects() if issubclass(type(found), theirs)]
+assert len(early) == 2, early
 cycle = [client]
-del client, mine
+del client
 gc.collect()  # what is found first stands first from now on
 early.clear()
 cycle.append(cycle)

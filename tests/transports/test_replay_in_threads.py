@@ -12,6 +12,7 @@ import vcr
 
 from tests.scripted import ScriptedServer, echoing
 from tests.transports.conftest import ask
+from xdm_integrations.core.errors.tree import APIConnectionError
 from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.transports.aio.transport import AiohttpTransport
 from xdm_integrations.transports.blocking.transport import RequestsTransport
@@ -46,7 +47,7 @@ def recorded(tmp_path_factory):
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(*args, **kwargs):
-        raise AssertionError("the network was used")
+        raise ConnectionRefusedError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
@@ -61,7 +62,8 @@ def test_a_thread_pool_replays_without_the_network(recorded, no_network, before)
     path, url = recorded
     transport = RequestsTransport(Limits())
     if before:
-        transport._open()
+        with pytest.raises(APIConnectionError):
+            transport.send(ask("http://127.0.0.1:9/v1/completions"))
     with cassette(path, record_mode="none", allow_playback_repeats=True) as played, ThreadPoolExecutor(16) as pool:
         texts = list(pool.map(lambda p: text(transport.send(ask(url, body=body(p)))), PROMPTS * TIMES))
     assert texts == [f"<{prompt}>" for prompt in PROMPTS * TIMES]

@@ -17,8 +17,7 @@ from xdm_integrations.transports.blocking.transport import RequestsTransport
 
 
 @pytest.fixture(autouse=True)
-def no_context_yet(monkeypatch):
-    monkeypatch.setattr(environment, "_contexts", {})
+def no_bundle(monkeypatch):
     for name in environment.BUNDLE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -107,6 +106,7 @@ def test_tasks_and_loops_share_the_context_too(secure, bundle, monkeypatch, load
     assert loads == [bundle]
 
 
-def test_plain_http_loads_no_certificates(world, server, loads):
+def test_plain_http_loads_no_certificates(world, server, bundle, monkeypatch, loads):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)  # a path that no test before has named
     world.send(ask(server))
     assert loads == []

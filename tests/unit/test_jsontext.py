@@ -21,7 +21,7 @@ def text(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "orjson", None)  # an import of it fails
     fresh = importlib.util.module_from_spec(module.__spec__)
     module.__spec__.loader.exec_module(fresh)
-    assert (fresh._fast_loads is None) == (request.param == "json")
+    assert isinstance(fresh.loads(b"1" * 30), int) == (request.param == "json")  # what they differ in
     return fresh
 
 
