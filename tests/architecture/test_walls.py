@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -9,6 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from llama_index.core import Settings
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.llms import CustomLLM
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+
+from xdm_integrations.core.protocol.wire import Reply
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xdm_integrations"
@@ -38,6 +47,8 @@ LONG = {
     "llama_index/objects.py": "one call for an object: of text and of chat, complete and streamed, sync and async",
     "llama_index/llms.py": "one class: what its base class has, sync and async, and the documentation of it",
 }
+PRIVATE = re.compile(r"_(?!_)\w")
+PRIVATE_IN_TEXT = re.compile(r"(?:(?<!\bself)(?<!\bcls)(?<!\bsuper\(\))\.|\bimport )(_(?!_)\w+)")
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
 
 
@@ -133,6 +144,60 @@ def test_every_exception_to_a_rule_carries_its_reason():
         if bare.search(line)
     ]
     assert found == []
+
+
+def of_its_own(node):
+    """True for what stands before the dot in `self._x`, `cls._x` and `super()._x`."""
+    return ast.unparse(node) in ("self", "cls", "super()")
+
+
+def private_names_made(tree):
+    """The private names that a file gives to its functions, classes, variables and the attributes of its objects."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                name = node.name
+            case ast.Name(ctx=ast.Store()):
+                name = node.id
+            case ast.Attribute(ctx=ast.Store()) if of_its_own(node.value):
+                name = node.attr
+            case _:
+                continue
+        if PRIVATE.match(name):
+            yield name
+
+
+def private_names_used(tree):
+    """The private names that a file asks other objects for, and its own for what it hasn't made itself.
+
+    Also where it imports them or gives them to `getattr` and its like, and in the programs that it holds as strings.
+    """
+    made = set(private_names_made(tree))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute() if not (of_its_own(node.value) and node.attr in made):
+                yield node.attr
+            case ast.ImportFrom():
+                yield from (alias.name for alias in node.names)
+            case ast.Call(args=[_, ast.Constant(value=str(name)), *_]):
+                yield name
+            case ast.Constant(value=str(text)):
+                yield from PRIVATE_IN_TEXT.findall(text)
+
+
+def test_no_test_names_a_private_attribute_of_the_package():
+    """Tests see what users see, and reach transports, luck and clock by fixtures, so that the inside can be changed."""
+    bases = (BaseLLM, BaseChatModel, Embeddings, FunctionCallingLLM, CustomLLM, BaseEmbedding, type(Settings), Reply)
+    theirs = {name for base in bases for name in dir(base)}  # what the frameworks call, and what named tuples have
+    own = {
+        name for path in PACKAGE.rglob("*.py") for name in private_names_made(ast.parse(path.read_text("utf-8")))
+    } - theirs
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in own.intersection(private_names_used(ast.parse(path.read_text("utf-8"))))
+    }
+    assert found == set()
 
 
 def test_no_class_variable_is_annotated_without_its_type():
