@@ -241,12 +241,15 @@ def test_a_method_by_which_a_server_is_shown_no_schema_shows_it_to_the_model(ask
     assert asked == {"role": "user", "content": "x"}
 
 
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("method", ["named_tool", "json_schema"])
 @pytest.mark.parametrize("ask", [ask_structured, stream_structured])
-def test_a_schema_is_enforced_where_that_was_asked_for(ask):
+def test_a_schema_is_enforced_where_that_was_asked_for(ask, method, strict):
     with pytest.raises(BadRequestError) as caught:
-        play(ask(setup(), "x", {}, SCHEMA, method="named_tool", strict=True), [no("no")])
+        play(ask(setup(), "x", {}, SCHEMA, method=method, strict=strict), [no("no")])
     (body,) = bodies(caught.value.commands)
-    assert body["tools"][0]["function"]["strict"] is True
+    described = body["tools"][0]["function"] if method == "named_tool" else body["response_format"]["json_schema"]
+    assert described.get("strict", False) is strict
 
 
 def test_a_refusal_or_a_cut_answer_ends_the_search():
@@ -266,10 +269,10 @@ def test_an_answer_that_was_filtered_away_is_an_error_with_its_counts():
 def test_several_answers_are_kept_apart_and_fewer_than_asked_for_are_returned():
     choices = [{"index": i, "message": {"content": t}, "finish_reason": "stop"} for i, t in ((1, "b"), (0, "a"))]
     reply = Reply(200, {}, json.dumps({"choices": choices}).encode())
-    answer, _ = play(ask_chat(setup(), "x", {"n": 2}), [reply])
-    assert [choice.message.text for choice in answer.choices] == ["a", "b"]
-    answer, _ = play(ask_chat(setup(), "x", {"n": 3}), [reply])
-    assert [choice.message.text for choice in answer.choices] == ["a", "b"]
+    for n in (2, 3):
+        answer, _ = play(ask_chat(setup(), "x", {"n": n}), [reply])
+        assert (answer.n, [choice.message.text for choice in answer.choices]) == (n, ["a", "b"])
+    assert play(ask_chat(setup(), "x", {}), [ok()])[0].n == 1
 
 
 def event(finish="tool_calls", **delta):

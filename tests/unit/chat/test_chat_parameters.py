@@ -56,6 +56,8 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
         ({"n": 0}, "from 1 to 128"),
         ({"logprobs": 1}, "True or False"),
         ({"top_logprobs": 2}, "needs logprobs"),
+        ({"top_logprobs": 21, "logprobs": True}, "from 0 to 20"),
+        ({"response_format": {"properties": {}}}, "bare JSON schema"),
         ({"metadata": "x"}, "metadata: expected a mapping"),
         ({"modalities": "text"}, "modalities: expected a list"),
         ({"modalities": 7}, "modalities: expected a list"),

@@ -192,6 +192,35 @@ def test_calls_that_share_an_id_are_told_apart_as_in_the_complete_answer(indices
     assert answer.tool_calls == calls
 
 
+def test_any_number_of_calls_that_share_an_id_have_ids_of_their_own():
+    calls = [{"index": i, "id": "look", "function": {"name": "look", "arguments": f'{{"x": {i}}}'}} for i in range(3)]
+    assert len({call.id for call in grown(*({"tool_calls": [call]} for call in calls)).tool_calls}) == 3
+
+
+def test_a_piece_of_arguments_belongs_to_the_call_of_its_index_though_another_without_one_came_between():
+    answer = grown(
+        {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x": '}}]},
+        {"tool_calls": [{"id": "b", "function": {"name": "g", "arguments": '{"y": '}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]},
+        {"tool_calls": [{"function": {"arguments": "2}"}}]},
+    )
+    assert [(call.id, call.parsed()) for call in answer.tool_calls] == [("a", {"x": 1}), ("b", {"y": 2})]
+
+
+def test_what_a_server_adds_to_the_last_piece_of_a_call_is_kept():
+    first = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x": '}}
+    last = {"index": 0, "function": {"arguments": "1}"}, "extra_content": {"signature": "s"}}
+    (call,) = grown({"tool_calls": [first]}, {"tool_calls": [last]}).tool_calls
+    assert (call.parsed(), call.extra) == ({"x": 1}, {"extra_content": {"signature": "s"}})
+
+
+@pytest.mark.parametrize("given", [True, False, None, "null", "", 1.5])
+def test_what_is_no_id_of_a_call_is_none(given):
+    pieces = [{"id": given, "function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
+    calls = grown(*({"tool_calls": [piece]} for piece in pieces)).tool_calls
+    assert [(call.name, call.id[:5], len(call.id)) for call in calls] == [("f", "call_", 29), ("g", "call_", 29)]
+
+
 def test_arguments_that_come_once_more_with_their_id_begin_no_call():
     entry = {"index": 0, "id": "a", "function": {"name": "look", "arguments": '{"city": "Bern"}'}}
     again = {"index": 0, "id": "a", "function": {"name": "look", "arguments": '{"city":"Bern"}'}}

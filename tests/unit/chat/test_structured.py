@@ -178,6 +178,8 @@ def test_an_answer_without_the_object_is_shown():
     for completion in (answer("Ann is 5."), answer(invalid_tool_calls=broken)):
         with pytest.raises(NotTheSchemaError, match=r"'Person': 'Ann is 5\.'"):
             object_of(completion, form_of(SCHEMA))
+    with pytest.raises(NotTheSchemaError, match=rf"'Person': '{'x' * 300}'$"):
+        object_of(answer("x" * 999), form_of(SCHEMA))
 
 
 @pytest.mark.parametrize(

@@ -38,5 +38,4 @@ def wanted_limit_name(error: XDMError, body: Mapping[str, Any]) -> str | None:
 
 def renamed(body: dict[str, Any], name: str | None) -> dict[str, Any]:
     """Return the body with the limit of tokens under this name; None leaves it as it is."""
-    other = LIMIT_NAMES.get(name or "")
-    return {name if key == other else key: value for key, value in body.items()} if name and other in body else body
+    return {name if key == LIMIT_NAMES[name] else key: value for key, value in body.items()} if name else body

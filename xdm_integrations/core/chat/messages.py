@@ -217,7 +217,7 @@ def _arguments(value: object, where: str) -> str:
 
 def _check_tool_result(sent: Mapping[str, Any], where: str, calls: set[str]) -> None:
     call_id = sent.get("tool_call_id")
-    if not isinstance(call_id, str) or not call_id:
+    if not isinstance(call_id, str):
         raise ConfigurationError(f"{where} (tool) has no tool_call_id, the id of the call that it answers.")
     if call_id not in calls:
         raise ConfigurationError(
