@@ -62,6 +62,7 @@ def test_a_request_holds_what_was_set_and_nothing_else():
     [
         ({}, {}, {}),
         ({"max_tokens": 7}, {}, {"max_tokens": 7}),
+        ({"max_tokens": 7}, {"max_tokens": None}, {"max_tokens": 7}),
         ({"max_tokens": 7}, {"max_tokens": 9}, {"max_tokens": 9}),
         ({"max_tokens": 7}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
     ],
@@ -220,6 +221,14 @@ def test_the_answers_of_a_search_that_fails_are_counted(last):
     assert caught.value.usage.total_tokens == 3 * len(answered)
     if caught.value.partial is not None:
         assert caught.value.partial.usage == caught.value.usage
+
+
+def test_a_refusal_of_a_method_is_waited_for_only_where_no_other_method_may_follow():
+    refusal = no("the response_format parser crashed", 500)
+    for method, waits in (("auto", False), ("json_schema", True)):
+        _, commands = play(ask_structured(setup(), "x", {}, SCHEMA, method=method), [refusal, ok('{"x": 1}')])
+        assert len(bodies(commands)) == 2
+        assert (len(commands) > 2) is waits
 
 
 def test_an_explicit_method_is_used_as_it_is():

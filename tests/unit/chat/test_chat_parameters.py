@@ -73,6 +73,10 @@ def test_what_is_given_is_sent_and_nothing_else(name, value, sent):
         ({"tools": [{"type": 7}]}, "tool 1: its type must be a string"),
         ({"tool_choice": "auto"}, "needs tools"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "no tool 'f'"),
+        (
+            {"tools": [TOOL, {"function": {"name": "g"}}], "tool_choice": {"function": {"name": "f"}}},
+            r"no tool 'f'; the tools are now, g\.$",
+        ),
         ({"tools": [TOOL], "tool_choice": 7}, "tool_choice: expected a mapping"),
         ({"max_tokens": 5, "max_completion_tokens": 5}, "one of the two"),
         ({"audio": {"voice": "x"}}, "needs modalities"),

@@ -42,6 +42,7 @@ def test_details_of_a_thought_are_joined_by_number_and_type():
         details(0, "reasoning.text", text="m", format=None, signature="c2"),
         details(0, "reasoning.text", text=None),
         details(0, "reasoning.summary", summary="s"),
+        details(0, "reasoning.summary", summary="t"),
         details(1, "reasoning.encrypted", data="ZW"),
         details(1, "reasoning.encrypted", data="5j"),
         details(None, "reasoning.text", text="p"),
@@ -49,7 +50,7 @@ def test_details_of_a_thought_are_joined_by_number_and_type():
     )
     assert answer.choices[0].message.reasoning_fields["reasoning_details"] == [
         {"index": 0, "type": "reasoning.text", "format": "x", "text": "hm", "signature": "c2"},
-        {"index": 0, "type": "reasoning.summary", "summary": "s"},
+        {"index": 0, "type": "reasoning.summary", "summary": "st"},
         {"index": 1, "type": "reasoning.encrypted", "data": "ZW5j"},
         {"index": None, "type": "reasoning.text", "text": "p"},
         {"index": None, "type": "reasoning.text", "text": "q"},
@@ -205,6 +206,21 @@ def test_a_piece_of_arguments_belongs_to_the_call_of_its_index_though_another_wi
         {"tool_calls": [{"function": {"arguments": "2}"}}]},
     )
     assert [(call.id, call.parsed()) for call in answer.tool_calls] == [("a", {"x": 1}), ("b", {"y": 2})]
+
+
+def test_a_call_that_never_got_a_name_takes_nothing_of_the_next_one():
+    nameless = {"index": 0, "function": {"arguments": "{}"}}
+    named = {"index": 0, "function": {"name": "f", "arguments": '{"x": 1}'}}
+    answer = grown({"tool_calls": [nameless]}, {"tool_calls": [named]})
+    assert [(call.name, call.parsed()) for call in answer.tool_calls] == [("f", {"x": 1})]
+
+
+def test_an_empty_piece_of_arguments_is_not_delivered():
+    so_far, chunks = ChatSoFar(1), []
+    for function in ({"name": "f", "arguments": '{"x": '}, {"arguments": ""}, {"arguments": "1}"}):
+        so_far.add({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": function}]}}]}, chunks)
+    assert [piece.arguments for chunk in chunks for piece in chunk.tool_calls] == ['{"x": ', "1}"]
+    assert len(chunks) == 2
 
 
 def test_what_a_server_adds_to_the_last_piece_of_a_call_is_kept():
@@ -565,9 +581,10 @@ def test_who_answered_is_known_from_the_first_event_that_says_it():
     so_far = ChatSoFar(1)
     so_far.add({"id": "", "model": "", "choices": [], "prompt_filter_results": []}, [])
     so_far.add({"id": "c", "model": "m", "choices": [{"delta": {"content": "a"}}]}, [])
-    so_far.add({"choices": [{"delta": {}, "finish_reason": "stop"}]}, [])
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    so_far.add(last, [])
     answer = so_far.result({})
-    assert (answer.id, answer.model, answer.text) == ("c", "m", "a")
+    assert (answer.id, answer.model, answer.text, answer.raw) == ("c", "m", "a", last)
 
 
 @pytest.mark.parametrize(("content", "finish"), [("half", "content_filter"), ("", "stop")])
@@ -586,9 +603,9 @@ def test_an_answer_may_be_empty(n):
     assert [choice.message.text for choice in answer.choices] == [""] * n
 
 
+@pytest.mark.parametrize("nothing", [{}, {"mood": None}])
 @pytest.mark.parametrize(("message", "choice"), [({"prefix": False}, {}), ({}, {"stop_reason": 7}), ({}, {})])
-def test_what_a_server_adds_to_a_plain_answer_is_kept_unless_it_is_null(message, choice):
-    nothing = {"mood": None}
+def test_what_a_server_adds_to_a_plain_answer_is_kept_unless_it_is_null(message, choice, nothing):
     plain = {**choice, **nothing, "message": {"content": "a", **message, **nothing}, "finish_reason": "stop"}
     body = {"choices": [plain], "cost": 0, **nothing}
     answer = parse_chat(Reply(200, {}, json.dumps(body).encode()), 1, Limits())

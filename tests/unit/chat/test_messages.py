@@ -125,8 +125,11 @@ def test_a_turn_with_tools_is_built_by_constructors():
         ([user("x"), {"role": "user", "content": ["a", {"text": "b"}]}], "message 2: part 2"),
         ([{"role": "assistant"}], r"message 1 \(assistant\) has neither"),
         ([{"role": "assistant", "tool_calls": "f"}], "tool_calls must be a list"),
+        ([{"role": "assistant", "tool_calls": CALL}], "tool_calls must be a list"),
         ([{"role": "assistant", "tool_calls": ["f"]}], "message 1: tool call 1 is a str"),
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}], "tool call 1 has no id"),
+        ([{"role": "assistant", "tool_calls": [{"id": "", "function": {"name": "f"}}]}], "tool call 1 has no id"),
+        ([{"role": "assistant", "tool_calls": [{"id": 7, "function": {"name": "f"}}]}], "tool call 1 has no id"),
         ([{"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}], "tool call 1 has no function"),
         (
             [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": '{"x'}}]}],
@@ -141,6 +144,15 @@ def test_a_turn_with_tools_is_built_by_constructors():
                 {
                     "role": "assistant",
                     "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": {1}}}}],
+                }
+            ],
+            "arguments",
+        ),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": '{"x":' * 99_999}}],
                 }
             ],
             "arguments",

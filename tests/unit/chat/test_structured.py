@@ -261,6 +261,8 @@ def test_each_method_asks_in_its_own_way():
     assert fields["auto_tool"]["tool_choice"] == "auto"
     assert fields["json_object"] == {"response_format": {"type": "json_object"}}
     assert fields["prompt"] == {}
+    described = request_fields("auto_tool", form_of({**SCHEMA, "description": "d"}))["tools"][0]["function"]
+    assert (described["description"], "description" in fields["auto_tool"]["tools"][0]["function"]) == ("d", False)
     strict = request_fields("named_tool", form, strict=True)["tools"][0]["function"]
     assert (strict["strict"], strict["parameters"]["additionalProperties"]) == (True, False)
 

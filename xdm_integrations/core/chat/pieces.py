@@ -71,7 +71,7 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Any]]:
 
 def reasoning_of(inner: dict[str, Any], details: list[Any]) -> tuple[str, str]:
     """Return reasoning once, whatever number of fields it came in, and the field; "" for OpenRouter's details."""
-    for name in REASONING_KEYS[:2]:
+    for name in REASONING_KEYS:
         value = inner.get(name)
         if isinstance(value, str) and value:
             return value, name
