@@ -224,6 +224,7 @@ def test_strict_is_asked_for_where_it_changes_nothing():
     assert response_format(form_of(optional))["json_schema"] == {"name": "Person", "schema": optional}
     assert response_format(form_of(optional), strict=True)["json_schema"]["schema"]["required"] == ["name", "age"]
     assert not can_be_strict({"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]})
+    assert not can_be_strict({"properties": {"x": {"type": "string"}}})
     assert as_tool(form_of(SCHEMA)) == {"type": "function", "function": {"name": "Person", "parameters": SCHEMA}}
 
 
@@ -334,3 +335,10 @@ def test_errors_that_pass_or_speak_of_something_else_teach_nothing(error):
     facts = ServerFacts()
     assert next_method("json_schema", error, "m", facts) is None
     assert not facts.structured_refused
+
+
+def test_an_answer_to_the_last_method_that_holds_no_object_takes_back_nothing_that_was_learnt():
+    facts = ServerFacts()
+    for method in METHODS:
+        next_method(method, NotTheSchemaError("x"), "m", facts)
+    assert facts.structured_refused["m"] == set(METHODS)
