@@ -209,7 +209,7 @@ def test_a_piece_of_arguments_belongs_to_the_call_of_its_index_though_another_wi
 
 
 def test_a_call_that_never_got_a_name_takes_nothing_of_the_next_one():
-    nameless = {"index": 0, "function": {"arguments": "{}"}}
+    nameless = {"index": 0, "function": {"arguments": '{"y": 2}'}}
     named = {"index": 0, "function": {"name": "f", "arguments": '{"x": 1}'}}
     answer = grown({"tool_calls": [nameless]}, {"tool_calls": [named]})
     assert [(call.name, call.parsed()) for call in answer.tool_calls] == [("f", {"x": 1})]

@@ -79,6 +79,6 @@ def test_text_is_delivered_as_it_comes_once_it_is_known_to_be_text(pieces):
 
 def test_a_thought_is_delivered_as_it_comes():
     so_far, chunks = ChatSoFar(1, think_tags=True), []
-    for piece in ["<think>", "a", "b", " c", " <d", "</think>", "e"]:
+    for piece in ["<think>", "a", "b", " c", " <d", "e", "</think>", "f"]:
         so_far.add({"choices": [{"delta": {"content": piece}}]}, chunks)
-    assert [chunk.reasoning for chunk in chunks if chunk.reasoning] == ["a", "b", " c", " <d"]
+    assert [chunk.reasoning for chunk in chunks if chunk.reasoning] == ["a", "b", " c", " <d", "e"]
