@@ -86,6 +86,7 @@ def form_of(schema: object) -> Form:
     for key in ("parameters", "schema", "input_schema"):
         if isinstance(inner.get("name"), str) and isinstance(inner.get(key), Mapping):
             inner = _with_root(inner[key])
+            break
     if inner.get("type", "object") != "object":
         raise ConfigurationError(f"schema: its type is {inner['type']!r}; only an object can be asked for.")
     check_writable({"schema": dict(inner)})
