@@ -820,14 +820,14 @@ def test_a_bare_error_at_the_very_end_hides_what_follows_it():
     assert made.failure.text == "a"
 
 
-def test_whatever_was_handed_out_counts_as_spoken():
+def test_whatever_was_handed_out_counts_as_output():
     made, chunks = run(chunk("", logprobs={"tokens": ["\ufffd"]}))
     assert len(chunks) == 1
     assert isinstance(made.failure, StreamInterruptedError)
     assert made.failure.partial.logprobs.tokens == ["\ufffd"]
 
 
-def test_a_choice_that_finished_without_text_counts_as_spoken():
+def test_a_choice_that_finished_without_text_counts_as_output():
     made, chunks = run(chunk("", "stop", 0), expected=2)
     assert chunks == [CompletionChunk("", 0, "stop")]
     assert isinstance(made.failure, StreamInterruptedError)

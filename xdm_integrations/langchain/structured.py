@@ -154,9 +154,8 @@ def structured_chat(
     raw: Runnable[Any, Any] = RunnableLambda(itemgetter("raw"))
     # No fallback of LangChain's: those take over only as long as nothing has been streamed.
     outcome = RunnableMap(parsed=raw | _QuietParser(wanted=wanted), parsing_error=raw | parser.error_of)
-    return RunnableMap(raw=llm) | RunnableAssign(
-        outcome
-    )  # `RunnablePassthrough.assign` makes one that can't be pickled
+    # Not `RunnablePassthrough.assign`, which makes a chain that can't be pickled.
+    return RunnableMap(raw=llm) | RunnableAssign(outcome)
 
 
 class ObjectParser(BaseCumulativeTransformOutputParser[Any]):

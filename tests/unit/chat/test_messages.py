@@ -197,7 +197,7 @@ def test_a_refusal_goes_back_as_one():
     assert wire == {"role": "assistant", "content": "", "refusal": "I won't."}
 
 
-def test_spoken_answers_go_back_by_their_id():
+def test_audio_answers_go_back_by_their_id():
     wire = Message(audio={"id": "audio_1", "data": "UklGRg=="}).to_wire()
     assert wire == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
     assert check_messages([wire]) == [wire]

@@ -56,7 +56,7 @@ _OPTIONS = (*OPTIONS, THINK_TAGS)
 
 PARAMETERS: dict[str, Parameter] = {
     **SAMPLING,
-    "audio": Parameter(Mapping, doc="Voice and format of a spoken answer; needs `modalities`."),
+    "audio": Parameter(Mapping, doc="Voice and format of an audio answer; needs `modalities`."),
     "logprobs": Parameter(bool, doc="Return the log probabilities of the answer's tokens."),
     "max_completion_tokens": Parameter(
         int, 1, doc="At least 1: tokens generated per choice, reasoning included; newer models' name for `max_tokens`."

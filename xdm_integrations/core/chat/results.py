@@ -154,7 +154,7 @@ class ChatCompletion(Answer):
 
     @property
     def audio(self) -> Mapping[str, Any] | None:
-        """The spoken answer, or None."""
+        """The audio answer, or None."""
         return self._choice.message.audio
 
     @property

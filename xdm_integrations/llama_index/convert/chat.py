@@ -92,7 +92,7 @@ def _thinking(message: Message) -> ThinkingBlock:
 
 
 def _audio(audio: Mapping[str, Any], kept: dict[str, Any]) -> list[AudioBlock]:
-    """Return spoken words that can be read; what else belongs to them goes into `kept`."""
+    """Return the sound of an audio answer if it can be read; what else belongs to it goes into `kept`."""
     if audio.get("transcript"):
         kept["transcript"] = audio["transcript"]
     if audio.get("id"):

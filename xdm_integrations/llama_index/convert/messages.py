@@ -41,7 +41,7 @@ INVALID_TOOL_CALLS = "invalid_tool_calls"
 MESSAGE_EXTRA = "message_extra"
 """Fields of the message that LlamaIndex's has no place for."""
 AUDIO_ID = "reference_audio_id"
-"""The id of a spoken answer, which is all that goes back of it."""
+"""The id of an audio answer, which is all that goes back of it."""
 FIELD = "field"
 """In a thinking block: the field of the message that the reasoning came in; None if that was none (Mistral's parts,
 `<think>` tags): it goes back in none, which Mistral would refuse."""
