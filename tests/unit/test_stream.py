@@ -653,6 +653,15 @@ def test_what_a_server_says_without_an_answer_is_told(whole, end):
     assert "insufficient balance" in made.failure.message
 
 
+@pytest.mark.parametrize("role", [(), (chunk(""),)])
+@pytest.mark.parametrize("aside", [(), (event({"type": "ping"}),)])
+def test_a_stream_that_ends_before_its_first_token_passes_whatever_came_beside_it(aside, role):
+    made, _ = run(*aside, *role)
+    assert made.failure.retry == "backoff"
+    assert made.failure.message.startswith("The stream ended without any text or finish_reason")
+    assert ("ping" in made.failure.message) == bool(aside)
+
+
 def test_a_body_for_several_prompts():
     choices = [{"text": t, "index": i, "finish_reason": "stop"} for i, t in enumerate("ab")]
     made, chunks = run(json.dumps({"choices": choices}).encode(), expected=2)

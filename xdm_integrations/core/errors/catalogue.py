@@ -90,15 +90,25 @@ def error_in(  # noqa: PLR0913 - all that an error keeps
 
 
 def not_an_answer(
-    status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint = "completions"
+    status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint = "completions", *, what: str = ""
 ) -> APIResponseError:
-    """Return the error for a 2xx body, or for a piece of a stream, that is no answer."""
+    """Return the error for a 2xx body, or for a piece of a stream, that is no answer.
+
+    Args:
+        status: The reply's.
+        headers: The reply's.
+        body: The body, or the piece.
+        endpoint: The request's.
+        what: What went wrong, where it isn't the body that tells; such a failure passes.
+    """
     headers = lower_names(headers)
     reply = read(headers, body)
     payload = parsed(body)
     words, parts = WORDS[endpoint], "data" if endpoint == "embeddings" else "choices"
     retry: Retry = "once"
-    if reply.format == EMPTY:
+    if what:
+        retry = "backoff"
+    elif reply.format == EMPTY:
         what, retry = "The server sent an empty body", "backoff"
     elif reply.format == HTML:
         what, retry = "The server sent a web page, not an answer: did you forget /v1 at the end of base_url?", "never"

@@ -118,7 +118,9 @@ class StreamDecoder(Generic[Chunk, Answer]):
         self._bare = bytearray()
         """Lines outside any event since the last one."""
         self._odd = b""
-        """The first of them, or of the events, that were no part of an answer and no error: told of if none comes."""
+        """The first of them that were no part of an answer and no error: told of if none comes."""
+        self._aside = b""
+        """The first event that was neither (a ping, or what MiniMax says of a balance): shown if no answer comes."""
 
     @property
     def finished(self) -> bool:
@@ -261,7 +263,7 @@ class StreamDecoder(Generic[Chunk, Answer]):
                 self._fail(not_an_answer(200, self._headers, data, self._endpoint), chunks)
                 return
             if not isinstance(choices, list):
-                self._odd = self._odd or data
+                self._aside = self._aside or data
         self._answer.add(value, chunks)
 
     def _end(self, chunks: list[Chunk]) -> None:
@@ -285,9 +287,8 @@ class StreamDecoder(Generic[Chunk, Answer]):
         elif self._odd:
             error = not_an_answer(200, self._headers, self._odd, self._endpoint)
         else:
-            error = APIResponseError(
-                f"The stream ended {how}without any text or finish_reason.", headers=self._headers, retry="backoff"
-            )
+            what = f"The stream ended {how}without any text or finish_reason"
+            error = not_an_answer(200, self._headers, self._aside, self._endpoint, what=what)
         self._fail(error, chunks)
 
     def _complete(self, chunks: list[Chunk]) -> None:

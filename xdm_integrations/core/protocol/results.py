@@ -191,7 +191,7 @@ class Logprobs:
         }
 
     def as_chat(self) -> dict[str, Any]:
-        """Return the shape of chat, as a new dictionary."""
+        """Return the shape of chat, as a new dictionary, in which `entries` are this object's own."""
         if len(self.entries) == len(self.tokens):
             return {"content": list(self.entries)}
         return {
