@@ -102,3 +102,7 @@ def __getattr__(name: str) -> typing.Any:  # noqa: ANN401 - whatever has that na
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.core.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LATER]

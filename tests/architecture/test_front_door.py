@@ -38,6 +38,12 @@ def test_everything_it_lists_is_there_and_everything_public_is_listed():
     assert all(hasattr(xdm_integrations, name) for name in listed)
 
 
+@pytest.mark.parametrize("door", ["xdm_integrations", "xdm_integrations.langchain", "xdm_integrations.llama_index"])
+def test_names_that_are_loaded_later_can_be_completed_and_guessed_from_a_typo(door):
+    module = importlib.import_module(door)
+    assert set(module.__all__) <= set(dir(module))
+
+
 def test_every_error_is_at_the_front_door():
     from xdm_integrations.core.errors import tree as errors
 

@@ -40,3 +40,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name
     module, langchains = _CLASSES[name]
     import_module(f"langchain_core.{langchains}")  # here, where it finds the stack flat: a fifth faster
     return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_CLASSES]
