@@ -20,7 +20,7 @@ from .core.chat.results import ChatChoice, ChatChunk, ChatCompletion
 from .core.chat.tool_calls import ToolCall
 from .core.completions.results import Choice, Completion, CompletionChunk
 from .core.embeddings.results import Embeddings
-from .core.errors.tree import (
+from .core.errors import (
     APIConnectionError,
     APIResponseError,
     APIStatusError,
