@@ -352,7 +352,7 @@ def test_hosts_that_only_local_networks_know_are_private(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["8.8.8.8", "9.9.9.9", "100.128.0.1", "2001:4860::1", "::ffff:8.8.8.8", "a.example", "lan.example"]
+    "host", ["8.8.8.8", "203.0.113.7", "100.128.0.1", "2001:4860::1", "::ffff:8.8.8.8", "a.example", "lan.example"]
 )
 def test_hosts_that_look_like_private_ones_are_not(host):
     assert not is_private_host(host)

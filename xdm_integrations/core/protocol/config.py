@@ -26,6 +26,15 @@ HTTP_VARIABLE = "XDM_ALLOW_HTTP"
 _ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models|responses|messages)$")
 _PASTED = str.maketrans("\u3002\uff0e\uff61\uff1a\uff0f", "...:/")
 """What input methods for Chinese and Japanese put in the place of the signs of a URL."""
+_PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/32",
+        "169.254.0.0/16", "fe80::/10",  # link-local
+        "100.64.0.0/10",  # RFC 6598: carriers' shared range, and Tailscale's
+        "::1/128", "::/128", "fc00::/7",
+    )
+)  # fmt: skip
 _PRIVATE_NAMES = (
     ".local", ".localhost", ".lan", ".internal",
     ".home.arpa",  # RFC 8375
@@ -201,16 +210,14 @@ def _hostname(text: str, url: str) -> str:
 
 
 def is_private_host(host: str) -> bool:
-    """True for addresses that only local networks reach, names without a dot, and names that only those know.
-
-    Among the addresses is the range that carriers share, and Tailscale uses (RFC 6598).
-    """
+    """True for loopback and private ranges, names without a dot, and names that only local networks know."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         name = host.lower().rstrip(".")
         return "." not in name or name.endswith(_PRIVATE_NAMES)
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in _PRIVATE_NETWORKS)
 
 
 def normalize_key(key: object) -> str | None:
