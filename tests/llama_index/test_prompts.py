@@ -111,7 +111,7 @@ IMAGE = ImageBlock(image=b"iVBORw0KGgo=")
 def test_what_is_not_text_is_a_clear_error(
     world: World, server: ScriptedServer, llm: XDM, method: str, message: Any, what: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"message 2 .*'{what}'.*only text"):
+    with pytest.raises(ConfigurationError, match=f"message 1 .*'{what}'.*only text"):
         world.ask_messages(llm, method, [ChatMessage("hi"), message()])
     assert server.requests == []
 

@@ -53,7 +53,7 @@ def messages_to_prompt(messages: Sequence[ChatMessage]) -> str:
         ConfigurationError: A message holds something that isn't text, or is none.
     """
     check_types(messages)
-    lines = [f"{message.role.value}: {_text_of(message, i)}".rstrip(" ") for i, message in enumerate(messages, 1)]
+    lines = [f"{message.role.value}: {_text_of(message, i)}".rstrip(" ") for i, message in enumerate(messages)]
     return "\n".join([*lines, f"{MessageRole.ASSISTANT.value}:"])
 
 
