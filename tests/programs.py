@@ -4,7 +4,9 @@
         assert programs.run("print(sys.argv[1])", "hello").stdout == "hello\\n"
 
 Importing the libraries takes longer than what the programs do, so one process imports them and
-forks for each program. A program ends as any other: with the interpreter's own clearing up.
+forks for each program. A program ends as any other: with the interpreter's own clearing up. That
+looks for garbage among what the program has made, and not among what was imported before the fork,
+every page of which would be copied.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ import sys, json, os, signal, tempfile, time
 import asyncio, gc, threading
 exec(sys.argv.pop(1))
 assert threading.active_count() == 1, "a fork takes no other thread along, but its locks"
+gc.collect()
+gc.freeze()
 
 def nurse():
     for line in sys.stdin:
@@ -62,7 +66,9 @@ def nurse():
 code = nurse()
 if code:
     del nurse
-    exec(code, sys.modules["__main__"].__dict__)
+    program = sys.modules["__main__"] = type(sys)("__main__")  # what the program leaves in it is looked through
+    program.__dict__.update({name: value for name, value in globals().items() if name != "program"})
+    exec(program.__dict__.pop("code"), program.__dict__)
 """
 
 

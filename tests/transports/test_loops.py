@@ -274,3 +274,13 @@ asyncio.kept = main()  # where the interpreter clears up last
 """
     done = programs.run(code, server.url)
     assert (done.status, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("left", ["session = aiohttp.ClientSession()", "task = asyncio.create_task(asyncio.sleep(9))"])
+def test_what_a_program_leaves_is_said_at_its_end(programs, left):
+    """Or else the silence of the programs above would prove nothing."""
+    name = left.split()[0]
+    code = f"async def main():\n    global {name}\n    {left}\n"
+    run = "loop = asyncio.new_event_loop()\nloop.run_until_complete(main())\n"
+    done = programs.run(code + run)
+    assert {"session": "Unclosed client session", "task": "was destroyed but it is pending"}[name] in done.stderr
