@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import zlib
 from typing import Any
 
 import pytest
 
+from tests.bombs import bomb
 from tests.programs import Programs
 from tests.scripted import ScriptedServer, chunk, piece
 from xdm_integrations import APIResponseError
@@ -64,19 +64,14 @@ def repeated(unit: bytes, size: int = SIZE) -> list[bytes]:
     return [piece(block)] * (size // len(block)) + [b"0\r\n\r\n"]
 
 
-def bomb(unit: bytes) -> bytes:
-    packer = zlib.compressobj(9, wbits=31)
-    block = unit * (2**20 // len(unit))
-    return b"".join(packer.compress(block) for _ in range(SIZE // len(block))) + packer.flush()
-
-
 def head(kind: str, status: int = 200, more: str = "") -> bytes:
     framing = "" if "Content-Length" in more else "Transfer-Encoding: chunked\r\n"
     return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{framing}{more}\r\n".encode()
 
 
 def zipped(status: int, kind: str = "application/json", unit: bytes = b"\n") -> list[bytes]:
-    body = bomb(unit)
+    block = unit * (2**20 // len(unit))
+    body = bomb(block, SIZE // len(block))
     return [head(kind, status, f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n") + body]
 
 

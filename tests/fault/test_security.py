@@ -6,10 +6,10 @@ import copy
 import logging
 import pickle
 import traceback
-import zlib
 
 import pytest
 
+from tests.bombs import bomb
 from tests.scripted import CLOSE, HANG, RESET, ScriptedServer, chunk, completion, http, piece, stream, tokens
 from xdm_integrations import (
     APIResponseError,
@@ -140,11 +140,7 @@ def test_keys_that_are_no_header_are_refused_without_being_shown(key):
     assert key not in str(caught.value)
 
 
-def bomb() -> bytes:
-    packer = zlib.compressobj(9, wbits=31)
-    return b"".join(packer.compress(b"\0" * 2**20) for _ in range(100)) + packer.flush()
-
-
+BOMB = bomb(bytes(2**20), 100)
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 HOSTILE = {
     "a body": (False, [SSE.replace(b"text/event-stream", b"application/json"), *[piece(b" " * 9000)] * 60, HANG]),
@@ -152,10 +148,10 @@ HOSTILE = {
     "a comment": (True, [SSE, *[piece(b": " + b"x" * 9000)] * 60, HANG]),
     "an event": (True, [SSE, *[piece(b"data: " + b"x" * 900 + b"\n")] * 600, HANG]),
     "lines outside of events": (True, [SSE, *[piece(b"x" * 900 + b"\n")] * 600, HANG]),
-    "a bomb": (False, http(bomb(), headers={"Content-Encoding": "gzip"})),
+    "a bomb": (False, http(BOMB, headers={"Content-Encoding": "gzip"})),
     "a bomb in a stream": (
         True,
-        http(bomb(), headers={"Content-Encoding": "gzip", "Content-Type": "text/event-stream"}),
+        http(BOMB, headers={"Content-Encoding": "gzip", "Content-Type": "text/event-stream"}),
     ),
 }
 
