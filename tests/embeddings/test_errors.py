@@ -80,8 +80,9 @@ def test_errors_are_typed_say_what_the_gateway_said_and_survive_pickling(  # noq
 @pytest.mark.parametrize(
     "first",
     [[RESET], [CLOSE], *(refusal(status=status) for status in (429, 500, 502, 503)),
+     refusal("HTTPConnectionPool(host='e', port=80): Max retries exceeded with url: /v1/embeddings", 500),
      [b'HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n{"data": [', CLOSE]],
-    ids=["reset", "closed", "429", "500", "502", "503", "cut body"],
+    ids=["reset", "closed", "429", "500", "502", "503", "500 with a number", "cut body"],
 )  # fmt: skip
 def test_what_heals_is_sent_again_and_the_answer_is_complete(door, server, made, waits, first):
     seen_before, lock = set(), threading.Lock()

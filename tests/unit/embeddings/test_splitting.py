@@ -59,6 +59,9 @@ COUNTS = [
     "input数组长度不能超过{k}, 当前为{n}",
     "litellm.BadRequestError: OpenAIException - batch size should be less than or equal to {k}",
     "!Too many inputs: at most {k} of them",
+    "InputList 长度不能超过 {k}",
+    "total number of texts must be at most {k} - received {n}",
+    "输入数组最大不得超过{k}条",
 ]
 
 
@@ -83,6 +86,30 @@ def test_a_refusal_in_the_status_of_a_passing_failure_is_not_waited_for(words, m
     check(refused, refused.embed(texts), texts)
     check(failed, failed.embed(texts), texts)
     assert failed.sizes == refused.sizes
+
+
+PASSING = [
+    "HTTPConnectionPool(host='embed', port=8000): Max retries exceeded with url: /v1/embeddings (Caused by X)",
+    "upstream request timeout: exceeded 30 seconds",
+    "Deadline exceeded after the limit of 10 s",
+    "Request queue is full: at most 16 concurrent requests",
+    "worker exceeded 5 restarts",
+    "the batch of inputs failed: max retries exceeded with url: /v1/embeddings",
+    "batch timed out, limit 60s",
+    "batch queue: at most 8 concurrent batches",
+    "input failed, maximum retries: 3",
+]
+"""Failures that name a number: of seconds, of tries, of a path."""
+
+
+@pytest.mark.parametrize("words", PASSING)
+def test_a_number_in_a_passing_failure_is_no_limit_of_texts(words):
+    texts = numbered(100)
+    replies = [error(500, words)]
+    worked = Worked(lambda body: replies.pop() if replies else healthy(body))
+    check(worked, worked.embed(texts), texts)
+    assert worked.sizes == [100, 100]
+    assert worked.setup.facts.texts_per_request == {}
 
 
 def test_a_limit_that_one_request_learns_holds_for_those_that_were_planned_before():

@@ -29,11 +29,18 @@ _SIZE = (
     r"(?:payload|entity|request|body|content)(?: body| size| entity)?(?: is)? too large|too many bytes|"
     r"exceed.{0,60}\bbytes|max.{0,60}\bbytes"
 )
+_TEXTS = (
+    r"(?i)batch|input|\b(?:items?|texts?|instances?|array|elements?|entries|documents?|sentences?|sequences?|prompts?|"
+    r"strings?)\b|数组|批|条"
+)
 _COUNT = (
     r"(?i)(?:(?:larger|greater|more) than|less than or equal to|at most|up to|maximum|max|limit|allowed|exceeds?|"
     r"length|batch size \d{1,6} ?>|<=|≤|超过|大于|最多|最大|上限)"
-    r"[^\d'\"{}]{0,60}?(?<![\d.])(\d{1,5})(?![\d.]*\d)(?!\s?(?:tokens?|characters?|chars?|bytes?|[kmg]i?b\b|dimensions?|"
-    r"字|requests? per|%))|(?<![\d.])(\d{1,5}) \w{4,12}(?:\(s\))? (?:is|are) allowed"
+    r"(?:(?!token|character|byte|word|retr|attempt|restart|timeout|concurren)[^\d'\"{}]){0,60}?"
+    r"(?<![\d./a-z])(\d{1,5})(?![\d.]*\d)"
+    r"(?!\s?(?:tokens?|characters?|chars?|words?|bytes?|[kmg]i?b\b|dimensions?|字|requests? per|concurrent|%|m?s\b|"
+    r"sec(?:ond)?s?\b|min(?:ute)?s?\b|retries|attempts?|times|秒|分钟|次))|"
+    r"(?<![\d.])(\d{1,5}) \w{4,12}(?:\(s\))? (?:is|are) allowed"
 )
 _ELSEWHERE = ("model", "dimensions", "encoding_format", "user")
 """Parameters that aren't about the texts."""
@@ -53,6 +60,8 @@ def count_limit(error: XDMError, count: int) -> int | None:
     words = _words(error)
     if re.search(_SINGLE, words):
         return 1
+    if not re.search(_TEXTS, words):
+        return None  # of other things there are limits too, such as of seconds, and a passing failure may name one
     limits = (int(found[1] or found[2]) for found in re.finditer(_COUNT, words))
     return next((limit for limit in limits if 0 < limit < count), None)
 
