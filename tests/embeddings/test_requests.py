@@ -157,6 +157,28 @@ def test_what_is_no_text_is_refused_before_anything_is_sent(door, server, made, 
     assert server.requests == []
 
 
+@pytest.mark.parametrize("last", [b"a", [-1], [], [1.5], ["a"], [7, 8]], ids=repr)
+def test_the_last_text_of_many_is_looked_at_before_the_first_is_sent(door, server, made, last):
+    with pytest.raises(ConfigurationError, match=r"item 9 |not both"):
+        door.documents(made(batch_size=2, max_concurrency=1), [*numbered(9), last])
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("last", [[], [-1], [1.5], "a"], ids=repr)
+def test_so_are_the_last_token_ids_of_many(door, server, made, last):
+    with pytest.raises(ConfigurationError, match=r"item 9 |not both"):
+        door.documents(made(batch_size=2, max_concurrency=1), [*([i] for i in range(9)), last])
+    assert server.requests == []
+
+
+@of_frameworks
+def test_token_ids_that_an_instruction_cannot_precede_are_refused_before_anything_is_sent(door, server, made):
+    embedder = made(batch_size=2, max_concurrency=1, text_instruction="passage: ")
+    with pytest.raises(ConfigurationError, match="item 9 .*instruction"):
+        door.documents(embedder, [*numbered(9), [7]])
+    assert server.requests == []
+
+
 def test_half_a_character_has_its_vector(door, server, made):
     assert door.documents(made(), ["a", "\ud83d"]) == vectors_of(["a", "\ud83d"])
 

@@ -15,6 +15,7 @@ from xdm_integrations.core.embeddings.parameters import listed
 from xdm_integrations.core.embeddings.refusals import name_input
 from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.batching import Pack, PackResult, packs_of
+from xdm_integrations.core.protocol.checks import split_texts
 
 from .calls import dispatcher, has_no_listeners
 
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 class EmbeddingCall:
     """A call for many texts. Used in a `with` block, at whose end no event and no bar of progress is left open."""
 
-    def __init__(self, model: BaseEmbedding, texts: list[str], *, show_progress: bool) -> None:
+    def __init__(self, model: BaseEmbedding, texts: list[str], instruction: str, *, show_progress: bool) -> None:
         self._texts: list[Any] = listed(texts)
+        split_texts("input", listed(self._texts, instruction))  # all of them, before the first are sent
         self.packs = packs_of(len(self._texts), model.embed_batch_size)
         self._manager = model.callback_manager
         self._progress: Iterator[Any] = iter(get_tqdm_iterable(self._texts, show_progress, "Generating embeddings"))

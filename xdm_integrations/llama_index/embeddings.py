@@ -124,7 +124,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
             ConfigurationError: Something can't be sent; no byte was.
             XDMError: A text has no vector. `.position` is its number, where the server refused just this one.
         """
-        with EmbeddingCall(self, texts, show_progress=show_progress) as call:
+        with EmbeddingCall(self, texts, self.text_instruction, show_progress=show_progress) as call:
             batch = run_batch(
                 call.packs,
                 lambda pack: self._work(call.part(pack)),
@@ -142,7 +142,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         **_: Any,
     ) -> list[Embedding]:
         """See `get_text_embedding_batch`."""
-        with EmbeddingCall(self, texts, show_progress=show_progress) as call:
+        with EmbeddingCall(self, texts, self.text_instruction, show_progress=show_progress) as call:
             batch = await run_batch_async(
                 call.packs,
                 lambda pack: self._awork(call.part(pack)),
