@@ -174,7 +174,7 @@ def test_so_are_the_last_token_ids_of_many(door, server, made, last):
 @of_frameworks
 def test_token_ids_that_an_instruction_cannot_precede_are_refused_before_anything_is_sent(door, server, made):
     embedder = made(batch_size=2, max_concurrency=1, text_instruction="passage: ")
-    with pytest.raises(ConfigurationError, match="item 9 .*instruction"):
+    with pytest.raises(ConfigurationError, match=r"item 9 .*instruction"):
         door.documents(embedder, [*numbered(9), [7]])
     assert server.requests == []
 

@@ -242,6 +242,30 @@ def test_usage_is_summed_over_requests(usage, expected):
     assert result.request_ids == ()  # a server that isn't a gateway gives none
 
 
+USELESS = {
+    "no vectors": lambda data, i: [],
+    "one too many": lambda data, i: [*data, data[0]],
+    "no vector": lambda data, i: [{**data[0], "embedding": None}],
+    "other dimensions": lambda data, i: [{**data[0], "embedding": [0.5] * 5}],
+    "other lengths": lambda data, i: [{**data[0], "embedding": [0.5] * (4 + i)}],
+}
+
+
+@pytest.mark.parametrize("data", USELESS.values(), ids=USELESS)
+def test_the_tokens_of_an_answer_that_is_of_no_use_are_counted(data):
+    """The first text is answered well, or both are of no use by their length."""
+    replies = iter(range(9))
+
+    def respond(body):
+        i, value = next(replies), answer(body)
+        return ok({**value, "data": data(value["data"], i) if i else value["data"]})
+
+    worked = Worked(respond, max_retries=0)
+    with pytest.raises(APIResponseError) as caught:
+        worked.embed(["a", "b"], 1, stop_on_error=False, dimensions=4 if data is USELESS["other dimensions"] else None)
+    assert caught.value.usage == Usage(6, 0, 6)
+
+
 ENCODINGS = [
     (400, "litellm.UnsupportedParamsError: gemini does not support parameters: {'encoding_format': 'base64'}", {}),
     (422, "encoding_format: Input should be 'float'", {}),

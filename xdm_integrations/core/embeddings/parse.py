@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xdm_integrations.core import jsontext
 from xdm_integrations.core.errors.catalogue import error_for
 from xdm_integrations.core.errors.reply_text import request_id_of
-from xdm_integrations.core.errors.tree import APIResponseError
+from xdm_integrations.core.errors.tree import APIResponseError, XDMError
 from xdm_integrations.core.protocol.results import Usage, label
 
 if TYPE_CHECKING:
@@ -52,27 +52,35 @@ def parse_vectors(reply: Reply, count: int, dimensions: object = None) -> Vector
     """
     status, headers, body, *_ = reply
     value = jsontext.read(body)
-    data = value.get("data") if isinstance(value, dict) else None
-    if not data or not isinstance(data, list) or value.get("error"):
-        raise error_for(status, headers, body, "embeddings")
-    usage = Usage.parse(value.get("usage"))
+    value = value if isinstance(value, dict) else {}
+    data, usage = value.get("data"), Usage.parse(value.get("usage"))
+    try:
+        if not data or not isinstance(data, list) or value.get("error"):
+            raise error_for(status, headers, body, "embeddings")
+        rows = _rows(data, count, dimensions, reply)
+    except XDMError as error:
+        error.usage = usage  # it is paid for all the same
+        raise
+    return Vectors(rows, usage, label(value.get("model")), request_id_of(headers))
+
+
+def _rows(data: list[Any], count: int, dimensions: object, reply: Reply) -> list[Any]:
+    """Return the vectors of an answer's `data`, each in the place of its text."""
     items = [item for item in data if isinstance(item, dict)]
     places = _places([item.get("index") for item in items], count)
     if places is None:
-        error = WrongVectorsError(
+        raise WrongVectorsError(
             f"The server returned {len(items)} vectors with the indices {[i.get('index') for i in items][:20]} for "
             f"{count} texts: it can't be said whose they are.",
             **_about(reply),
         )
-        error.usage = usage  # it is paid for all the same
-        raise error
     rows: list[Any] = [None] * count
     for place, item in zip(places, items, strict=True):
         rows[place] = _row(item.get("embedding")) or BadVectorError(
             "The server's vector for this text holds something else than finite numbers.", **_about(reply)
         )
     _check_lengths([len(row) for row in rows if not isinstance(row, BadVectorError)], dimensions, reply)
-    return Vectors(rows, usage, label(value.get("model")), request_id_of(headers))
+    return rows
 
 
 def _about(reply: Reply) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from xdm_integrations.core.protocol.results import total_usage
 from xdm_integrations.core.protocol.wire import Compute, Key
 
 from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters
-from .parse import Vectors, WrongVectorsError, parse_vectors
+from .parse import Vectors, parse_vectors
 from .refusals import count_limit, is_about_size, is_about_texts, name_input, refuses_encoding
 from .results import Embeddings
 
@@ -101,7 +101,7 @@ class EmbeddingPlan:
             except ConfigurationError:
                 raise  # the caller's mistake, the same for every text
             except XDMError as error:
-                usages.append(error.usage if isinstance(error, WrongVectorsError) else None)
+                usages.append(error.usage)
                 if self._learn_count(error, size):
                     break
                 if not is_about_texts(error):
@@ -211,11 +211,13 @@ class EmbeddingPlan:
         """Refuse vectors of another length than those of other requests: channels may serve different models."""
         length = next((len(row) for row in vectors.rows if not isinstance(row, XDMError)), None)
         if length is not None and length != (known := self._common.setdefault("length", length)):
-            raise APIResponseError(
+            error = APIResponseError(
                 f"The server returned vectors of {known} numbers in one answer and of {length} in another: it serves "
                 f"different models as {self._call.model!r}.",
                 request_id=vectors.request_id,
             )
+            error.usage = vectors.usage
+            raise error
         self._common.setdefault("model", vectors.model)
         if vectors.request_id is not None:
             self._request_ids.append(vectors.request_id)
