@@ -184,6 +184,27 @@ def test_vectors_that_were_made_otherwise_are_not_mixed(run, server, files, opti
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("output", ["vectors.jsonl", "vectors.npy"])
+def test_vectors_of_another_length_are_failures_and_their_texts_are_asked_for_again(run, server, files, output):
+    """In the same run, in a later one, and until the server serves the first model again."""
+    texts, vectors = files(*[f"t{i}" for i in range(6)], output=output)
+
+    def script(seen):
+        return http(answer({**seen.json, "dimensions": 6} if "t2" in inputs_of(seen.json) else seen.json))
+
+    server.script = script
+    for before in (0, 4):
+        result = run("embed", texts, "-o", vectors, "--batch-size", 2, "-c", 1, "--json")
+        told = json.loads(result.stdout)
+        assert (result.exit_code, told["embedded_before"], told["left"]) == (1, before, 2)
+        assert [failure["line"] for failure in told["failures"]] == [3, 4]
+        assert "of 6 numbers, and the others have 4" in told["failures"][0]["error"]["message"]
+    server.script = embedding
+    assert run("embed", texts, "-o", vectors).exit_code == 0
+    lines = vectors if output == "vectors.jsonl" else vectors.with_name(output + ".jsonl")
+    assert [record["vector"] for record in records(lines)] == [vector_of(f"t{i}") for i in range(6)]
+
+
 def test_a_file_of_answers_is_no_file_of_vectors(run, server, files):
     texts, vectors = files("a")
     vectors.write_text('{"line": 1, "prompt": "a", "params": {}, "text": "b"}\n')
@@ -239,11 +260,12 @@ def test_an_array_is_only_written_when_every_text_has_its_vector(run, server, fi
 
 
 def test_vectors_of_two_models_are_no_array(run, server, files):
-    texts, array = files("a", output="vectors.npy")
+    texts, array = files("a", "b", output="vectors.npy")
     run("embed", texts, "-o", array)
     before = array.read_bytes()
-    files("a", "b", output="vectors.npy")
-    server.script = lambda seen: http(answer({**seen.json, "dimensions": 6}))
+    lines = array.with_name("vectors.npy.jsonl")
+    first, second = records(lines)
+    lines.write_text("".join(json.dumps(r) + "\n" for r in (first, {**second, "vector": [0.5] * 6})), "utf-8")
     result = run("embed", texts, "-o", array)
     assert result.exit_code == 2
     assert "of 4 and of 6 numbers" in " ".join(result.stderr.split())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdm_integrations import ConfigurationError, XDMError
+from xdm_integrations import APIResponseError, ConfigurationError, XDMError
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, check_parameters
 from xdm_integrations.core.protocol.batching import PackResult, packs_of
 
@@ -81,7 +81,8 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
             run = Outcomes(answers, None, options, asked="texts", done="embedded")
             missing = answers.put_in_order(run.good(tasks))
             run.begin(len(missing))
-            _work_off(client, run, [task for task in tasks if task.line in missing], params, batch_size, concurrency)
+            todo = [task for task in tasks if task.line in missing]
+            _work_off(client, run, todo, params, batch_size, concurrency, _length_in(lines))
             if run.stopped is None:
                 answers.put_in_order(tasks)
             if as_array and not run.left:
@@ -91,9 +92,27 @@ def embed(  # noqa: PLR0913, PLR0917 - one argument per option
 
 
 def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
-    client: Client, run: Outcomes, tasks: list[Task], params: dict[str, Any], batch_size: int, concurrency: int
+    client: Client,
+    run: Outcomes,
+    tasks: list[Task],
+    params: dict[str, Any],
+    batch_size: int,
+    concurrency: int,
+    length: int | None,
 ) -> None:
-    """Ask; each vector is written as it comes, also where the server wants fewer texts in a request."""
+    """Ask; each vector is written as it comes, also where the server wants fewer texts in a request.
+
+    All are of the length of those that the file has, or of the first one.
+    """
+    known = {} if length is None else {"length": length}
+
+    def take(task: Task, outcome: list[float] | XDMError) -> None:
+        if not isinstance(outcome, XDMError) and len(outcome) != (length := known.setdefault("length", len(outcome))):
+            outcome = APIResponseError(
+                f"The server returned a vector of {len(outcome)} numbers, and the others have {length}: it serves "
+                f"different models as {params['model']!r}. Name another file to begin anew."
+            )
+        run.take(task, outcome)
 
     def work(pack: Pack) -> PackResult:
         asked = [tasks[i] for i in pack.positions]
@@ -103,7 +122,7 @@ def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
                 batch_size=len(asked),
                 max_concurrency=1,
                 stop_on_error=False,
-                on_result=lambda i, outcome: run.take(asked[i], outcome),
+                on_result=lambda i, outcome: take(asked[i], outcome),
                 **params,
             ).usage
         except ConfigurationError:
@@ -114,6 +133,12 @@ def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
         return PackResult([])  # they are written, and needn't be kept
 
     run.work_off(client, packs_of(len(tasks), batch_size), work, concurrency)
+
+
+def _length_in(lines: Path) -> int | None:
+    """Return the length of the first vector that the file has."""
+    with lines.open("rb") as file:
+        return next((len(vector) for line in file if (vector := json.loads(line).get("vector"))), None)
 
 
 def _tasks(source: Input) -> Iterator[Task]:
