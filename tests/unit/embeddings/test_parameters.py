@@ -48,6 +48,15 @@ def test_extra_body_wins():
         sent(extra_body={"input": "x"})
 
 
+@pytest.mark.parametrize("field", [{"embed_dtype": "float16"}, {"endianness": "big"}, {"output_dtype": "int8"}])
+def test_numbers_of_another_kind_are_asked_for_as_json(field):
+    """In base64 nobody could tell what they are."""
+    for body in (sent(extra_body=field), sent(settings={"extra_body": field})):
+        assert body == {"model": "text-embedding-3-small", "input": "a", **field}
+    assert sent(extra_body=field, encoding_format="base64")["encoding_format"] == "base64"
+    assert sent(extra_body={**field, "encoding_format": "float"})["encoding_format"] == "float"
+
+
 @pytest.mark.parametrize(
     "text", ["a\nb", "\x00", "  edges  ", "🙂", "<|endoftext|>", "", "\ud83d", "'\"\\", "你好", "\r\n\t", "e\u0301"]
 )

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 PATH = "/embeddings"
 _ENCODING = "encoding_format"
+_OTHER_NUMBERS = frozenset({"embed_dtype", "endianness", "output_dtype"})
+"""Fields of vLLM's and Voyage's that make base64 hold other numbers than float32; JSON says what they are."""
 MOST_CHARACTERS = 300_000
 """Per request: OpenAI takes as many tokens, and hardly a character is more than one."""
 
@@ -51,10 +53,12 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
     check_at_least_one("batch_size", batch_size)
     inputs = split_texts("input", texts)
     headers = setup.headers((yield Key()))
-    given = {_ENCODING: ENCODINGS[0], **{name: value for name, value in params.items() if value is not None}}
+    given = {name: value for name, value in params.items() if value is not None}
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors
         given.setdefault("model", DEFAULT_MODEL)
     call = prepare(setup.config, headers, PATH, given, check_parameters, decided=("input",))
+    if _OTHER_NUMBERS.isdisjoint(call.body):
+        call.body.setdefault(_ENCODING, ENCODINGS[0])
     return EmbeddingPlan(call, inputs, setup, batch_size)
 
 
