@@ -94,6 +94,39 @@ def test_the_key_shows_nowhere_behind_an_error(surface, server, way, streamed):
     assert reachable(caught.value) == []
 
 
+SCHEMA = {"title": "A", "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+NO_OBJECT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": f"none {KEY}"}}]}
+OF_NO_USE = {
+    "models": (["models"], {"you sent": KEY}),
+    "quota": (["quota"], {"you sent": KEY}),
+    "no vector": (["embed", "a"], {"data": [{"embedding": KEY}]}),
+    "vectors of two lengths": (["embed", ["a", "b"]], {"data": [{"embedding": [1]}, {"embedding": [1, 2]}]}),
+    "no object": (["chat_structured", "a", SCHEMA], NO_OBJECT),
+}
+"""Good JSON of which an error is made after it was received: the call, and the answer."""
+
+
+@pytest.mark.parametrize("way", OF_NO_USE)
+def test_the_key_shows_nowhere_behind_an_error_that_is_made_of_an_answer(surface, server, way):
+    call, body = OF_NO_USE[way]
+    server.script = [http(body, headers={"X-Echo": f"Bearer {KEY}"})]
+    client = surface.client(base_url=server.url, api_key=KEY, max_retries=0)
+    with pytest.raises(XDMError) as caught:
+        surface.call(client, *call)
+    assert reachable(caught.value) == []
+
+
+def test_the_key_shows_nowhere_behind_the_outcome_of_a_text(surface, server):
+    body = {"data": [{"embedding": None}, {"embedding": [1]}]}
+    server.script = [http(body, headers={"X-Echo": f"Bearer {KEY}"})]
+    outcomes: list[object] = []
+    client = surface.client(base_url=server.url, api_key=KEY)
+    with pytest.raises(XDMError):
+        surface.embed(client, ["a", "b"], on_result=lambda _, outcome: outcomes.append(outcome))
+    assert [type(outcome) is list for outcome in outcomes] == [False, True]
+    assert reachable(outcomes) == []
+
+
 @pytest.mark.parametrize("cls", [Client, AsyncClient])
 def test_the_key_shows_nowhere_in_a_client(cls):
     assert reachable(cls(api_key=KEY, default_headers={"X-Other": KEY})) == []

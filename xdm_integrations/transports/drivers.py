@@ -88,7 +88,7 @@ class Hooks(NamedTuple):
     rate_limiter: RateLimiter | None = None
 
 
-def drive(  # noqa: C901, PLR0912 - each command, and its hooks
+def drive(  # noqa: C901, PLR0912, PLR0915 - each command, and its hooks
     flow: Flow[T], transport: Transport, hooks: Hooks, key: Callable[[], str | None]
 ) -> T:
     """Run a flow to its end by blocking calls, and return what it returns.
@@ -96,7 +96,7 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
     Only what the transport raises goes into the flow, which may send again. An exception of a hook
     ends the call. `key` returns the key, or None if there is none.
     """
-    attempt = 1
+    attempt, sent = 1, None
     try:
         command = next(flow)
         while True:
@@ -108,6 +108,7 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
                     command = flow.throw(error)
                     continue
             elif isinstance(command, Send):
+                sent = command.request
                 if hooks.rate_limiter is not None:
                     _call(hooks.rate_limiter.acquire)
                 if hooks.on_request is not None:
@@ -143,15 +144,19 @@ def drive(  # noqa: C901, PLR0912 - each command, and its hooks
             command = flow.send(result)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # the flow's T
+    except XDMError as error:  # also one that the flow made of an answer, which may echo the key
+        if sent is not None:
+            error.hide(sent.secret)
+        raise
     finally:
         flow.close()
 
 
-async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
+async def drive_async(  # noqa: C901, PLR0912, PLR0915 - each command, and its hooks
     flow: Flow[T], transport: AsyncTransport, hooks: Hooks, key: Callable[[], Awaitable[str | None]]
 ) -> T:
     """Run a flow to its end from an event loop, and return what it returns; see `drive`."""
-    attempt = 1
+    attempt, sent = 1, None
     try:
         command = next(flow)
         while True:
@@ -163,6 +168,7 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
                     command = flow.throw(error)
                     continue
             elif isinstance(command, Send):
+                sent = command.request
                 if hooks.rate_limiter is not None:
                     await _call_async(hooks.rate_limiter.aacquire)
                 if hooks.on_request is not None:
@@ -198,6 +204,10 @@ async def drive_async(  # noqa: C901, PLR0912 - each command, and its hooks
             command = flow.send(result)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # the flow's T
+    except XDMError as error:  # also one that the flow made of an answer, which may echo the key
+        if sent is not None:
+            error.hide(sent.secret)
+        raise
     finally:
         flow.close()
 

@@ -15,6 +15,8 @@ from xdm_integrations.core.protocol.sampling import MODEL, USER
 DEFAULT_MODEL = "text-embedding-3-small"
 
 ENCODINGS = ("base64", "float")
+OTHER_NUMBERS = frozenset({"embed_dtype", "endianness", "output_dtype"})
+"""Fields of vLLM's and Voyage's that make base64 hold other numbers than float32; JSON says what they are."""
 
 
 class EmbeddingParams(OptionParams, total=False):

@@ -13,9 +13,9 @@ from xdm_integrations.core.protocol.checks import split_texts
 from xdm_integrations.core.protocol.config import DEFAULT_MODEL as COMPLETIONS_MODEL
 from xdm_integrations.core.protocol.flow import deadline_of, send_flow
 from xdm_integrations.core.protocol.results import total_usage
-from xdm_integrations.core.protocol.wire import Compute, Key
+from xdm_integrations.core.protocol.wire import Compute, Key, secret_of
 
-from .parameters import DEFAULT_MODEL, ENCODINGS, check_parameters
+from .parameters import DEFAULT_MODEL, ENCODINGS, OTHER_NUMBERS, check_parameters
 from .parse import Vectors, parse_vectors
 from .refusals import count_limit, is_about_size, is_about_texts, name_input, refuses_encoding
 from .results import Embeddings
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 PATH = "/embeddings"
 _ENCODING = "encoding_format"
-_OTHER_NUMBERS = frozenset({"embed_dtype", "endianness", "output_dtype"})
-"""Fields of vLLM's and Voyage's that make base64 hold other numbers than float32; JSON says what they are."""
 MOST_CHARACTERS = 300_000
 """Per request: OpenAI takes as many tokens, and hardly a character is more than one."""
 
@@ -57,7 +55,7 @@ def plan_embeddings(setup: Setup, texts: object, params: Mapping[str, Any], batc
     if setup.config.model == COMPLETIONS_MODEL:  # the client's own default isn't one for vectors
         given.setdefault("model", DEFAULT_MODEL)
     call = prepare(setup.config, headers, PATH, given, check_parameters, decided=("input",))
-    if _OTHER_NUMBERS.isdisjoint(call.body):
+    if OTHER_NUMBERS.isdisjoint(call.body):
         call.body.setdefault(_ENCODING, ENCODINGS[0])
     return EmbeddingPlan(call, inputs, setup, batch_size)
 
@@ -215,11 +213,11 @@ class EmbeddingPlan:
         """Refuse vectors of another length than those of other requests: channels may serve different models."""
         length = next((len(row) for row in vectors.rows if not isinstance(row, XDMError)), None)
         if length is not None and length != (known := self._common.setdefault("length", length)):
-            error = APIResponseError(
+            message = (
                 f"The server returned vectors of {known} numbers in one answer and of {length} in another: it serves "
-                f"different models as {self._call.model!r}.",
-                request_id=vectors.request_id,
+                f"different models as {self._call.model!r}."
             )
+            error = APIResponseError(message, request_id=vectors.request_id)
             error.usage = vectors.usage
             raise error
         self._common.setdefault("model", vectors.model)
@@ -244,6 +242,7 @@ class EmbeddingPlan:
             facts.texts_per_request[model] = max(map(len, passed))
 
     def _named(self, error: XDMError, position: int) -> XDMError:
+        error.hide(secret_of(self._call.headers))  # one that is in the place of a vector was never raised
         if len(self._texts) > 1:
             return name_input(error, position)
         error.position = position  # that the only text is meant is plain

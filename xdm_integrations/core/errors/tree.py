@@ -89,11 +89,12 @@ class XDMError(Exception):
 
     def hide(self, secret: str | None) -> None:
         """Replace `secret` wherever this error and the errors behind it show it: a server may echo the key."""
-        error: BaseException | None = self
-        while secret and isinstance(error, XDMError):
-            error.args = tuple(_hidden(value, secret) for value in error.args)
-            error.__dict__.update({name: _hidden(value, secret) for name, value in error.__dict__.items()})
-            error = error.__cause__ or error.__context__
+        links: list[BaseException | None] = [self] if secret else []
+        for error in links:  # which grows: a cause may stand beside another error in whose handling it came up
+            if secret and isinstance(error, XDMError):
+                error.args = tuple(_hidden(value, secret) for value in error.args)
+                error.__dict__.update({name: _hidden(value, secret) for name, value in error.__dict__.items()})
+                links += [link for link in (error.__cause__, error.__context__) if link not in links]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, since `Exception` would call the constructor with `args` alone."""
