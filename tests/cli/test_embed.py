@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import command, interrupted
 from tests.scripted import HANG, http
-from tests.vectors import answer, embedding, inputs_of, vector_of
+from tests.vectors import answer, embedding, inputs_of, refusal, vector_of
 
 
 @pytest.fixture
@@ -143,6 +143,34 @@ def test_an_error_that_all_would_meet_stops_the_run(run, server, files):
     server.script = embedding
     assert run("embed", texts, "-o", vectors).exit_code == 0
     assert [record["vector"] for record in records(vectors)] == [vector_of(f"t{i}") for i in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (lambda body: http(answer({**body, "dimensions": 8})), "3 tokens Stopped: every other line would fail too"),
+        (lambda body: refusal("This model does not support specifying dimensions."), "can't take `dimensions`"),
+    ],
+    ids=["ignored", "refused"],
+)
+def test_dimensions_that_no_line_can_have_stop_the_run(run, server, files, reply, told):
+    texts, vectors = files(*[f"t{i}" for i in range(100)])
+    server.script = lambda seen: reply(seen.json)
+    result = run("embed", texts, "-o", vectors, "--batch-size", 5, "-c", 1, "--dimensions", 4)
+    assert result.exit_code == 1
+    assert "Stopped" in result.stderr
+    assert told in " ".join(result.stderr.split())
+    assert "100 left" in result.stderr
+    assert len(server.requests) == 1
+
+
+def test_a_failure_is_named_by_its_line_alone(run, server, files):
+    texts, vectors = files("a", "b", "bad", "d")
+    server.script = refusing("bad")
+    result = run("embed", texts, "-o", vectors, "--batch-size", 2)
+    assert "line 3: BadRequestError" in result.stderr
+    assert "input 0" not in result.stderr
+    assert records(vectors)[2]["error"]["message"].startswith("The gateway said")
 
 
 def test_a_text_that_a_provider_forbids_stops_no_other(run, server, files):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdm_integrations import APIResponseError, ConfigurationError, XDMError
+from xdm_integrations import APIResponseError, ConfigurationError, UnsupportedParameterError, XDMError
 from xdm_integrations.core.embeddings.parameters import DEFAULT_MODEL, check_parameters
 from xdm_integrations.core.protocol.batching import PackResult, packs_of
 
@@ -18,7 +18,7 @@ from .answers import Answers, check_output
 from .endpoints import EMBEDDINGS
 from .inputs import BadLine, Input
 from .options import Options, client_options
-from .outcomes import Outcomes
+from .outcomes import FatalError, Outcomes
 from .progress import APART_SECONDS
 from .prompts import Task
 from .text import encoding_option
@@ -106,8 +106,10 @@ def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
     """
     known = {} if length is None else {"length": length}
 
-    def take(task: Task, outcome: list[float] | XDMError) -> None:
-        if not isinstance(outcome, XDMError) and len(outcome) != (length := known.setdefault("length", len(outcome))):
+    def take(task: Task, outcome: list[float] | XDMError, number: str) -> None:
+        if isinstance(outcome, XDMError):
+            outcome.message = outcome.message.removeprefix(number)  # in its request; what is told has that of the line
+        elif len(outcome) != (length := known.setdefault("length", len(outcome))):
             outcome = APIResponseError(
                 f"The server returned a vector of {len(outcome)} numbers, and the others have {length}: it serves "
                 f"different models as {params['model']!r}. Name another file to begin anew."
@@ -122,14 +124,17 @@ def _work_off(  # noqa: PLR0913, PLR0917 - what is asked, and how
                 batch_size=len(asked),
                 max_concurrency=1,
                 stop_on_error=False,
-                on_result=lambda i, outcome: take(asked[i], outcome),
+                on_result=lambda i, outcome: take(asked[i], outcome, f"input {i}: "),
                 **params,
             ).usage
         except ConfigurationError:
             raise
         except XDMError as error:  # of a text: it has been taken, and so have the others
-            usage = error.usage
-        run.count(usage)
+            run.count(error.usage)
+            if isinstance(error, UnsupportedParameterError) or getattr(error, "scope", "") == "model":
+                raise FatalError(error) from None  # the parameters are those of every line
+        else:
+            run.count(usage)
         return PackResult([])  # they are written, and needn't be kept
 
     run.work_off(client, packs_of(len(tasks), batch_size), work, concurrency)

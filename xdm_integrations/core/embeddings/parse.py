@@ -124,11 +124,14 @@ def _row(embedding: Any) -> array[float] | None:  # noqa: ANN401 - JSON is any v
 
 def _check_lengths(lengths: list[int], dimensions: object, reply: Reply) -> None:
     """Refuse vectors of other lengths than asked for, or of different ones."""
+    scope: Scope = "gateway"
     wrong = next((length for length in lengths if length != dimensions), None)
     if type(dimensions) is int and wrong is not None:
-        what = f"of {wrong} numbers, not of {dimensions}: it ignores `dimensions`."
+        what, scope = f"of {wrong} numbers, not of {dimensions}: it ignores `dimensions`.", "model"
     elif len(set(lengths)) > 1:
         what = f"of different lengths in one answer: {sorted(set(lengths))} numbers."
     else:
         return
-    raise APIResponseError(f"The server returned vectors {what}", **_about(reply))
+    error = APIResponseError(f"The server returned vectors {what}", **_about(reply))
+    error.scope = scope
+    raise error

@@ -275,7 +275,8 @@ class APIResponseError(XDMError):
         status_code: The HTTP status.
         headers: The reply's headers, names in lower case.
         body: The start of the reply's body as text, at most 4 kB.
-        scope: "request" if another request may well be answered; else "gateway".
+        scope: "request" if another request may well be answered, "model" if none for the model will be as it was asked
+            for; else "gateway".
     """
 
     scope: Scope = "gateway"
