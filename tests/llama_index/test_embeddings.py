@@ -241,6 +241,16 @@ def test_vectors_of_another_model_in_the_cache_are_not_mixed_in(world, server, m
         batch(world, made(embeddings_cache=cache, dimensions=8), ["a", "b", "c"])
 
 
+@pytest.mark.parametrize(("of_queries", "of_texts"), [("query: ", "passage: "), ("query: ", ""), ("", "passage: ")])
+def test_a_text_and_a_query_of_the_same_words_are_no_vector_of_each_other(world, server, made, of_queries, of_texts):
+    model = made(embeddings_cache=SimpleKVStore(), query_instruction=of_queries, text_instruction=of_texts)
+    for _ in range(2):
+        assert ask(world, model, "query_embedding", "cat") == vector_of(f"{of_queries}cat")
+        assert batch(world, model, ["cat", "dog"]) == vectors_of([f"{of_texts}cat", f"{of_texts}dog"])
+        assert ask(world, model, "query_embedding", "dog") == vector_of(f"{of_queries}dog")
+    assert len(server.requests) == 3
+
+
 class Turns(BaseRateLimiter):
     def __init__(self):
         self.taken = 0

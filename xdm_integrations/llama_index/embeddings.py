@@ -21,8 +21,8 @@ from .settings import GatewaySettings, parameter_field
 if TYPE_CHECKING:
     from .embedding_batches import EmbeddingPart
 
-_COLLECTION = "embeddings"
-"""Where LlamaIndex keeps vectors in an `embeddings_cache`."""
+_COLLECTION, _COLLECTION_OF_TEXTS = "embeddings", "text_embeddings"
+"""Where LlamaIndex keeps vectors in an `embeddings_cache`, and where batches do whose words mean another vector."""
 
 
 class XDMEmbedding(GatewaySettings, BaseEmbedding):
@@ -40,7 +40,8 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
     sync and async; a request that is too large for the server is split, and what goes through is remembered. The parts
     of a split request go one after the other: set `embed_batch_size` to what your server takes.
 
-    LlamaIndex keeps vectors in `embeddings_cache` by their text alone: have one for each model and `dimensions`.
+    LlamaIndex keeps vectors in `embeddings_cache` by their text alone: have one for each model and `dimensions`. Where
+    queries and texts have different instructions, batches keep theirs apart; `get_text_embedding` doesn't.
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
@@ -156,7 +157,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         """Return the vectors of some texts, of which the cache may know some."""
         cache, limiter = self.embeddings_cache, self.rate_limiter
         if cache is not None:
-            part.know([cache.get(key=text, collection=_COLLECTION) for text in part.texts])
+            part.know([cache.get(key=text, collection=self._collection) for text in part.texts])
         if part.missing:
             if limiter is not None:
                 limiter.acquire()
@@ -166,14 +167,14 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
                 return part.failed(error)
             if cache is not None:
                 for text, entry in part.entries():
-                    cache.put(key=text, val=entry, collection=_COLLECTION)
+                    cache.put(key=text, val=entry, collection=self._collection)
         return PackResult(part.found)
 
     async def _awork(self, part: EmbeddingPart) -> PackResult:
         """See `_work`."""
         cache, limiter = self.embeddings_cache, self.rate_limiter
         if cache is not None:
-            part.know([await cache.aget(key=text, collection=_COLLECTION) for text in part.texts])
+            part.know([await cache.aget(key=text, collection=self._collection) for text in part.texts])
         if part.missing:
             if limiter is not None:
                 await limiter.async_acquire()
@@ -183,7 +184,7 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
                 return part.failed(error)
             if cache is not None:
                 for text, entry in part.entries():
-                    await cache.aput(key=text, val=entry, collection=_COLLECTION)
+                    await cache.aput(key=text, val=entry, collection=self._collection)
         return PackResult(part.found)
 
     def _embed(self, texts: list[str]) -> list[Embedding]:
@@ -196,6 +197,10 @@ class XDMEmbedding(GatewaySettings, BaseEmbedding):
         """Return the arguments of the client: one request after the other, since parts of a call go at once."""
         one_by_one = {"batch_size": self.embed_batch_size, "max_concurrency": 1}
         return {"model": self.model_name, **params_of(self, {}), **one_by_one}
+
+    @property
+    def _collection(self) -> str:
+        return _COLLECTION if self.query_instruction == self.text_instruction else _COLLECTION_OF_TEXTS
 
     @property
     def _at_once(self) -> int:
