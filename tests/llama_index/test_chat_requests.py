@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import io
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -126,9 +127,20 @@ IMAGES: list[tuple[str, Any, Any]] = [
     ("a data URL", lambda _: ImageBlock(url=PNG_URL), {"url": PNG_URL}),
     ("a path", lambda folder: ImageBlock(path=_file(folder, "a.png", PNG)), {"url": PNG_URL}),
     ("a path without suffix", lambda folder: ImageBlock(path=_file(folder, "a", PNG)), {"url": PNG_URL}),
+    ("a path whose suffix lies", lambda folder: ImageBlock(path=_file(folder, "a.jpg", PNG)), {"url": PNG_URL}),
+    (
+        "a path of a kind that only its suffix tells",
+        lambda folder: ImageBlock(path=_file(folder, "a.ico", b"abc")),
+        {"url": "data:image/x-icon;base64,YWJj"},
+    ),
     (
         "a declared type",
         lambda _: ImageBlock(image=PNG, image_mimetype="image/x-own"),
+        {"url": PNG_URL.replace("image/png", "image/x-own")},
+    ),
+    (
+        "a declared type of a path",
+        lambda folder: ImageBlock(path=_file(folder, "a.png", PNG), image_mimetype="image/x-own"),
         {"url": PNG_URL.replace("image/png", "image/x-own")},
     ),
 ]
@@ -225,6 +237,25 @@ OTHERS: list[tuple[str, Any, Any]] = [
         {"type": "video_url", "video_url": {"url": "https://a.example/b.mp4"}},
     ),
 ]
+
+
+DOCUMENTS: list[tuple[Any, str, bytes]] = [
+    (DocumentBlock(url="data:text/html;charset=utf-8;base64,PGI+"), "text/html", b"<b>"),
+    (DocumentBlock(url="data:text/html;base64,PGI+", document_mimetype="text/x-own"), "text/x-own", b"<b>"),
+    (DocumentBlock(data="长 and more".encode()), "text/plain", "长 and more".encode()),
+    (DocumentBlock(data=b"abc\xff"), "application/pdf", b"abc\xff"),
+    (DocumentBlock(data=b"abc\0"), "application/pdf", b"abc\0"),
+    (DocumentBlock(data=io.BytesIO(b"%PDF-1.4")), "application/pdf", b"%PDF-1.4"),
+]
+
+
+@pytest.mark.parametrize(("block", "kind", "data"), DOCUMENTS)
+def test_a_document_that_has_no_name_is_of_its_declared_type_or_of_that_of_its_bytes(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, block: Any, kind: str, data: bytes
+) -> None:
+    assert sent(world, server, chat, ChatMessage(blocks=[block]))[0]["content"] == [
+        {"type": "file", "file": {"filename": "input_document", "file_data": url_of(kind, data)}}
+    ]
 
 
 @pytest.mark.parametrize(("block", "part"), [row[1:] for row in OTHERS], ids=[row[0] for row in OTHERS])

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import Sequence
-from mimetypes import guess_type
-from pathlib import Path
 from typing import Any
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
-    CachePoint,
     ChatMessage,
     CitableBlock,
-    CitationBlock,
-    DocumentBlock,
-    ImageBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
-    VideoBlock,
 )
 
 from xdm_integrations.core.chat.messages import assistant
-from xdm_integrations.core.chat.parts import audio_part, file_part, image_part, text_part
 from xdm_integrations.core.chat.tool_calls import ToolCall
 from xdm_integrations.core.errors.tree import ConfigurationError
+
+from .parts import content_of
 
 TOOL_CALLS = "tool_calls"
 """Where LlamaIndex's readers look for calls, beside the blocks: wire form, with the server's own keys."""
@@ -49,8 +42,6 @@ DETAILS = "reasoning_details"
 """In a thinking block: reasoning in parts, which goes back as it came."""
 
 _ASSISTANT = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
-_NO_TITLE = "input_document"
-"""What LlamaIndex calls a document that has no title."""
 
 
 def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
@@ -105,7 +96,7 @@ def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     role = message.role
     if role in _ASSISTANT:
         return _assistant(message, answered)
-    wire: dict[str, Any] = {"role": role.value, "content": _content(message.blocks)}
+    wire: dict[str, Any] = {"role": role.value, "content": content_of(message.blocks)}
     if role == MessageRole.TOOL:
         wire["tool_call_id"] = message.additional_kwargs.get("tool_call_id")
     return wire
@@ -121,7 +112,7 @@ def _assistant(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     if kept.get("refusal"):
         extra["refusal"] = kept["refusal"]
     return assistant(
-        _content(blocks),
+        content_of(blocks),
         tool_calls=_calls(message, answered),
         reasoning=_reasoning(blocks),
         extra=extra,
@@ -165,71 +156,3 @@ def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
             if about.get(DETAILS):
                 fields[DETAILS] = [*fields.get(DETAILS, ()), *about[DETAILS]]
     return fields
-
-
-def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
-    """Return the content of a message; the client makes one string of parts that are nothing but text."""
-    if len(blocks) == 1 and isinstance(blocks[0], TextBlock):
-        return blocks[0].text
-    return [part for block in blocks for part in _parts(block)]
-
-
-def _parts(block: Any) -> list[dict[str, Any]]:  # noqa: ANN401, PLR0911 - one of LlamaIndex's ten blocks
-    if isinstance(block, TextBlock):
-        return [text_part(block.text)]
-    if isinstance(block, ImageBlock):
-        return [_image(block)]
-    if isinstance(block, AudioBlock):
-        _refuse_url(block, "audio")
-        return [audio_part(_bytes(block.resolve_audio()), form=block.format)]
-    if isinstance(block, DocumentBlock):
-        return [_document(block)]
-    if isinstance(block, VideoBlock):
-        return [_video(block)]
-    if isinstance(block, CitableBlock):
-        return [part for inner in block.content for part in _parts(inner)]
-    if isinstance(block, CitationBlock):
-        return _parts(block.cited_content)
-    if isinstance(block, (CachePoint, ThinkingBlock, ToolCallBlock)):
-        return []  # the last two have places of their own
-    raise ConfigurationError(f"blocks: {type(block).__name__} can't be sent.")
-
-
-def _image(block: ImageBlock) -> dict[str, Any]:
-    if block.url and not block.image:
-        return image_part(str(block.url), detail=block.detail)
-    data, kind = _bytes(block.resolve_image()), block.image_mimetype
-    return image_part(_data_url(data, kind) if kind else data, detail=block.detail)
-
-
-def _document(block: DocumentBlock) -> dict[str, Any]:
-    if not block.data:
-        _refuse_url(block, "document")
-    path = str(block.path or "")
-    title = block.title or _NO_TITLE
-    name = Path(path).name if path and title == _NO_TITLE else title
-    kind = block.document_mimetype or guess_type(path or title)[0] or "application/pdf"
-    return file_part(_bytes(block.resolve_document()), name, media_type=kind)
-
-
-def _video(block: VideoBlock) -> dict[str, Any]:
-    """Return a part as Qwen, GLM and Kimi take it; OpenAI has none."""
-    if block.url and not block.video:
-        url = str(block.url)
-    else:
-        url = _data_url(_bytes(block.resolve_video()), block.video_mimetype or "video/mp4")
-    return {"type": "video_url", "video_url": {"url": url}}
-
-
-def _refuse_url(block: AudioBlock | DocumentBlock, what: str) -> None:
-    if block.url and not str(block.url).startswith("data:"):
-        raise ConfigurationError(f"{what}: the API takes no address of one; load it, and pass its bytes or its path.")
-
-
-def _data_url(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
-
-
-def _bytes(buffer: Any) -> bytes:  # noqa: ANN401 - any open file
-    data: bytes = buffer.read()
-    return data
