@@ -592,6 +592,13 @@ def test_refusals_sounds_and_old_function_calls_go_back(world, server):
     assert messages[5] == {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
 
 
+@pytest.mark.parametrize("stored", ["x", None, 1])
+def test_a_stored_call_that_is_none_is_refused(world, server, stored):
+    with pytest.raises(ConfigurationError, match="tool_calls: a stored call is a "):
+        sent(world, server, [HumanMessage("x"), AIMessage("", additional_kwargs={"tool_calls": [stored]})])
+    assert not server.requests
+
+
 def test_inputs_are_never_changed(world, server):
     conversation = [
         SystemMessage([{"type": "text", "text": "s"}]),

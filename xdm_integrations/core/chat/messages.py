@@ -20,6 +20,9 @@ from .parts import text_part
 from .results import REASONING_KEYS
 from .tool_calls import ToolCall
 
+_NO_TEXT = frozenset({"audio", "function_call"})
+"""Fields of an answer without a text."""
+
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 """One user message as a string, or messages in the API's form."""
 
@@ -44,16 +47,14 @@ def assistant(
     """Return an assistant's message.
 
     Args:
-        content: Its text or parts; None or "" beside tool calls.
+        content: Its text or parts; None or "" beside tool calls, and for an audio answer.
         tool_calls: Its calls, valid or not; see `ToolCall.to_wire`.
         reasoning: Its reasoning by the field it came in; kept only beside tool calls.
         extra: Other fields of the message.
     """
-    message: dict[str, Any] = {
-        **(extra or {}),
-        "role": "assistant",
-        "content": content or ("" if not tool_calls else None),
-    }
+    extra = extra or {}
+    empty = None if tool_calls or not _NO_TEXT.isdisjoint(extra) else ""
+    message: dict[str, Any] = {**extra, "role": "assistant", "content": content or empty}
     if tool_calls:
         message["tool_calls"] = [call.to_wire() for call in tool_calls]
         message.update(reasoning or {})

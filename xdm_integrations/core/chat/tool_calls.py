@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from xdm_integrations.core.errors.tree import APIResponseError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from xdm_integrations.core.errors.tree import APIResponseError, ConfigurationError
 
 _SHOWN = 300  # characters of the arguments in a message
 
@@ -42,8 +40,15 @@ class ToolCall(NamedTuple):
 
     @classmethod
     def from_wire(cls, call: Mapping[str, Any]) -> ToolCall:
-        """Return a call that a message holds in the API's form, with whatever is left out of it."""
-        function = call.get("function") or {}
+        """Return a call that a message holds in the API's form, with whatever is left out of it.
+
+        Raises:
+            ConfigurationError: It is no mapping.
+        """
+        if not isinstance(call, Mapping):
+            raise ConfigurationError(f"tool_calls: a stored call is a {type(call).__name__}; expected a mapping.")
+        function = call.get("function")
+        function = function if isinstance(function, Mapping) else {}
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments or {}, ensure_ascii=False, default=str)

@@ -99,8 +99,6 @@ def _assistant(message: AIMessage) -> dict[str, Any]:
     if kwargs.get("function_call") and not calls:
         extra["function_call"] = kwargs["function_call"]  # of the years before `tool_calls`
     sent = wire.assistant(_texts(message), tool_calls=calls, reasoning=_reasoning(message), extra=extra)
-    if not sent["content"] and extra.keys() & {"audio", "function_call"}:
-        sent["content"] = None
     return _named(sent, message)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -59,7 +59,29 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
         except (ValueError, OSError) as error:
             what = error.message if isinstance(error, ConfigurationError) else str(error)
             raise ConfigurationError(f"messages: message {number} ({message.role.value}): {what}") from None
+    if answered:
+        _give_ids(wire)
     return wire
+
+
+def _give_ids(wire: list[dict[str, Any]]) -> None:
+    """Give calls that were stored without an id one, and their results too.
+
+    Models that know no ids leave them out (Ollama, Gemini), and name in a result nothing or its tool.
+    """
+    open_calls: list[dict[str, Any]] = []
+    for number, message in enumerate(wire):
+        if message["role"] != MessageRole.TOOL:
+            open_calls = [call for call in message.get(TOOL_CALLS) or () if not call["id"]]
+            for position, call in enumerate(open_calls):
+                call["id"] = f"call_{number}_{position}"
+            continue
+        named = message["tool_call_id"] or ""
+        for call in open_calls:
+            if named in {"", call["function"]["name"]}:
+                message["tool_call_id"] = call["id"]
+                open_calls.remove(call)
+                break
 
 
 def check_types(messages: Sequence[ChatMessage]) -> None:
@@ -99,6 +121,8 @@ def _message(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": role.value, "content": content_of(message.blocks)}
     if role == MessageRole.TOOL:
         wire["tool_call_id"] = message.additional_kwargs.get("tool_call_id")
+    elif role == MessageRole.FUNCTION:  # of the years before tools
+        wire["name"] = message.additional_kwargs.get("name")
     return wire
 
 
@@ -111,9 +135,12 @@ def _assistant(message: ChatMessage, answered: set[Any]) -> dict[str, Any]:
         extra["audio"] = {"id": audio_id}
     if kept.get("refusal"):
         extra["refusal"] = kept["refusal"]
+    calls = _calls(message, answered)
+    if kept.get("function_call") and not calls:
+        extra["function_call"] = _as_stored(kept["function_call"])  # of the years before `tool_calls`
     return assistant(
         content_of(blocks),
-        tool_calls=_calls(message, answered),
+        tool_calls=calls,
         reasoning=_reasoning(blocks),
         extra=extra,
     )
@@ -129,7 +156,7 @@ def _calls(message: ChatMessage, answered: set[Any]) -> list[ToolCall]:
             block.tool_name,
             block.tool_kwargs
             if isinstance(block.tool_kwargs, str)
-            else json.dumps(block.tool_kwargs, ensure_ascii=False),
+            else json.dumps(block.tool_kwargs, ensure_ascii=False, default=str),
             extras.get(block.tool_call_id or ""),
         )
         for block in message.blocks
@@ -139,9 +166,16 @@ def _calls(message: ChatMessage, answered: set[Any]) -> list[ToolCall]:
     return [*(calls or stored), *(call for call in broken if call.id in answered)]
 
 
-def stored_call(call: Any) -> ToolCall:  # noqa: ANN401 - a dictionary, or an object of the OpenAI package
-    """Return a call that was stored beside a message, in the API's form."""
-    return ToolCall.from_wire(call if isinstance(call, dict) else call.model_dump(exclude_none=True))
+def stored_call(call: object) -> ToolCall:
+    """Return a call that was stored beside a message, in the API's form or in Anthropic's."""
+    given = _as_stored(call)
+    if isinstance(given, Mapping) and given.get("type") == "tool_use":
+        given = {"id": given.get("id"), "function": {"name": given.get("name"), "arguments": given.get("input")}}
+    return ToolCall.from_wire(given)
+
+
+def _as_stored(given: Any) -> Any:  # noqa: ANN401 - a dictionary, or an object of the provider's package
+    return given.model_dump(exclude_none=True) if hasattr(given, "model_dump") else given
 
 
 def _reasoning(blocks: Sequence[Any]) -> dict[str, Any]:
