@@ -140,6 +140,13 @@ def seen() -> Iterator[Recorder]:
     root.event_handlers.remove(recorder)
 
 
+@pytest.fixture(params=[False, True], ids=["alone", "traced"])
+def traced(request: pytest.FixtureRequest) -> None:
+    """A test that uses this runs without a tracer, where calls go past LlamaIndex's decorators, and with one."""
+    if request.param:
+        request.getfixturevalue("seen")
+
+
 @pytest.fixture
 def spans() -> Iterator[Spans]:
     root = get_dispatcher()

@@ -562,11 +562,22 @@ def test_wrong_arguments_are_refused_before_any_byte(  # noqa: PLR0913, PLR0917 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("asked", [None, 1, [1], [{"role": "user", "content": "a"}], []])
+@pytest.mark.usefixtures("traced")
 def test_what_is_no_prompt_and_no_message_is_refused(
     world: World, server: ScriptedServer, chat: XDMChat, method: str, asked: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"prompt|messages"):
         world.ask_messages(chat, method, asked)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+@pytest.mark.usefixtures("traced")
+def test_a_prompt_in_place_of_messages_is_refused_with_the_advice(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"got str\. For a prompt call `complete`\."):
+        world.ask_messages(chat, method, "hi")
     assert not server.requests
 
 

@@ -117,10 +117,14 @@ def test_what_is_not_text_is_a_clear_error(
 
 
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
-@pytest.mark.parametrize(("messages", "kind"), [(None, "NoneType"), (["hi"], "str")])
+@pytest.mark.parametrize(
+    ("messages", "kind"), [(None, "NoneType"), (["hi"], "str"), ("hi", r"str\. For a prompt call `complete`\.")]
+)
+@pytest.mark.usefixtures("traced")
 def test_what_are_no_messages_is_refused_by_name(
     world: World, server: ScriptedServer, llm: XDM, method: str, messages: Any, kind: str
 ) -> None:
+    llm.messages_to_prompt = str
     with pytest.raises(ConfigurationError, match=f"messages: expected a list of LlamaIndex's ChatMessage, got {kind}"):
         world.ask_messages(llm, method, messages)
     assert server.requests == []

@@ -253,13 +253,13 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
         return params if think_tags is None else {**params, THINK_TAGS: think_tags}
 
     def _answer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
-        sent, params = _sent(asked), self._params(kwargs)
+        sent, params = _sent(shape, asked), self._params(kwargs)
         return Instrumented(shape.events, self, asked, kwargs).run(
             lambda: shape.response(self._sync_client().chat(sent, **params), one_call=_one_call(params))
         )
 
     async def _aanswer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
-        sent, params = await _asent(asked), self._params(kwargs)
+        sent, params = await _asent(shape, asked), self._params(kwargs)
 
         async def work() -> Item:
             return shape.response(await self._async_client().chat(sent, **params), one_call=_one_call(params))
@@ -269,7 +269,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
     def _stream(
         self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Generator[Item, None, None]:
-        sent, params = _sent(asked), self._params(kwargs)
+        sent, params = _sent(shape, asked), self._params(kwargs)
 
         def shown(stream: ChatStream) -> Generator[Item, None, None]:
             so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
@@ -281,7 +281,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
     async def _astream(
         self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
-        sent, params = await _asent(asked), self._params(kwargs)
+        sent, params = await _asent(shape, asked), self._params(kwargs)
 
         def shown(stream: AsyncChatStream) -> AsyncGenerator[Item, None]:
             so_far = convert.AnswerSoFar(stream.completion, one_call=_one_call(params))
@@ -297,12 +297,12 @@ def _prompt(prompt: object) -> str:
     return prompt
 
 
-def _sent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    return [user(asked)] if isinstance(asked, str) else to_wire(asked)
+def _sent(shape: Shape[Item], asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a prompt, or whatever was given as messages
+    return [user(asked)] if shape is COMPLETION else to_wire(asked)
 
 
-async def _asent(asked: str | Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    return [user(asked)] if isinstance(asked, str) else await ato_wire(asked)
+async def _asent(shape: Shape[Item], asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - see `_sent`
+    return [user(asked)] if shape is COMPLETION else await ato_wire(asked)
 
 
 def _one_call(params: Mapping[str, Any]) -> bool:

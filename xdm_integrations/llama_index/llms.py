@@ -18,6 +18,7 @@ from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .calls import Instrumented, chat_events, completion_events, params_of, span
 from .convert import completions as convert
+from .convert.messages import check_types
 from .fields import CompletionFields, StreamFields
 from .llm_batches import Turns, progress, responses, summary
 from .objects import TextObjectCall
@@ -291,6 +292,9 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
     # made between them, since they see the messages.
 
     def _answer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+        if shape is CHAT:
+            check_types(asked)
+
         def work() -> Item:
             client = self._made_sync or self._sync_client()
             return shape.response(client.complete(self._sent(asked), **params_of(self, kwargs)))
@@ -298,6 +302,9 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
         return Instrumented(shape.events, self, asked, kwargs).run(work)
 
     async def _aanswer(self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Item:
+        if shape is CHAT:
+            check_types(asked)
+
         async def work() -> Item:
             client = self._made_async or self._async_client()
             return shape.response(await client.complete(self._sent(asked), **params_of(self, kwargs)))
@@ -307,6 +314,8 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
     def _stream(
         self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> Generator[Item, None, None]:
+        if shape is CHAT:
+            check_types(asked)
         return streamed(
             Instrumented(shape.events, self, asked, kwargs),
             lambda: self._sync_client().stream(self._sent(asked), **params_of(self, kwargs)),
@@ -316,6 +325,8 @@ class XDM(CompletionFields, StreamFields, GatewaySettings, Predictions, CustomLL
     async def _astream(
         self, shape: Shape[Item], asked: str | Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Item, None]:
+        if shape is CHAT:
+            check_types(asked)
         return await astreamed(
             Instrumented(shape.events, self, asked, kwargs),
             lambda: self._async_client().stream(self._sent(asked), **params_of(self, kwargs)),

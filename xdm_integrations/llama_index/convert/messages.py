@@ -84,7 +84,7 @@ def _give_ids(wire: list[dict[str, Any]]) -> None:
                 break
 
 
-def check_types(messages: Sequence[ChatMessage]) -> None:
+def check_types(messages: Any) -> None:  # noqa: ANN401 - whatever was given as messages
     """Refuse what aren't LlamaIndex's messages.
 
     Raises:
@@ -94,7 +94,8 @@ def check_types(messages: Sequence[ChatMessage]) -> None:
     others = [m for m in messages if not isinstance(m, ChatMessage)] if several else [messages]
     if others:
         shown = ", ".join(sorted({type(other).__name__ for other in others}))
-        raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.")
+        advice = " For a prompt call `complete`." if isinstance(messages, str) else ""
+        raise ConfigurationError(f"messages: expected a list of LlamaIndex's ChatMessage, got {shown}.{advice}")
 
 
 async def ato_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
