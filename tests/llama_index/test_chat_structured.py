@@ -272,8 +272,8 @@ def test_a_model_that_takes_no_tools_gets_the_schema_in_its_prompt(
 
 WRONG: list[tuple[str, Any, Any, type[Exception], str]] = [
     ("words", "I can't say.", None, APIResponseError, "I can't say"),
-    ("a wrong type", '{"name": "Ann", "age": "old"}', None, APIResponseError, "old"),
-    ("half an object", '{"name": "Ann", "ag', None, APIResponseError, "Ann"),
+    ("a wrong type", '{"name": "Ann", "age": "old"}', None, APIResponseError, '"age": "old"'),
+    ("half an object", '{"name": "Ann", "ag', None, APIResponseError, '"Ann", "ag'),
     ("cut", '{"name": "Ann", "ag', "length", APIResponseError, "max_tokens"),
     ("filtered", '{"name": "Ann"', "content_filter", ContentFilterError, "filtered"),
 ]

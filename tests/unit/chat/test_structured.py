@@ -175,6 +175,9 @@ def test_a_refusal_or_a_cut_answer_is_an_error_and_never_half_an_object(completi
 
 def test_an_answer_without_the_object_is_shown():
     broken = tuple(ToolCall(words, "Person", words) for words in ("Ann", "is 5."))
+    other = (ToolCall("a", "Person", '{"age": 5}'),)
+    with pytest.raises(NotTheSchemaError, match=r"""'Person': 'Here: {"age": 5}'"""):
+        object_of(answer("Here:", tool_calls=other), form_of(SCHEMA))
     for completion in (answer("Ann is 5."), answer(invalid_tool_calls=broken)):
         with pytest.raises(NotTheSchemaError, match=r"'Person': 'Ann is 5\.'"):
             object_of(completion, form_of(SCHEMA))

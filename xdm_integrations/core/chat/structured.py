@@ -238,7 +238,8 @@ def object_of(completion: ChatCompletion, form: Form) -> dict[str, Any]:
             return arguments
     found = object_in(completion.text, form.schema)
     if found is None:
-        shown = completion.text or " ".join(call.arguments for call in completion.invalid_tool_calls)
+        calls = (*completion.tool_calls, *completion.invalid_tool_calls)
+        shown = " ".join(filter(None, (completion.text, *(call.arguments for call in calls))))
         raise NotTheSchemaError(
             f"The answer holds no object that fits the schema {form.name!r}: {shown[:300]!r}",
             headers=completion.headers,
