@@ -12,13 +12,13 @@ from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from tests.llama_index.conftest import Arguments, Recorder, World, counting
-from tests.scripted import ScriptedServer, http, stream
+from tests.llama_index.conftest import Arguments, Recorder, Spans, World, counting
+from tests.scripted import CLOSE, ScriptedServer, http, stream, tokens
 from tests.wire.chat import answer, calling, chat_stream, delta, talking, tool_call, tool_delta
 from xdm_integrations import APIResponseError, ContentFilterError, RateLimitError, StreamInterruptedError, XDMError
 
 if TYPE_CHECKING:
-    from xdm_integrations.llama_index import XDMChat
+    from xdm_integrations.llama_index import XDM, XDMChat
 
 T = TypeVar("T")
 
@@ -372,6 +372,38 @@ def test_events_and_counts_of_an_object(
         assert names.count(name) == 1, name
     assert ("LLMStructuredPredictInProgressEvent" in names) == way.startswith("stream")
     assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (7, 3)
+
+
+REFUSED = http({"error": {"message": "no"}}, status=400)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", ["refused", "cut", "words"])
+def test_tracers_are_told_once_why_there_is_no_object(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, seen: Recorder, spans: Spans, way: str, fault: str
+) -> None:
+    chat.should_use_structured_outputs = True
+    cut = stream(delta('{"name": "A'), CLOSE, end=False)
+    if not way.startswith("stream"):
+        cut = [http(answer("a" * 99))[0][:-9], CLOSE]
+    server.script = {"refused": lambda _: REFUSED, "cut": lambda _: cut, "words": writing("I can't say.")}[fault]
+    with pytest.raises(XDMError) as caught:
+        predicted(world, chat, way, Dog, x="Ann")
+    told = [event.exception for event in seen.events if event.class_name() == "ExceptionEvent"]
+    dropped = [span.id_.rpartition(".")[2].partition("-")[0] for span in spans.dropped_spans]
+    if way.startswith("stream"):
+        assert (told, dropped) == ([caught.value], [])
+    else:
+        assert (told, dropped) == ([], [world.prefix * world.is_async + way])
+
+
+def test_tracers_are_told_that_the_stream_of_a_text_model_holds_no_object(
+    world: World, server: ScriptedServer, llm: XDM, seen: Recorder
+) -> None:
+    server.script = lambda _: tokens("I can't say.")
+    with pytest.raises(ValueError, match="can't say") as caught:
+        world.items(llm, "stream_structured_predict", Dog, PromptTemplate("Who is {x}?"), x="Ann")
+    assert [event.exception for event in seen.events if event.class_name() == "ExceptionEvent"] == [caught.value]
 
 
 @pytest.mark.parametrize("way", WAYS)

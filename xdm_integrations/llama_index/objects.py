@@ -8,11 +8,12 @@ How a chat model is asked is decided by `core.chat.structured`.
 from __future__ import annotations
 
 import copy
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 from llama_index.core.bridge.pydantic import ValidationError
+from llama_index.core.instrumentation.events.exception import ExceptionEvent
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program.utils import create_flexible_model
 from llama_index.core.prompts import SelectorPromptTemplate
@@ -23,13 +24,13 @@ from xdm_integrations.core import jsontext
 from xdm_integrations.core.chat.structured import JSON_SCHEMA, NAMED_TOOL, PROMPT, NotTheSchemaError
 from xdm_integrations.core.protocol.json_answers import objects_for
 
-from .calls import Instrumented, chat_events, hide_options
+from .calls import Instrumented, chat_events, dispatcher, hide_options
 from .convert.chat import AnswerSoFar, chat_response
 from .convert.messages import TOOL_CALLS, ato_wire, to_wire
 from .streams import aitems, astreamed, items, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage, ChatResponse
     from llama_index.core.prompts import BasePromptTemplate
@@ -45,6 +46,16 @@ _DECIDED = (
     "tools",
 )
 """Parameters that the way of asking decides."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell tracers of an error: while a stream of objects is read, no span is open that would."""
+    try:
+        yield
+    except Exception as error:
+        dispatcher.event(ExceptionEvent(exception=error))
+        raise
 
 
 class ObjectSoFar(Generic[Model]):
@@ -125,7 +136,9 @@ class TextObjectCall(Generic[Model]):
             for response in responses:
                 text = response.text
                 yield from so_far.feed(text)
-        yield self._read(text)
+        with _told():
+            made = self._read(text)
+        yield made
 
     async def astream(self) -> AsyncGenerator[Any, None]:
         """See `stream`."""
@@ -135,7 +148,9 @@ class TextObjectCall(Generic[Model]):
                 text = response.text
                 for grown in so_far.feed(text):
                     yield grown
-        yield self._read(text)
+        with _told():
+            made = self._read(text)
+        yield made
 
     def _read(self, text: str) -> Model:
         """Return the last complete object of the text that the class takes: models write drafts and prose around it."""
@@ -220,10 +235,13 @@ class ChatObjectCall(Generic[Model]):
                 return opened[0]
 
             so_far = ObjectSoFar(self._output_cls)
-            with closing(streamed(self._call, open_stream, partial(_shown, items))) as responses:
+            with _told():
+                answer = streamed(self._call, open_stream, partial(_shown, items))
+            with closing(answer) as responses:
                 for response in responses:
                     yield from so_far.feed(_written(response))
-            made = self._found(opened[0], so_far)
+            with _told():
+                made = self._found(opened[0], so_far)
             if made is not None:
                 yield made
                 return
@@ -239,11 +257,14 @@ class ChatObjectCall(Generic[Model]):
                 return opened[0]
 
             so_far = ObjectSoFar(self._output_cls)
-            async with aclosing(await astreamed(self._call, open_stream, partial(_shown, aitems))) as responses:
+            with _told():
+                answer = await astreamed(self._call, open_stream, partial(_shown, aitems))
+            async with aclosing(answer) as responses:
                 async for response in responses:
                     for grown in so_far.feed(_written(response)):
                         yield grown
-            made = self._found(opened[0], so_far)
+            with _told():
+                made = self._found(opened[0], so_far)
             if made is not None:
                 yield made
                 return
