@@ -327,6 +327,33 @@ def test_log_probabilities(world: World, server: ScriptedServer, chat: XDMChat, 
     ]
 
 
+HALF = {"token": "\ufffd", "logprob": -0.1, "bytes": [226, 130]}
+OTHER_HALF = {"token": "\ufffd", "logprob": -0.3, "bytes": [240, 159]}
+NO_BYTES = {"token": "\ufffd", "logprob": -0.1}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("sampled", "top", "expected"),
+    [
+        (HALF, [OTHER_HALF, HALF], [(-0.1, [226, 130]), (-0.3, [240, 159])]),
+        (HALF, [NO_BYTES, OTHER_HALF], [(-0.1, [226, 130]), (-0.3, [240, 159])]),
+        (NO_BYTES, [HALF], [(-0.1, [239, 191, 189])]),
+        ({**HALF, "bytes": "x"}, [], [(-0.1, [239, 191, 189])]),
+        ({**HALF, "bytes": ["x"]}, [], [(-0.1, [239, 191, 189])]),
+    ],
+)
+def test_bytes_tell_tokens_apart_that_are_half_a_character(  # noqa: PLR0913, PLR0917 - parameters of a test
+    world: World, server: ScriptedServer, chat: XDMChat, method: str, sampled: Any, top: Any, expected: Any
+) -> None:
+    whole, part = answer("hi"), delta("hi")
+    given = {"content": [{**sampled, "top_logprobs": top}]}
+    whole["choices"][0]["logprobs"] = part["choices"][0]["logprobs"] = given
+    server.script = [chat_stream(part) if method in STREAMS else http(whole)]
+    [position] = world.ask(chat, method, logprobs=True).logprobs
+    assert [(one.logprob, one.bytes) for one in position] == expected
+
+
 def test_images_and_audio_of_an_answer_become_blocks(world: World, server: ScriptedServer, chat: XDMChat) -> None:
     png = b"\x89PNG\r\n\x1a\n" + bytes(20)
     urls = ["data:image/png;base64," + base64.b64encode(png).decode(), "https://a.example/b.png"]

@@ -158,21 +158,32 @@ def about(completion: Answer, kind: str = _KIND) -> dict[str, Any]:
 def logprobs_of(logprobs: Logprobs) -> list[list[LogProb]]:
     """Return, per position, the sampled token and then the other candidates, likeliest first.
 
-    A token without a log probability (the first of an echoed prompt) has NaN.
+    A token without a log probability (the first of an echoed prompt) has NaN. Where a token is half a character, only
+    its bytes tell which: they are the server's, where it sent them.
     """
     return [
-        [
-            _logprob(token, math.nan if value is None else value),
-            *(_logprob(*other) for other in sorted(top.items(), key=_by_logprob) if other[0] != token),
-        ]
-        for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True)
+        [_logprob(entry), *map(_logprob, sorted(_others(entry), key=_by_logprob))]
+        for entry in logprobs.as_chat()["content"]
     ]
 
 
-def _logprob(token: str, value: float) -> LogProb:
-    token = join_surrogates(token)
-    return LogProb(token=token, logprob=value, bytes=list(token.encode()))
+def _others(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the candidates beside the sampled token."""
+    token, sent = entry["token"], entry.get("bytes")
+    return [
+        other
+        for other in entry["top_logprobs"]
+        if other["token"] != token or not (sent is None or other.get("bytes") in (None, sent))
+    ]
 
 
-def _by_logprob(candidate: tuple[str, float]) -> float:
-    return -candidate[1]
+def _logprob(entry: dict[str, Any]) -> LogProb:
+    token, value, sent = join_surrogates(entry["token"]), entry["logprob"], entry.get("bytes")
+    if not (isinstance(sent, list) and sent and all(isinstance(byte, int) for byte in sent)):
+        sent = list(token.encode())
+    return LogProb(token=token, logprob=math.nan if value is None else value, bytes=sent)
+
+
+def _by_logprob(candidate: dict[str, Any]) -> float:
+    value: float = candidate["logprob"]
+    return -value
