@@ -67,7 +67,7 @@ class XDMChat(ChatFields, StreamFields, GatewaySettings, Predictions, FunctionCa
 
     What a response holds:
 
-    - `message`: blocks of reasoning, text, images, and calls of tools (also in its
+    - `message`: blocks of reasoning, text, images, audio, and calls of tools (also in its
       `additional_kwargs["tool_calls"]`); in a stream all of it that has come, with the new text in `delta`
       and new reasoning in `additional_kwargs["thinking_delta"]`.
     - `raw`: a dictionary in the API's shape with `id`, `model`, `choices` (all of them), `usage`,
