@@ -72,6 +72,19 @@ def test_calls_without_an_id_get_one_that_their_results_name(  # noqa: PLR0913, 
     assert answers == calls
 
 
+def test_several_calls_of_one_tool_that_have_its_name_for_an_id_are_told_apart(
+    world: World, server: ScriptedServer, chat: XDMChat
+) -> None:
+    turn = answer_of(*(ToolCallBlock(tool_call_id="f", tool_name="f", tool_kwargs={"a": i}) for i in range(2)))
+    results = [result(str(i), tool_call_id="f") for i in range(2)]
+    messages = sent(world, server, chat, turn, *results, ChatMessage("b"), turn, *results)
+    asked = [call for message in messages for call in message.get("tool_calls", ())]
+    answers = [message for message in messages if message["role"] == "tool"]
+    assert [message["tool_call_id"] for message in answers] == [call["id"] for call in asked]
+    assert len({call["id"] for call in asked}) == 4
+    assert [message["content"] for message in answers] == ["0", "1"] * 2
+
+
 def test_a_call_with_an_id_keeps_it_beside_one_without(world: World, server: ScriptedServer, chat: XDMChat) -> None:
     turn = answer_of(ToolCallBlock(tool_name="f"), ToolCallBlock(tool_call_id="g", tool_name="f"))
     calls, answers = calls_and_results(

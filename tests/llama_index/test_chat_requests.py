@@ -283,6 +283,8 @@ def test_an_image_is_sent_in_every_role(world: World, server: ScriptedServer, ch
         (ImageBlock(image=b"no image"), "no image"),
         (AudioBlock(url="https://a.example/b.mp3"), "pass its bytes"),
         (DocumentBlock(url="https://a.example/b.pdf"), "pass its bytes"),
+        (ImageBlock(url="file:///a.png"), "pass the block a path"),
+        (VideoBlock(url="file:///a.mp4"), "pass the block a path"),
         (ImageBlock(), "zero bytes|No valid source"),
         (AudioBlock(audio=b"x" * 20), "format"),
     ],

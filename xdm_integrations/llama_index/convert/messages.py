@@ -65,14 +65,15 @@ def to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 
 
 def _give_ids(wire: list[dict[str, Any]]) -> None:
-    """Give calls that were stored without an id one, and their results too.
+    """Give calls that were stored without an id of their own one, and their results too.
 
-    Models that know no ids leave them out (Ollama, Gemini), and name in a result nothing or its tool.
+    LlamaIndex's classes for Ollama and Gemini put there nothing or the tool's name, which several calls may have.
     """
     open_calls: list[dict[str, Any]] = []
     for number, message in enumerate(wire):
         if message["role"] != MessageRole.TOOL:
-            open_calls = [call for call in message.get(TOOL_CALLS) or () if not call["id"]]
+            calls = message.get(TOOL_CALLS) or ()
+            open_calls = [call for call in calls if call["id"] in {"", call["function"]["name"]}]
             for position, call in enumerate(open_calls):
                 call["id"] = f"call_{number}_{position}"
             continue

@@ -61,7 +61,7 @@ def _parts(block: Any) -> list[dict[str, Any]]:  # noqa: ANN401, PLR0911 - one o
 
 def _image(block: ImageBlock) -> dict[str, Any]:
     if block.url and not block.image:
-        return image_part(str(block.url), detail=block.detail)
+        return image_part(_address(block, "image"), detail=block.detail)
     data, kind = _bytes(block.resolve_image()), block.image_mimetype
     if block.path and not block.image and kind == ImageBlock(url=f"file:///a{block.path.suffix}").image_mimetype:
         with suppress(ConfigurationError):  # LlamaIndex guesses by the suffix, which may lie; Claude refuses those
@@ -94,10 +94,17 @@ def _text_or_pdf(data: bytes) -> str:
 def _video(block: VideoBlock) -> dict[str, Any]:
     """Return a part as Qwen, GLM and Kimi take it; OpenAI has none."""
     if block.url and not block.video:
-        url = str(block.url)
+        url = _address(block, "video")
     else:
         url = _data_url(_bytes(block.resolve_video()), block.video_mimetype or "video/mp4")
     return {"type": "video_url", "video_url": {"url": url}}
+
+
+def _address(block: ImageBlock | VideoBlock, what: str) -> str:
+    url = str(block.url)
+    if url.startswith("file:"):
+        raise ConfigurationError(f"{what}: the API can't read {url!r}; pass the block a path, which is read here.")
+    return url
 
 
 def _refuse_url(block: AudioBlock | DocumentBlock, what: str) -> None:
