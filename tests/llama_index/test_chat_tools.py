@@ -8,6 +8,7 @@ import pytest
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, ChatResponse
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 
 from tests.scripted import http
 from tests.wire.chat import answer, chat_stream, talking, tool_call, tool_delta
@@ -112,6 +113,27 @@ def test_a_choice_of_no_tool_that_is_there_is_refused(
 def test_without_tools_nothing_is_said_of_them(world: World, server: ScriptedServer, chat: XDMChat, way: str) -> None:
     ask(world, chat, way, [], "hi", tool_required=True, tool_choice="add")
     assert server.requests[0].json.keys() <= {"model", "messages", "stream", "stream_options"}
+
+
+class Node(BaseModel):
+    value: int
+    children: list[Node] = []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_tool_whose_arguments_are_a_recursive_class_has_them_in_its_schema(
+    world: World, server: ScriptedServer, chat: XDMChat, way: str, strict: bool
+) -> None:
+    tree = {"value": 1, "children": [{"value": 2, "children": []}]}
+    server.script = talking([tool_call("plant", tree)])
+    tool = FunctionTool.from_defaults(lambda **_: "", name="plant", description="Plant.", fn_schema=Node)
+    response = ask(world, chat, way, [tool], "Plant a tree.", strict=strict)
+    schema = server.requests[0].json["tools"][0]["function"]["parameters"]
+    assert (schema["type"], schema["properties"].keys()) == ("object", {"value", "children"})
+    assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
+    assert schema.get("additionalProperties", True) is not strict
+    assert chat.get_tool_calls_from_response(response)[0].tool_kwargs == tree
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.strict_schemas import strict_schema
+from xdm_integrations.core.chat.structured import form_of
 from xdm_integrations.core.chat.tool_calls import arguments_of
 
 from .chat import PIECE
@@ -27,10 +28,13 @@ _SHOWN = 300  # characters of what the model wrote, in an error
 def as_tool(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
     """Return a tool in the API's form; `strict` makes the provider enforce its schema."""
     made: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
-    if not strict:
-        return made
     function = made["function"]
-    return {**made, "function": {**function, "strict": True, "parameters": strict_schema(function["parameters"])}}
+    if "properties" not in function["parameters"] and tool.metadata.fn_schema is not None:
+        # LlamaIndex drops the schema of a recursive class, which is a reference
+        function = {**function, "parameters": form_of(tool.metadata.fn_schema.model_json_schema()).schema}
+    if strict:
+        function = {**function, "strict": True, "parameters": strict_schema(function["parameters"])}
+    return {**made, "function": function}
 
 
 def choice_of(choice: str | Mapping[str, Any] | None) -> str | Mapping[str, Any] | None:
