@@ -11,7 +11,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from tests.scripted import http
-from tests.wire.chat import answer, chat_stream, talking, tool_call, tool_delta
+from tests.wire.chat import answer, chat_stream, delta, talking, tool_call, tool_delta
 from xdm_integrations import ConfigurationError
 
 if TYPE_CHECKING:
@@ -162,6 +162,27 @@ def test_one_call_is_taken_where_no_more_is_wanted(
     result = ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "call_1"})
     world.call(chat, "chat", [ChatMessage("?"), first, result])
     assert [call["id"] for call in server.requests[1].json["messages"][1]["tool_calls"]] == ["call_1"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_cut_call_that_nobody_wanted_stops_no_other_one(
+    world: World, server: ScriptedServer, chat: XDMChat, way: str, parallel: bool
+) -> None:
+    both = [CALL, tool_call("add", '{"a": 3, "b', "call_2")]
+    parts = [{**call, "index": index} for index, call in enumerate(both)]
+    server.script = [
+        chat_stream(delta(tool_calls=parts), finish="length")
+        if way.startswith("stream")
+        else http(answer(None, tool_calls=both, finish="length"))
+    ]
+    response = ask(world, chat, way, TOOLS, "1 + 2? 3 + 4?", allow_parallel_tool_calls=parallel)
+    if parallel:
+        with pytest.raises(ValueError, match="cut by its limit"):
+            chat.get_tool_calls_from_response(response)
+    else:
+        assert [call.tool_id for call in chat.get_tool_calls_from_response(response)] == ["call_1"]
+        assert response.message.additional_kwargs == {"tool_calls": [CALL]}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -62,7 +62,7 @@ def _message(message: Message, *, one_call: bool) -> ChatMessage:
     kept: dict[str, Any] = {}
     if calls:
         kept[TOOL_CALLS] = [call.to_wire() for call in calls]
-    if message.invalid_tool_calls:
+    if message.invalid_tool_calls and not (one_call and calls):
         kept[INVALID_TOOL_CALLS] = [*map(_as_written, message.invalid_tool_calls)]
     if message.refusal:
         kept["refusal"] = message.refusal
