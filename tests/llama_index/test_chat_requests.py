@@ -6,6 +6,7 @@ import asyncio
 import base64
 import copy
 import io
+import itertools
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -159,10 +160,15 @@ def test_images(world: World, server: ScriptedServer, chat: XDMChat, tmp_path: P
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
-@pytest.mark.parametrize("method", ["achat", "astream_chat", "astructured_predict", "astream_structured_predict"])
-@pytest.mark.parametrize("cited", [False, True])
+@pytest.mark.parametrize(
+    ("method", "place"),
+    [
+        *itertools.product(["astructured_predict", "astream_structured_predict"], ["alone", "citable"]),
+        *itertools.product(["achat", "astream_chat"], ["alone", "citable", "cited"]),  # templates copy what is cited
+    ],
+)
 def test_no_event_loop_waits_for_a_file(
-    server: ScriptedServer, chat: XDMChat, tmp_path: Path, method: str, cited: bool
+    server: ScriptedServer, chat: XDMChat, tmp_path: Path, method: str, place: str
 ) -> None:
     """The file has become a pipe, into which nothing is written until the loop has gone on."""
     server.script = talking('{"title": "a"}')
@@ -177,8 +183,12 @@ def test_no_event_loop_waits_for_a_file(
         return in_time
 
     async def ask() -> Any:
-        block = CitableBlock(title="t", source="s", content=[image]) if cited else image
-        message = ChatMessage(blocks=[TextBlock(text="a"), block])
+        blocks = {
+            "alone": image,
+            "citable": CitableBlock(title="t", source="s", content=[image]),
+            "cited": CitationBlock(title="t", source="s", cited_content=image, additional_location_info={}),
+        }
+        message = ChatMessage(blocks=[TextBlock(text="a"), blocks[place]])
         asked: tuple[Any, ...] = (Title, ChatPromptTemplate([message])) if "structured" in method else ([message],)
         answered = await getattr(chat, method)(*asked)
         return [item async for item in answered] if method.startswith("astream") else answered

@@ -14,7 +14,6 @@ from typing import Any
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,
-    CitableBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
@@ -110,7 +109,7 @@ def _names_a_file(message: ChatMessage) -> bool:
     for block in message.blocks if isinstance(message, ChatMessage) else ():
         if isinstance(block, TextBlock):
             continue
-        inner: Sequence[Any] = block.content if isinstance(block, CitableBlock) else (block,)
+        inner: Sequence[Any] = getattr(block, "nested_blocks", (block,))
         if any(getattr(one, "path", None) for one in inner):
             return True
     return False
