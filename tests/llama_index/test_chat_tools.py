@@ -109,6 +109,18 @@ def test_a_choice_of_no_tool_that_is_there_is_refused(
     assert not server.requests
 
 
+@pytest.mark.parametrize("way", [*WAYS, "predict_and_call"])
+@pytest.mark.parametrize("tool", [add, {"type": "function", "function": {"name": "add"}}])
+def test_what_is_no_tool_of_llamaindex_is_refused_with_the_advice(
+    world: World, server: ScriptedServer, chat: XDMChat, way: str, tool: Any
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"got {type(tool).__name__}\. Make one .*FunctionTool\.from_defaults"
+    ):
+        ask(world, chat, way, [tool], "1 + 2?")
+    assert not server.requests
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_without_tools_nothing_is_said_of_them(world: World, server: ScriptedServer, chat: XDMChat, way: str) -> None:
     ask(world, chat, way, [], "hi", tool_required=True, tool_choice="add")

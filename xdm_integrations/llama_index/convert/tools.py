@@ -12,6 +12,7 @@ from xdm_integrations.core.chat.choice_so_far import CUT
 from xdm_integrations.core.chat.strict_schemas import strict_schema
 from xdm_integrations.core.chat.structured import form_of
 from xdm_integrations.core.chat.tool_calls import arguments_of
+from xdm_integrations.core.errors.tree import ConfigurationError
 
 from .chat import PIECE
 from .messages import INVALID_TOOL_CALLS, TOOL_CALLS, stored_call
@@ -26,7 +27,16 @@ _SHOWN = 300  # characters of what the model wrote, in an error
 
 
 def as_tool(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
-    """Return a tool in the API's form; `strict` makes the provider enforce its schema."""
+    """Return a tool in the API's form; `strict` makes the provider enforce its schema.
+
+    Raises:
+        ConfigurationError: It is none of LlamaIndex's tools.
+    """
+    if not hasattr(tool, "metadata"):
+        raise ConfigurationError(
+            f"tools: expected LlamaIndex's tools, got {type(tool).__name__}. Make one of a function by "
+            f"`FunctionTool.from_defaults(function)`; dictionaries go into `chat(..., tools=...)`."
+        )
     made: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
     function = made["function"]
     if "properties" not in function["parameters"] and tool.metadata.fn_schema is not None:
