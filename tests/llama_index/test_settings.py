@@ -219,6 +219,18 @@ def test_leaving_the_context_closes_the_connections(world: World, server: Script
     assert world.call(llm, "complete", "again").text == "<again>"
 
 
+@pytest.mark.parametrize("cls", [XDM, XDMChat, XDMEmbedding])
+@pytest.mark.parametrize("field", [None, {"top_k": 2}])
+def test_an_extra_body_among_the_additional_arguments_is_one_as_in_openai_like(cls: Any, field: Any) -> None:
+    given = {"min_p": 0.1, "extra_body": {"top_k": 1, "provider": "a"}}
+    llm = cls(api_base="http://127.0.0.1:9/v1", additional_kwargs=given, extra_body=field)
+    assert dict(llm.extra_body) == {"top_k": 1, "provider": "a", **(field or {})}
+    assert llm.additional_kwargs == {"min_p": 0.1}
+    assert given == {"min_p": 0.1, "extra_body": {"top_k": 1, "provider": "a"}}
+    with pytest.raises(ConfigurationError, match="Set `extra_body`"):
+        cls(additional_kwargs={"extra_body": 1})
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_extra_body_wins_over_parameters_and_is_never_shown(
     world: World, server: ScriptedServer, seen: Recorder, method: str

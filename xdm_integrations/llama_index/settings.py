@@ -76,7 +76,9 @@ class GatewaySettings(Connected, BaseModel):
     """Arguments that a call or the constructor can't take, with the advice."""
 
     additional_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="More fields of the body; parameters in here win over their fields."
+        default_factory=dict,
+        description="More fields of the body; parameters in here win over their fields. An `extra_body` in here, as "
+        "OpenAILike takes it, is joined to the setting of that name.",
     )
     extra_body: Mapping[str, Any] | None = Field(
         default=None,
@@ -120,6 +122,10 @@ class GatewaySettings(Connected, BaseModel):
             for name in settings:
                 if name not in fields:
                     raise self._unknown_setting(name)
+            more = settings.get("additional_kwargs")
+            if isinstance(more, Mapping) and isinstance(inner := more.get("extra_body"), Mapping):  # as in OpenAILike
+                settings["additional_kwargs"] = {name: v for name, v in more.items() if name != "extra_body"}
+                settings["extra_body"] = {**inner, **(settings.get("extra_body") or {})}
             kept = self.NONE_IS_A_VALUE
             try:
                 super().__init__(**{name: v for name, v in settings.items() if v is not None or name in kept})
