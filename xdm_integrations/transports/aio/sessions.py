@@ -105,11 +105,8 @@ class LoopSessions:
         """Return the session of the running loop, or None if it has none yet."""
         return self._by_loop.get(asyncio.get_running_loop())
 
-    async def current(self, socks: Proxy | None) -> LoopSession:
-        """Return the session of the running loop, which is made if it has none; then by way of `socks`."""
-        found = self.known()
-        if found is not None:
-            return found
+    async def make(self, socks: Proxy | None) -> LoopSession:
+        """Make the session of the running loop, which has none yet; it goes by way of `socks`."""
         loop = asyncio.get_running_loop()
         for other in [other for other in list(self._by_loop) if other.is_closed()]:
             forgotten = self._by_loop.pop(other, None)

@@ -49,7 +49,7 @@ class AiohttpTransport:
         except ValueError as error:
             raise_translated(error, request, reused=False)
         socks, http = (proxy, None) if proxy is not None and proxy.is_socks else (None, proxy)
-        current = self._sessions.known() or await self._sessions.current(socks)
+        current = self._sessions.known() or await self._sessions.make(socks)
         connect, read, *_ = request.timeout
         limit = current.limits.set(failures.limit_for_headers(request))
         try:
