@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Optional, Union
@@ -59,6 +60,15 @@ ROWS = [
     (set[int], {"type": "array", "items": INTEGER, "uniqueItems": True}, [1, 1], {1}),
     (tuple[int, ...], {"type": "array", "items": INTEGER}, [1], (1,)),
     (tuple[int, int], {"type": "array", "items": INTEGER, "minItems": 2, "maxItems": 2}, [1, 2], (1, 2)),
+    (tuple, {"type": "array"}, [1, "a"], (1, "a")),
+    (
+        tuple[int, str],
+        {"type": "array", "items": {"anyOf": [INTEGER, STRING]}, "minItems": 2, "maxItems": 2},
+        [1.0, "a"],
+        (1, "a"),
+    ),
+    (frozenset[int], {"type": "array", "items": INTEGER, "uniqueItems": True}, [1, 1], frozenset({1})),
+    (AbstractSet[int], {"type": "array", "items": INTEGER, "uniqueItems": True}, [1, 1], {1}),
     (dict[str, int], {"type": "object", "additionalProperties": INTEGER}, {"a": 1.0}, {"a": 1}),
     (Mapping, {"type": "object"}, {"a": 1}, {"a": 1}),
     (Literal["a", "b"], {"enum": ["a", "b"], "type": "string"}, "b", "b"),

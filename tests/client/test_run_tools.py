@@ -296,7 +296,9 @@ def test_what_goes_wrong_is_told_to_the_model_and_nothing_invalid_is_carried_out
     assert called == ["a"]
     told = results(server)
     for text, part in zip(
-        told, ["no such file", "none of", "missing", "force", "no tool", "cut by the limit"], strict=True
+        told,
+        ["no such file", "none of", "'path' is missing", "force", "no tool", "cut by the limit"],
+        strict=True,
     ):
         assert text.startswith("Error")
         assert part in text

@@ -16,7 +16,7 @@ import time
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.load import dumpd, dumps, load
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, trim_messages
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import BaseModel
 from pydantic.v1 import BaseModel as OldModel
@@ -298,6 +298,18 @@ def test_tokens_are_counted_without_network_for_any_model(monkeypatch):
     picture = HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}])
     assert chat.get_num_tokens_from_messages([picture]) < 2000
     assert chat.get_num_tokens("漢字漢字") == 4
+
+
+def test_what_a_message_holds_beside_its_text_is_counted():
+    chat = ChatXDM(custom_get_token_ids=lambda text: [0] * len(text.split()))
+    count = chat.get_num_tokens_from_messages
+    asked, result = HumanMessage("a b"), ToolMessage("c d e", tool_call_id="c1")
+    assert count([asked]) == 3 + (3 + 1 + 2)
+    assert count([HumanMessage([{"type": "file", "source_type": "text", "text": "a b"}])]) == count([asked])
+    call = {"type": "tool_call", "id": "c1", "name": "f", "args": {"x": 1}}
+    as_json = '[{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\\"x\\": 1}"}}]'
+    calls = AIMessage("", tool_calls=[call])
+    assert count([asked, calls, result]) - count([asked]) == (3 + 1 + len(as_json.split())) + (3 + 1 + 1 + 3)
 
 
 def test_an_own_tokenizer_counts_first_and_messages_are_trimmed_by_it():

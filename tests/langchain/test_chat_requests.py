@@ -313,6 +313,16 @@ BLOCKS = [
         {"type": "image", "url": PNG, "extras": {"detail": "low"}},
         {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
     ),
+    (
+        "a sound whose format isn't said",
+        {"type": "input_audio", "input_audio": {"data": "QUJD"}},
+        {"type": "input_audio", "input_audio": {"data": "QUJD"}},
+    ),
+    (
+        "a file without a name, as LangChain wraps what it doesn't know",
+        {"type": "non_standard", "value": {"type": "file", "file": {"file_data": "data:application/pdf;base64,QUJD"}}},
+        PDF,
+    ),
     ("a sound", {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "mp3"}}, AUDIO),
     (
         "a sound of version 0",
@@ -416,6 +426,8 @@ def test_blocks_of_every_version_become_parts(world, server, block, part):
         {"type": "text-plain", "url": "https://f.example/a.txt"},
         {"type": "audio", "url": "https://f.example/a.wav"},
         {"type": "image", "file_id": "f1"},
+        {"type": "image_url"},
+        {"text": "no type"},
     ],
 )
 def test_what_chat_has_no_form_for_is_refused_before_sending(world, server, block):
@@ -478,6 +490,14 @@ def test_results_of_tools_go_without_what_is_langchains_own(world, server):
                 "",
                 tool_calls=[CALL],
                 additional_kwargs={"reasoning_content": "hm"},
+                response_metadata={"reasoning_field": "reasoning"},
+            ),
+            {"reasoning": "hm"},
+        ),
+        (
+            AIMessage(
+                [{"type": "reasoning", "reasoning": "hm"}],
+                tool_calls=[CALL],
                 response_metadata={"reasoning_field": "reasoning"},
             ),
             {"reasoning": "hm"},

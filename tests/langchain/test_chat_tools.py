@@ -211,8 +211,10 @@ def test_tools_of_every_form_are_described(world, server, given, name):
 )
 def test_tools_of_a_providers_own_kind_are_passed_on(world, server, own):
     server.script = talking("hi")
-    world.invoke(world.chat(server).bind_tools([own, add]), "x")
-    assert server.requests[0].json["tools"][0] == own
+    world.invoke(world.chat(server).bind_tools([own, add], tool_choice="add"), "x")
+    body = server.requests[0].json
+    assert body["tools"][0] == own
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "add"}}
 
 
 class Nameless:

@@ -97,6 +97,11 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy(proxy, monkeypatch):
     assert environment.proxy_for("http://gateway.example/").url == "http://proxy.example:3128"
 
 
+def test_a_proxy_without_a_port_is_at_the_port_of_its_scheme(proxy, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.example")
+    assert environment.proxy_for("http://gateway.example/").url == "http://proxy.example"
+
+
 def test_a_proxy_that_is_down_is_a_connection_error(world, monkeypatch):
     with where_nobody_listens() as proxy:
         monkeypatch.setenv("http_proxy", proxy)

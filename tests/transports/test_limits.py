@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from tests.scripted import HANG, http, piece, slowly
+from tests.scripted import CLOSE, HANG, http, piece, slowly
 from tests.transports.conftest import ask, head
 from xdm_integrations.core.errors.tree import APIConnectionError, APITimeoutError
 from xdm_integrations.core.protocol.wire import Limits, Timeout
@@ -119,7 +119,14 @@ def test_a_deadline_that_has_passed_sends_nothing(world, server):
 
 
 def test_no_limit_at_all_is_possible(world, server):
-    assert world.send(ask(server, timeout=Timeout(None, None))).status == 200
+    endless = ask(server, timeout=Timeout(None, None))
+    assert world.send(endless).status == 200
+    server.script = [[head(Content_Length="10") + b"cut", CLOSE]]
+    with pytest.raises(APIConnectionError, match="broke off"):
+        world.send(endless)
+    server.script = [[CLOSE]]
+    with pytest.raises(APIConnectionError, match="No answer"):
+        world.send(endless)
 
 
 def test_an_absurdly_long_limit_is_possible(world, server):
@@ -280,6 +287,14 @@ def test_the_limit_for_a_wait_runs_only_while_somebody_waits(world, server):
     assert world.read(reply) == b"b"
     with pytest.raises(APITimeoutError, match="read limit"):
         world.read(reply)
+
+
+def test_one_thread_watches_all_deadlines():
+    deadlines = Deadlines()
+    before = threading.active_count()
+    for seconds in (60, 50, 40, 30):
+        deadlines.set(seconds)
+    assert threading.active_count() == before + 1
 
 
 def test_where_no_thread_can_be_started_requests_go_on_unwatched(monkeypatch):
