@@ -98,6 +98,13 @@ def test_a_refusal_is_kept_and_has_no_key_where_there_is_none(ask):
     assert ask("hi", refusal=None).additional_kwargs == {}
 
 
+def test_citations_stand_beside_the_text(ask):
+    sources = [{"type": "url_citation", "url_citation": {"url": f"https://{host}.example"}} for host in "ab"]
+    message = ask("See this", annotations=sources)
+    assert message.content == "See this"
+    assert message.additional_kwargs == {"annotations": sources}
+
+
 @pytest.mark.parametrize("version", ["v0", "v1"])
 def test_a_refusal_is_a_block_of_its_own(ask, version):
     message = ask("", refusal="I won't.", reasoning_content="hm", settings={"output_version": version})

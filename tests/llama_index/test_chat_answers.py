@@ -494,6 +494,21 @@ def test_a_refusal_is_kept_beside_the_message_and_goes_back(
     assert server.requests[1].json["messages"][1] == sent_back
 
 
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+def test_citations_are_kept_beside_the_message_and_do_not_go_back(
+    world: World, server: ScriptedServer, chat: XDMChat, method: str
+) -> None:
+    source = {"type": "url_citation", "url_citation": {"url": "https://a.example"}}
+    events = stream(delta("See this"), delta(annotations=[source]), delta(finish="stop"), DONE)
+    server.script = [events if method == "stream_chat" else http(answer("See this", annotations=[source]))]
+    message = world.ask(chat, method).message
+    assert message.additional_kwargs == {"annotations": [source]}
+    assert message.blocks == [TextBlock(text="See this")]
+    server.script = [http(answer("ok"))]
+    world.call(chat, "chat", [*ASKED, message, *ASKED])
+    assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": "See this"}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_server_adds_to_an_answer_or_a_choice_is_shown(
     world: World, server: ScriptedServer, chat: XDMChat, method: str

@@ -136,6 +136,14 @@ def test_an_object_grows(world: World, server: ScriptedServer, chat: XDMChat, by
     assert items[-1] == Kennel(dogs=[Dog(name="Ann", age=5), Dog(name="Bo", age=2)], kind=Kind.SMALL, open="yes")
 
 
+def test_braces_in_front_of_an_object_do_it_no_harm(world: World, server: ScriptedServer, chat: XDMChat) -> None:
+    """They may be prose, as long as the object hasn't begun: nothing is shown, and nothing raised."""
+    chat.should_use_structured_outputs = True
+    server.script = [chat_stream("For {Ann}", ": ", json.dumps(ANN))]
+    items = world.items(chat, "stream_structured_predict", Dog, PROMPT, x="Ann")
+    assert items[-1] == Dog(name="Ann", age=5)
+
+
 class Whole(Dog):
     @model_validator(mode="before")
     @classmethod

@@ -109,6 +109,7 @@ def test_an_unknown_argument_of_a_call_is_an_error_with_the_near_name(
         ("max_tokens", -1), ("max_retries", -1), ("timeout", 0), ("timeout", "soon"), ("api_base", "ftp://x"),
         ("api_base", "http://example.com/v1"), ("default_headers", {"a b": "c"}), ("context_window", 0),
         ("additional_kwargs", {"n": 0}), ("additional_kwargs", {"extra_headers": {}}), ("echo", "yes"), ("seed", 1.5),
+        ("additional_kwargs", 3),
     ],
 )  # fmt: skip
 def test_wrong_values_are_refused_when_given_and_when_assigned(name: str, value: Any) -> None:
