@@ -313,6 +313,51 @@ def test_an_error_leaves_the_conversation_as_it_was(server):
     assert server.requests[1].json["messages"] == [user("two")]
 
 
+def test_an_image_waits_for_a_question_that_is_answered(server, tmp_path):
+    """One that belongs to a question goes with it, and is given again with it."""
+    busy = http({"error": {"message": "too long", "type": "x"}}, 400)
+    server.script = talking(busy, "A cat.", "Nothing.", busy, "What cat?")
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    with terminal(server) as (screen, _):
+        screen.say(f"/image {path}", "goes with the next question")
+        screen.wait_for("> ")
+        for line, told in [
+            ("Which?", "too long"),
+            ("Which?", "tokens"),
+            ("And?", "tokens"),
+            (f"/image {path} Well?", "too long"),
+            ("Well?", "tokens"),
+        ]:
+            screen.say(line, told)
+            screen.wait_for("> ")
+    asked = [seen.json["messages"][-1]["content"] for seen in server.requests]
+    assert [len(content) if isinstance(content, list) else 0 for content in asked] == [2, 2, 0, 2, 0]
+
+
+def test_commands_say_what_there_is_and_what_they_miss(server, tmp_path):
+    with terminal(server) as (screen, _):
+        for line, told in [
+            ("/help", "end, as Ctrl-D does"),
+            ("/image", "/image needs the name of a file"),
+            ("/save", "/save needs the name of a file"),
+            (f"/load {tmp_path}/none", "No such file"),
+            (f"/image {tmp_path}/none", "No such file"),
+        ]:
+            screen.say(line, told)
+            screen.wait_for("> ")
+    assert not server.requests
+
+
+def test_a_model_that_thinks_is_shown_to(server):
+    go_on = threading.Event()
+    server.script = [stream(delta(reasoning_content="hm"), go_on, delta("Hi"), delta(finish="stop"))]
+    with terminal(server) as (screen, _):
+        screen.say("Hello", "thinking")
+        go_on.set()
+        screen.wait_for("Hi")
+
+
 def test_a_conversation_is_saved_and_loaded(server, tmp_path):
     server.script = talking("Hi")
     with terminal(server) as (screen, _):

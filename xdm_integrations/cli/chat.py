@@ -126,9 +126,9 @@ class _Talk:
             except KeyboardInterrupt:
                 self._note("Stopped.")
 
-    def ask(self, text: str) -> ChatCompletion:
+    def ask(self, text: str, *images: dict[str, Any]) -> ChatCompletion:
         """Ask, and show the answer as it comes; Ctrl-C keeps in the conversation what came until then."""
-        question = self._conversation.question(text)
+        question = self._conversation.question(text, *images)
         with waiting("the answer", self._notes):
             opened = self._client.stream_chat([*self._conversation.messages, question], **self._params)
         with opened as stream:
@@ -136,10 +136,10 @@ class _Talk:
                 self._show(stream)
             except KeyboardInterrupt:
                 if stream.completion.text:
-                    self._conversation.messages += [question, assistant(stream.completion.text)]
+                    self._conversation.add(question, assistant(stream.completion.text))
                 raise
             answer = stream.completion
-        self._conversation.messages += [question, answer.message]
+        self._conversation.add(question, answer.message)
         self._options.tell_if_cut(answer.finish_reason)
         for told in saved(answer.images):
             self._note(told)
@@ -156,9 +156,9 @@ class _Talk:
         media = given({"images": answer.images or None, "audio": answer.audio or None})
         self._options.write({**told, **media, **totals(answer)})
 
-    def _turn(self, text: str) -> None:
+    def _turn(self, text: str, *images: dict[str, Any]) -> None:
         began = time.monotonic()
-        answer = self.ask(text)
+        answer = self.ask(text, *images)
         counted = (
             f"{answer.usage.prompt_tokens:,} + {answer.usage.completion_tokens:,} tokens, " if answer.usage else ""
         )
@@ -206,10 +206,11 @@ class _Talk:
                 self._note(f"/{name} needs the name of a file.")
             case "image":
                 quoted, plain, question = _PATH.findall(rest)[0]
-                self._conversation.images.append(_image(quoted or plain))
+                image = _image(quoted or plain)
                 if question:
-                    self._turn(question)
+                    self._turn(question, image)
                 else:
+                    self._conversation.images.append(image)
                     self._note("The image goes with the next question.")
             case "save" | "load":
                 path = Path(rest.strip('"')).expanduser()

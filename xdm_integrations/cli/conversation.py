@@ -33,10 +33,15 @@ class Conversation:
         if text:
             self.messages.insert(0, system(text))
 
-    def question(self, text: str) -> dict[str, Any]:
-        """Return the message that asks, with the images; it is part of the conversation only once it is answered."""
-        images, self.images = self.images, []
-        return user([*images, text_part(text)] if images else text)
+    def question(self, text: str, *images: dict[str, Any]) -> dict[str, Any]:
+        """Return the message that asks, with these images and those that wait for it."""
+        parts = [*self.images, *images]
+        return user([*parts, text_part(text)] if parts else text)
+
+    def add(self, question: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Add a question once it is answered; one that failed is asked again with the images that waited for it."""
+        self.messages += [question, answer]
+        self.images.clear()
 
     def save(self, path: Path) -> None:
         """Write the messages to a file, as JSON that `load` reads.
