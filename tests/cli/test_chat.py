@@ -87,6 +87,7 @@ MISTAKES = [
     [],
     ["--once", "x", "--image", "none.png"],
     ["--once", "\udcff"],
+    ["--once", "x", "--system", "\udcff"],
     ["--once", "x", "--temperature", "9"],
     ["--once", "x", "--base-url", "https://gateway.example/v1"],  # without a key
 ]

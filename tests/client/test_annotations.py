@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Dict, List, Literal, Optional, Union  # noqa: UP035 - users still write them
 
 import pytest
 from pydantic import BaseModel, Field
@@ -56,6 +56,8 @@ ROWS = [
     (float | str, {"anyOf": [NUMBER, STRING]}, 2, 2.0),  # no option has a 2 as it is: the first that takes it
     (list[int], {"type": "array", "items": INTEGER}, [1.0], [1]),
     (list, {"type": "array"}, ["a"], ["a"]),
+    (List[int], {"type": "array", "items": INTEGER}, [1.0], [1]),  # noqa: UP006 - as above
+    (Dict[str, int], {"type": "object", "additionalProperties": INTEGER}, {"a": 1.0}, {"a": 1}),  # noqa: UP006 - as above
     (Sequence[str], {"type": "array", "items": STRING}, ["a"], ["a"]),
     (set[int], {"type": "array", "items": INTEGER, "uniqueItems": True}, [1, 1], {1}),
     (tuple[int, ...], {"type": "array", "items": INTEGER}, [1], (1,)),

@@ -306,6 +306,7 @@ def test_what_a_message_holds_beside_its_text_is_counted():
     asked, result = HumanMessage("a b"), ToolMessage("c d e", tool_call_id="c1")
     assert count([asked]) == 3 + (3 + 1 + 2)
     assert count([HumanMessage([{"type": "file", "source_type": "text", "text": "a b"}])]) == count([asked])
+    assert count([HumanMessage([{"type": "file", "source_type": "id", "id": "f1"}])]) == 3 + (3 + 1 + 1000)
     call = {"type": "tool_call", "id": "c1", "name": "f", "args": {"x": 1}}
     as_json = '[{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\\"x\\": 1}"}}]'
     calls = AIMessage("", tool_calls=[call])

@@ -14,6 +14,7 @@ from langchain_core.messages import (
     ChatMessage,
     FunctionMessage,
     HumanMessage,
+    RemoveMessage,
     SystemMessage,
     ToolMessage,
     messages_from_dict,
@@ -257,6 +258,18 @@ def test_inputs_of_every_form_become_the_same_body(world, server):
         world.invoke(chat, form)
         world.stream(chat, form)
     assert {str(seen.json["messages"]) for seen in server.requests} == {"[{'role': 'user', 'content': 'x'}]"}
+
+
+def test_texts_among_blocks_are_sent_and_thoughts_of_a_person_are_not(world, server):
+    thought = {"type": "reasoning", "reasoning": "hm"}
+    asked = [HumanMessage(["u", thought]), AIMessage(["a", {"type": "text", "text": "b"}]), HumanMessage("x")]
+    assert [message["content"] for message in sent(world, server, asked)] == ["u", "ab", "x"]
+
+
+def test_a_message_that_is_none_is_refused_by_its_place(world, server):
+    with pytest.raises(ConfigurationError, match="message 2: a RemoveMessage can't be sent"):
+        world.invoke(world.chat(server), [HumanMessage("x"), RemoveMessage("all")])
+    assert server.requests == []
 
 
 def test_roles_order_and_names_are_kept(world, server):

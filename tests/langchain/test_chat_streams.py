@@ -454,7 +454,7 @@ def test_events_of_version_2_and_an_answer_within_them_stream(server):
 
 @pytest.mark.filterwarnings("ignore:The method .* is in beta")
 @pytest.mark.parametrize("version", [None, "v1"])
-def test_events_of_version_3_are_valid_and_hold_everything(world, server, version):
+def test_events_of_version_3_are_valid_and_hold_everything(world, server, recorder, version):
     from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
     server.script = [
@@ -468,18 +468,23 @@ def test_events_of_version_3_are_valid_and_hold_everything(world, server, versio
         )
     ]
     chat = world.chat(server, output_version=version)
+    config = {"callbacks": [recorder]}
     if world.is_async:
 
         async def run():
-            events = await chat.astream_events("x", version="v3")
-            return [event async for event in events], await events.output
+            events = await chat.astream_events("x", config, version="v3")
+            found = [event async for event in events], await events.output
+            while len(asyncio.all_tasks()) > 1:  # LangChain's own, which tells the callbacks that it is over
+                await asyncio.sleep(0)
+            return found
 
         events, message = world.run(run())
     else:
-        stream_of = chat.stream_events("x", version="v3")
+        stream_of = chat.stream_events("x", config, version="v3")
         events, message = list(stream_of), stream_of.output
     assert_valid_event_stream(events)
     assert [block["type"] for block in message.content] == ["reasoning", "text", "tool_call"]
     assert message.tool_calls[0]["args"] == {"x": 1}
     assert message.usage_metadata == COUNTED
     assert message.response_metadata["finish_reason"] == "tool_calls"
+    assert "".join(recorder.run.tokens) == "hi"

@@ -10,6 +10,7 @@ from typing import Optional
 import pytest
 from langchain_core import exceptions
 from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from pydantic import BaseModel
 from pydantic.v1 import BaseModel as OldModel
@@ -97,6 +98,13 @@ def obliging(seen, data=TEXT):
 def server(server):
     server.script = obliging
     return server
+
+
+def test_the_parser_of_a_chain_reads_texts_and_answers_alone(world, server):
+    parser = world.chat(server).with_structured_output(Pet).last
+    assert parser.parse(TEXT) == world.invoke(parser, TEXT) == Pet(**DATA)
+    with pytest.raises(OutputParserException, match="not a HumanMessage"):
+        world.invoke(parser, HumanMessage(TEXT))
 
 
 @pytest.mark.parametrize("method", METHODS)

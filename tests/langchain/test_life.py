@@ -12,6 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 
@@ -258,11 +259,26 @@ def test_counting_never_downloads_and_says_what_to_do(tmp_path):
     assert "custom_get_token_ids" in unknown
 
 
-def test_a_vocabulary_on_this_machine_is_used(tmp_path, monkeypatch):
+def test_without_a_tokenizer_the_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    with pytest.raises(ConfigurationError, match="pip install tiktoken"):
+        XDMLLM().get_token_ids("abc")
+    assert ChatXDM().get_num_tokens("abc") == 1
+
+
+@pytest.mark.parametrize("variable", ["TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR", None])
+def test_a_vocabulary_on_this_machine_is_used(tmp_path, monkeypatch, variable):
     tiktoken = pytest.importorskip("tiktoken")
     url = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
-    (tmp_path / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()).write_bytes(b"")
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    folder = tmp_path / "data-gym-cache"
+    folder.mkdir()
+    (folder / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()).write_bytes(b"")
+    for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if variable is None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    else:
+        monkeypatch.setenv(variable, str(folder))
 
     class Encoding:
         def encode_ordinary(self, text):

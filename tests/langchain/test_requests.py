@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 
 import pytest
@@ -210,6 +212,20 @@ def test_token_ids_are_a_prompt_everywhere(world, server):
     assert [g[0].text for g in world.generate(llm, [[1, 2], [3]]).generations] == ["<[1, 2]>", "<[3]>"]
     assert sent(server)["prompt"] == [[1, 2], [3]]
     assert world.batch(llm, [[1, 2], [3]]) == ["<[1, 2]>", "<[3]>"]
+
+
+def test_token_ids_that_a_callback_was_told_of_can_be_copied_and_pickled(world, server, recorder):
+    world.invoke(world.llm(server), [1, 2, 3], {"callbacks": [recorder]})
+    for again in (copy.deepcopy(recorder.run.prompt), pickle.loads(pickle.dumps(recorder.run.prompt))):  # noqa: S301 - our own
+        assert again == "[1, 2, 3]"
+        assert world.generate(world.llm(server), [again]).generations[0][0].text == "<[1, 2, 3]>"
+        assert sent(server)["prompt"] == [1, 2, 3]
+
+
+def test_what_langchain_asks_of_every_llm_answers_all_prompts(world, server):
+    """`_generate` and its async twin are for classes that are made of this one."""
+    result = world.call(world.llm(server), "_generate", ["a", "b"])
+    assert [found.text for (found,) in result.generations] == ["<a>", "<b>"]
 
 
 def test_the_model_of_the_call_is_sent_and_reported(world, server, recorder):

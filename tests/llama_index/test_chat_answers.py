@@ -397,15 +397,18 @@ def test_images_that_can_not_be_read_cost_no_answer(
     assert server.requests[1].json["messages"][1] == {"role": "assistant", "content": "see"}
 
 
+@pytest.mark.parametrize(("arguments", "sent_back"), [('{"a": 1}', '{"a": 1}'), ('{"a": 1', "{}")])
 def test_a_signature_comes_back_after_the_message_was_stored(
-    world: World, server: ScriptedServer, chat: XDMChat
+    world: World, server: ScriptedServer, chat: XDMChat, arguments: str, sent_back: str
 ) -> None:
-    call = tool_call("add", {"a": 1}, extra_content={"google": {"thought_signature": "c2ln"}})
+    call = tool_call("add", arguments, extra_content={"google": {"thought_signature": "c2ln"}})
     server.script = [calling(call), http(answer("ok"))]
-    message = world.items(chat, "stream_chat", ASKED)[-1].message
-    stored = ChatMessage.model_validate_json(message.model_dump_json())
+    response = world.items(chat, "stream_chat", ASKED)[-1]
+    assert response.raw["choices"][0]["message"]["tool_calls"] == [call]
+    stored = ChatMessage.model_validate_json(response.message.model_dump_json())
     result = ChatMessage("1", role="tool", additional_kwargs={"tool_call_id": "call_1"})
     world.call(chat, "chat", [*ASKED, stored, result])
+    call["function"]["arguments"] = sent_back
     assert server.requests[1].json["messages"][1]["tool_calls"] == [call]
 
 
