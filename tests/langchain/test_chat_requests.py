@@ -420,6 +420,11 @@ BLOCKS = [
         {"type": "video_url", "video_url": {"url": "u"}},
         {"type": "video_url", "video_url": {"url": "u"}},
     ),
+    (
+        "a provider's own with a value",
+        {"type": "chart", "value": {"type": "text", "text": "a"}},
+        {"type": "chart", "value": {"type": "text", "text": "a"}},
+    ),
 ]
 
 

@@ -474,8 +474,8 @@ def test_events_of_version_3_are_valid_and_hold_everything(world, server, record
         async def run():
             events = await chat.astream_events("x", config, version="v3")
             found = [event async for event in events], await events.output
-            while len(asyncio.all_tasks()) > 1:  # LangChain's own, which tells the callbacks that it is over
-                await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*others)  # LangChain's own, which tells the callbacks that it is over
             return found
 
         events, message = world.run(run())

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,6 +14,7 @@ import requests
 
 from tests.ports import where_nobody_listens
 from tests.scripted import CLOSE, DONE, RESET, chunk, completion, http, stream, tokens
+from tests.socks import socks_proxy
 from tests.transports.conftest import ask
 from xdm_integrations.core.errors.tree import APIConnectionError
 from xdm_integrations.core.protocol.wire import Limits
@@ -82,7 +84,8 @@ def test_threads_share_64_connections_without_a_warning(server, caplog):
     transport.close()
 
 
-def test_tasks_at_once_wait_for_no_connection(server):
+@pytest.mark.parametrize("by", [None, "SOCKS"])
+def test_tasks_at_once_wait_for_no_connection(server, monkeypatch, by):
     import asyncio
 
     from xdm_integrations.transports.aio.transport import AiohttpTransport
@@ -96,7 +99,33 @@ def test_tasks_at_once_wait_for_no_connection(server):
         await transport.close()
         return [reply.status for reply in replies]
 
-    assert asyncio.run(main()) == [200] * 150
+    host, _, port = server.origin.rpartition("/")[2].partition(":")
+    with socks_proxy((host, int(port))) as proxy:
+        if by is not None:
+            for name in ("NO_PROXY", "no_proxy"):
+                monkeypatch.delenv(name, raising=False)
+            monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{proxy.port}")
+        assert asyncio.run(main()) == [200] * 150
+    assert len(proxy.greetings) == (0 if by is None else 150)
+
+
+@pytest.mark.parametrize(("seconds", "connections"), [(50, 1), (70, 2)])
+def test_an_idle_connection_is_kept_longer_than_a_person_reads_and_shorter_than_servers_wait(
+    server, monkeypatch, seconds, connections
+):
+    import asyncio
+
+    from xdm_integrations.transports.aio.transport import AiohttpTransport
+
+    async def main():
+        transport = AiohttpTransport(Limits())
+        await transport.send(ask(server))
+        monkeypatch.setattr("aiohttp.connector.monotonic", lambda: time.monotonic() + seconds)
+        await transport.send(ask(server))
+        await transport.close()
+
+    asyncio.run(main())
+    assert server.connections == connections
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_noticed(world, server):
@@ -174,6 +203,7 @@ def test_a_forked_child_gets_connections_of_its_own(server, programs):
     server.script = lambda seen: http({"who": seen.json["prompt"]})
     code = """
 import os, sys, json
+from tests.socks import socks_proxy
 from tests.transports.conftest import ask
 from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.transports.blocking.transport import RequestsTransport
@@ -200,6 +230,7 @@ transport.close()
 def test_a_child_of_a_running_loop_leaves_the_parents_connections_alone(server, programs):
     code = """
 import asyncio, os, sys
+from tests.socks import socks_proxy
 from tests.transports.conftest import ask
 from xdm_integrations.core.protocol.wire import Limits
 from xdm_integrations.transports.aio.transport import AiohttpTransport
