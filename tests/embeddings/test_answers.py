@@ -74,6 +74,15 @@ def test_vectors_that_cannot_be_paired_are_asked_for_one_by_one_from_then_on(doo
     assert [len(inputs_of(seen.json)) for seen in server.requests] == [1] * 3
 
 
+def test_a_large_answer_that_cannot_be_paired_is_asked_for_one_by_one_too(door, server, made):
+    """It is read beside the loop, and what is wrong with it must come back to where it is dealt with."""
+    server.script = lambda seen: http(
+        {**answer(seen.json), "data": UNPAIRED["too few"](seen.json), "padding": "x" * 2**17}
+    )
+    assert door.documents(made(), numbered(5)) == vectors_of(numbered(5))
+    assert sorted(len(inputs_of(seen.json)) for seen in server.requests) == [1] * 5 + [5]
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_one_text_with_another_number_of_vectors_is_an_error(door, server, made, waits, count):
     server.script = lambda seen: http({"data": [{"index": i, "embedding": [0.5]} for i in range(count)]})
