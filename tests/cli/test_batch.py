@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -436,6 +437,36 @@ def test_texts_and_token_ids_may_share_a_file(run, server, files):
     server.requests.clear()
     assert run("batch", prompts, "-o", answers).exit_code == 0
     assert not server.requests
+
+
+def test_a_disk_that_is_full_while_answers_are_put_in_order_costs_none(run, server, files, monkeypatch):
+    prompts, answers = files("a", "b")
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    before = answers.read_bytes()
+    files("b", "a")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xdm_integrations.cli.answers.os.fsync", full)
+        result = run("batch", prompts, "-o", answers)
+    assert result.exit_code == 1
+    assert "No space left" in result.stderr
+    assert answers.read_bytes() == before
+    assert sorted(path.name for path in answers.parent.iterdir()) == ["answers.jsonl", "prompts.jsonl"]
+    assert run("batch", prompts, "-o", answers).exit_code == 0
+    assert [record["text"] for record in records(answers)] == ["<b>", "<a>"]
+    assert len(server.requests) == 1
+
+
+def test_of_very_many_failures_ten_are_listed_and_the_rest_is_counted(run, server, files):
+    prompts, answers = files(*[f"p{i}" for i in range(12)])
+    server.script = refusing(*[f"p{i}" for i in range(12)], status=400)
+    result = run("batch", prompts, "-o", answers, "--batch-size", 1)
+    assert result.exit_code == 1
+    assert result.stderr.count("no such luck") == 10
+    assert "... and 2 more" in result.stderr
 
 
 def test_the_prompts_are_never_overwritten(run, server, files):

@@ -9,7 +9,7 @@ import pytest
 from tests.ports import where_nobody_listens
 from tests.scripted import ScriptedServer, completion, http
 from tests.transports.conftest import ask
-from xdm_integrations.core.errors.tree import APIConnectionError
+from xdm_integrations.core.errors.tree import APIConnectionError, ConfigurationError
 from xdm_integrations.transports import environment
 
 ANSWER = [http(completion("by proxy"))]
@@ -95,6 +95,13 @@ def test_no_proxy_for_others_changes_nothing(world, server, proxy, monkeypatch):
 def test_a_proxy_without_a_scheme_is_an_http_proxy(proxy, monkeypatch):
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
     assert environment.proxy_for("http://gateway.example/").url == "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "Http_Proxy"])
+def test_a_proxy_that_is_none_is_named_by_its_variable_as_it_is_written(monkeypatch, name):
+    monkeypatch.setenv(name, "ftp://proxy.example")
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        environment.proxy_for("http://gateway.example/")
 
 
 def test_a_proxy_without_a_port_is_at_the_port_of_its_scheme(proxy, monkeypatch):

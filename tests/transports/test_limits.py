@@ -118,6 +118,17 @@ def test_a_deadline_that_has_passed_sends_nothing(world, server):
     assert server.requests == []
 
 
+def test_a_deadline_that_passes_between_two_reads_ends_the_body(world, server):
+    server.script = [[head(Transfer_Encoding="chunked") + piece(b"a"), HANG]]
+    reply = world.send(ask(server, streaming=True, **within(1, total=True)))
+    assert world.read(reply) == b"a"
+    time.sleep(1.1)
+    with pytest.raises(APITimeoutError, match="total limit"):
+        world.read(reply)
+    world.settle()
+    assert server.wait_until(lambda: server.open_connections == 0)
+
+
 def test_no_limit_at_all_is_possible(world, server):
     endless = ask(server, timeout=Timeout(None, None))
     assert world.send(endless).status == 200
