@@ -61,8 +61,9 @@ def test_a_bundle_that_cannot_be_read_is_named(world, secure, tmp_path, monkeypa
     if kind == "nonsense":
         path.write_text("no certificate")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with pytest.raises(ConfigurationError, match=r"REQUESTS_CA_BUNDLE.*bundle\.pem"):
+    with pytest.raises(ConfigurationError, match=r"REQUESTS_CA_BUNDLE.*bundle\.pem") as caught:
         world.send(ask(secure()))
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 @pytest.fixture
