@@ -22,15 +22,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SLOWEST = ("docs/test_examples.py", "typing/test_typing.py", "fault/test_floods.py", "end_to_end/test_chat.py")
-"""Files that begin first: where one of them came last, the other workers would wait for it."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slowest files in front; all others stay in their order."""
-    items.sort(key=lambda item: not item.path.as_posix().endswith(SLOWEST))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage among what lasts as long as the run: tens of thousands of tests, and all that they import."""
