@@ -49,6 +49,7 @@ def run(*command: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.timeout(900)  # without a cache it takes 20 s, and on a busy machine ten times as long
 def test_mypy_accepts_what_users_write_and_finds_each_mistake(folder: Path) -> None:
     # Without the project's own configuration, as at a user's.
     cache = str(ROOT / ".mypy_cache" / "users")
