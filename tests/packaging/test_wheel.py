@@ -22,7 +22,7 @@ from tests.wire.chat import answer
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xdm_integrations"
-# 359 kB on 2026-11-29. Of these, code is 218, docstrings are 84, comments 15, metadata and the archive's own tables 42.
+# 363 kB on 2026-11-29. Some mends before, of 359, code was 218, docstrings 84, comments 15, metadata and tables 42.
 # Each file has a dictionary of its own: in one archive for each folder, the same files would have 70 kB less.
 MAX_SIZE = 366_000
 
